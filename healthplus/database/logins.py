@@ -54,6 +54,9 @@ ORDER BY schema, rolname
 """Which of these logins may make things, or have, where a function that runs with its owner's rights looks for things:
 one could give it an operator of its own, and so do whatever the owner may."""
 
+LOGIN_CONNECTIONS_MAX = 20
+"""Of each login of staff, unless an administrator says otherwise: who has one must not take all that there are."""
+
 _ITERATIONS = 4096
 """As PostgreSQL has it. These passwords have 256 bits, which no number of guesses finds."""
 _RESERVED = 10
@@ -64,7 +67,12 @@ SELECT least(
             - current_setting('reserved_connections')::integer,
         (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())) AS connections,
     (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = session_user) AS role_connections,
-    has_schema_privilege(to_regnamespace('console'), 'USAGE') AS is_shared, session_user AS app_role
+    has_schema_privilege(to_regnamespace('console'), 'USAGE') AS is_shared, session_user AS app_role,
+    (SELECT nspowner::regrole::text FROM pg_namespace
+        WHERE nspname = 'console' AND pg_has_role(nspowner, 'USAGE') AND nspowner::regrole <> session_user::regrole) AS member_of
+"""
+_LIMITS = """
+SELECT rolname, rolconnlimit FROM pg_roles WHERE rolname = ANY ($1) AND rolconnlimit BETWEEN 0 AND $2 - 1 ORDER BY rolname
 """
 
 
@@ -137,6 +145,12 @@ async def missing_logins(settings: Settings, with_key: Callable[[Settings], Sett
     assert row is not None
     if not row["is_shared"]:
         return None
+    if row["member_of"]:
+        return (
+            f"{ONE_LOGIN}\nThe role {row['app_role']} is a member of {row['member_of']}, which owns the database, and so "
+            "may do all that it may. As an administrator of the server, run this, and then `healthplus migrate` again:\n"
+            f"REVOKE {row['member_of']} FROM {row['app_role']};"
+        )
     if not settings.database_owner_url:
         return (
             f"{ONE_LOGIN}\nThe role {row['app_role']} both owns the database and serves it. Make another one, without "
@@ -144,7 +158,10 @@ async def missing_logins(settings: Settings, with_key: Callable[[Settings], Sett
         )
     logins = [login_of(row["app_role"], staff_role) for staff_role in STAFF_ROLES]
     key = with_key(settings).secret_key or ""
-    statements = [f"CREATE ROLE {login} LOGIN PASSWORD '{verifier(key, login)}';" for login in logins]
+    statements = [
+        f"CREATE ROLE {login} LOGIN CONNECTION LIMIT {LOGIN_CONNECTIONS_MAX} PASSWORD '{verifier(key, login)}';"
+        for login in logins
+    ]
     return "\n".join(
         (
             ONE_LOGIN,
@@ -167,7 +184,10 @@ async def require_logins(settings: Settings) -> bool:
         try:
             row = await connection.fetchrow(_CAPACITY)
             assert row is not None
-            fault = makers_fault(await connection.fetch(MAKERS, logins_beside(row["app_role"])))
+            logins = logins_beside(row["app_role"])
+            fault = makers_fault(await connection.fetch(MAKERS, logins))
+            each = settings.staff_connections // len(STAFF_ROLES)
+            limited = await connection.fetchrow(_LIMITS, logins[1:], each)
         finally:
             await connection.close()
     if fault is not None:
@@ -185,6 +205,12 @@ async def require_logins(settings: Settings) -> bool:
             f"The role {row['app_role']} may have {row['role_connections']} connections, and {settings.processes} "
             f"processes may need {settings.connections}. As an administrator of the server, run: "
             f"ALTER ROLE {row['app_role']} CONNECTION LIMIT -1"
+        )
+    if limited is not None and not is_shared:
+        raise DatabaseError(
+            f"The login {limited['rolname']} may have {limited['rolconnlimit']} connections, and {settings.processes} "
+            f"processes may need {each}. As an administrator of the server, run: "
+            f"ALTER ROLE {limited['rolname']} CONNECTION LIMIT {2 * each}"
         )
     for staff_role in () if is_shared else STAFF_ROLES:
         await _require_let_in(settings.database_url, login_of(row["app_role"], staff_role), settings.secret_key or "")

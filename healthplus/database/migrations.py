@@ -53,6 +53,8 @@ _TELL_SECONDS = 10.0
 # writing. Broken off, they would begin again from nothing.
 _CONCURRENTLY = re.compile(r"(CREATE (UNIQUE )?|DROP |RE)INDEX CONCURRENTLY\b")
 
+_EXTENSION = re.compile(r'permission denied to create extension "(\w+)"')
+
 _ROLLING_SINCE = 1
 """The first release whose processes can go on while the next is applied: 1 renamed what those before it use."""
 _APPLICATION_NAME = "healthplus migrate"
@@ -203,6 +205,11 @@ def _owners_only() -> Iterator[None]:
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
+        if (extension := _EXTENSION.search(str(error))) is not None:
+            raise DatabaseError(
+                f"The extension {extension[1]} is missing, and the database role may not make it. As an administrator of "
+                f"the server, in this database, run: CREATE EXTENSION {extension[1]} CASCADE; then migrate again."
+            ) from error
         raise DatabaseError(
             f"The database role may not bring the database to this release ({error}). Run `healthplus migrate` with "
             "DATABASE_OWNER_URL, the address with which the database's owner connects."

@@ -18,7 +18,7 @@ from healthplus.cli import main
 from healthplus.console.logins import Logins
 from healthplus.database import Database, migrate
 from healthplus.database.logins import ONE_LOGIN, as_login, missing_logins, require_logins
-from healthplus.errors import DatabaseError, DatabaseUnreachable
+from healthplus.errors import BadInput, DatabaseError, DatabaseUnreachable
 from healthplus.monitoring.status import lines_of, read_status
 from healthplus.settings import Settings
 from tests.fixtures.clock import until
@@ -219,4 +219,69 @@ async def test_where_a_login_could_make_itself_administrator_nothing_starts(own:
     await desk.close()
     await brought_up(own)
     assert not await require_logins(own)
+    await admin.close()
+
+
+async def test_two_databases_of_a_server_do_not_take_each_others_logins(own: Settings, blank_dsn: str) -> None:
+    admin = await asyncpg.connect(blank_dsn)
+    await admin.execute("ALTER ROLE own_owner CREATEROLE")
+    await brought_up(own)
+    verifiers = "SELECT array_agg(rolpassword ORDER BY rolname) FROM pg_authid WHERE rolname = ANY ($1)"
+    kept = await admin.fetchval(verifiers, LOGINS)
+    first = await admin.fetchval("SELECT current_database()")
+    second = f"{first}_second"
+    await admin.execute(f"CREATE DATABASE {second} OWNER own_owner TEMPLATE template0")
+    try:
+        there = await asyncpg.connect(blank_dsn, database=second)
+        await there.execute("CREATE EXTENSION earthdistance CASCADE")
+        owner_url = (own.database_owner_url or "").replace(f"/{first}?", f"/{second}?")
+        with pytest.raises(BadInput, match=f"own_desk is of the database '{first}'.*name another role"):
+            await migrate(owner_url, app_role="own_app", login_key=f"another {KEY}")
+        assert await admin.fetchval(verifiers, LOGINS) == kept
+        assert not await require_logins(own)
+        await migrate(owner_url, app_role="own_app", login_key=KEY)  # the same key is no quarrel
+        assert await admin.fetchval(verifiers, LOGINS) == kept
+        await there.close()
+    finally:
+        await admin.execute(f"DROP DATABASE {second} WITH (FORCE)")
+        await admin.close()
+
+
+async def test_others_of_the_server_are_kept_out_and_no_login_takes_all_connections(
+    own: Settings, blank_dsn: str
+) -> None:
+    admin = await asyncpg.connect(blank_dsn)
+    await admin.execute("ALTER ROLE own_owner CREATEROLE; CREATE ROLE own_stranger LOGIN")
+    try:
+        enters = "SELECT has_database_privilege('own_stranger', current_database(), 'CONNECT')"
+        assert await admin.fetchval(enters)
+        await brought_up(own)
+        assert not await admin.fetchval(enters)
+        assert not await admin.fetchval("SELECT has_database_privilege('own_desk', current_database(), 'TEMPORARY')")
+    finally:
+        await admin.execute("DROP ROLE own_stranger")
+    assert not await require_logins(own)
+    limits = "SELECT DISTINCT rolconnlimit FROM pg_roles WHERE rolname = ANY ($1)"
+    assert [row[0] for row in await admin.fetch(limits, LOGINS)] == [20]
+    with pytest.raises(DatabaseError, match="ALTER ROLE own_administrator CONNECTION LIMIT 44"):
+        await require_logins(replace(own, processes=2, staff_pool_size_max=11))
+    await admin.execute("ALTER ROLE own_desk CONNECTION LIMIT 7")
+    await brought_up(own)  # what an administrator says stays
+    assert 7 in [row[0] for row in await admin.fetch(limits, LOGINS)]
+    await admin.close()
+
+
+async def test_what_an_administrator_has_to_do_is_said(own: Settings, blank_dsn: str) -> None:
+    admin = await asyncpg.connect(blank_dsn)
+    await admin.execute("DROP EXTENSION earthdistance CASCADE")
+    with pytest.raises(DatabaseError, match="run: CREATE EXTENSION earthdistance CASCADE"):
+        await brought_up(own)
+    await admin.execute("CREATE EXTENSION earthdistance CASCADE; ALTER ROLE own_owner CREATEROLE")
+    await brought_up(own)
+    assert await missing_logins(own, with_secret_key) is None
+    await admin.execute("GRANT own_owner TO own_app")
+    said = await missing_logins(own, with_secret_key)
+    assert said is not None
+    assert "REVOKE own_owner FROM own_app" in said
+    assert "CREATE ROLE" not in said
     await admin.close()

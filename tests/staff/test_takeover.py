@@ -77,7 +77,7 @@ async def test_a_request_in_flight_ends_with_its_session(db: Database, dsn: str,
     assert await db.fetch_value("SELECT password_hash FROM staff.account WHERE staff_id = 1") == "owners"
 
 
-@pytest.mark.parametrize("what", sorted(THIEFS.keys() - {"end_other"}))  # which waits for nothing then
+@pytest.mark.parametrize("what", ["change_password", "set_app", "add_passkey", "make_link"])
 async def test_without_the_guard_it_would_be_done(db: Database, dsn: str, what: str) -> None:
     await db.execute(_GUARDS_OFF)
     assert await thiefs_try(db, dsn, what) != "HP401"

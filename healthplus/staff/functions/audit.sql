@@ -22,6 +22,14 @@ END $$;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON staff.audit_entry
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change('retention');
 
+-- Before a look at the appointments of a number: raises 22023 for ids further apart, as each patient who is shown has a row.
+CREATE FUNCTION staff.require_one_number(p_booking_from uuid, p_booking_to uuid) RETURNS void IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    IF left(p_booking_from::text, 11) IS DISTINCT FROM left(p_booking_to::text, 11) THEN  -- 40 bits, as booking/numbers.py has it
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'these are the ids of more than one appointment number';
+    END IF;
+END $$;
+
 -- Whom somebody means who looks for what they did: a member of the staff by their log-on ID, else an actor as it is written.
 CREATE FUNCTION staff.actor_named(p_who text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT 'staff:' || staff_id FROM staff.account WHERE log_on = lower(p_who)), p_who)
@@ -39,6 +47,7 @@ CREATE FUNCTION staff.find_audit(
 ) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM staff.require_one_number(p_booking_from, p_booking_to);
     RETURN QUERY
     SELECT found.entry_id, found.at, found.actor, doer.name, doer.log_on, found.session_id, found.address, found.action, found.is_refused,
         found.detail, found.staff_id, about.name, about.log_on, found.clinic_id, clinic.name, found.patient_id, found.provider_id,
