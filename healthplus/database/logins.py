@@ -68,11 +68,12 @@ SELECT least(
         (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())) AS connections,
     (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = session_user) AS role_connections,
     has_schema_privilege(to_regnamespace('console'), 'USAGE') AS is_shared, session_user AS app_role,
-    (SELECT nspowner::regrole::text FROM pg_namespace
-        WHERE nspname = 'console' AND pg_has_role(nspowner, 'USAGE') AND nspowner::regrole <> session_user::regrole) AS member_of
+    (SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'console'
+        AND pg_has_role(nspowner, 'USAGE') AND nspowner::regrole <> session_user::regrole) AS member_of
 """
 _LIMITS = """
-SELECT rolname, rolconnlimit FROM pg_roles WHERE rolname = ANY ($1) AND rolconnlimit BETWEEN 0 AND $2 - 1 ORDER BY rolname
+SELECT rolname, rolconnlimit FROM pg_roles
+WHERE rolname = ANY ($1) AND rolconnlimit BETWEEN 0 AND $2 - 1 ORDER BY rolname
 """
 
 
@@ -147,8 +148,8 @@ async def missing_logins(settings: Settings, with_key: Callable[[Settings], Sett
         return None
     if row["member_of"]:
         return (
-            f"{ONE_LOGIN}\nThe role {row['app_role']} is a member of {row['member_of']}, which owns the database, and so "
-            "may do all that it may. As an administrator of the server, run this, and then `healthplus migrate` again:\n"
+            f"{ONE_LOGIN}\nThe role {row['app_role']} is a member of {row['member_of']}, the database's owner, and "
+            "may do what it may. As an administrator of the server, run this, and then `healthplus migrate` again:\n"
             f"REVOKE {row['member_of']} FROM {row['app_role']};"
         )
     if not settings.database_owner_url:
@@ -176,7 +177,7 @@ async def require_logins(settings: Settings) -> bool:
     """Look, before the product starts, whether its processes can connect; return whether one login does all.
 
     `settings` have a database and a secret key. Raises DatabaseError where the server has too few connections for all
-    of them, does not let a login of staff in, or lets one make what the owner's functions would run; DatabaseUnreachable.
+    of them, does not let a login of staff in, or lets one make what the owner's functions run; DatabaseUnreachable.
     """
     assert settings.database_url is not None
     with failures_as_ours():

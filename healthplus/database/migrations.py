@@ -28,10 +28,9 @@ from healthplus.database.failures import failures_as_ours
 from healthplus.database.functions import Definition, apply_functions, read_definitions, split
 from healthplus.database.limits import MIGRATION, REQUESTS
 from healthplus.database.locks import MIGRATIONS, SPACE
-from healthplus.database.logins import MAKERS, logins_beside, makers_fault
 from healthplus.database.pool import check_server
 from healthplus.database.release import RELEASE
-from healthplus.database.rights import apply_rights
+from healthplus.database.rights import apply_rights, require_no_makers
 from healthplus.errors import DatabaseError, DatabaseNotSetUp, MigrationConflict
 
 logger = logging.getLogger(__name__)
@@ -171,9 +170,7 @@ async def migrate(
             with _owners_only():
                 await _apply_all(connection, product, state, app_role)
         await _patiently(connection, "rights", partial(apply_rights, connection, product.schemas, app_role, login_key))
-        # What lies in public may be another's, and a REVOKE by who does not own it takes nothing away, and says nothing.
-        if app_role is not None and (fault := makers_fault(await connection.fetch(MAKERS, logins_beside(app_role)))):
-            raise DatabaseError(fault)
+        await require_no_makers(connection, app_role)
 
 
 async def _apply_all(connection: _Connection, product: _Product, state: _State, app_role: str | None) -> None:
@@ -207,8 +204,8 @@ def _owners_only() -> Iterator[None]:
     except asyncpg.InsufficientPrivilegeError as error:
         if (extension := _EXTENSION.search(str(error))) is not None:
             raise DatabaseError(
-                f"The extension {extension[1]} is missing, and the database role may not make it. As an administrator of "
-                f"the server, in this database, run: CREATE EXTENSION {extension[1]} CASCADE; then migrate again."
+                f"The database lacks the extension {extension[1]}. As an administrator of the server, run there: "
+                f"CREATE EXTENSION {extension[1]} CASCADE; then migrate again."
             ) from error
         raise DatabaseError(
             f"The database role may not bring the database to this release ({error}). Run `healthplus migrate` with "

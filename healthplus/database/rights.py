@@ -13,8 +13,17 @@ import asyncpg
 
 from healthplus.database.failures import failures_as_ours
 from healthplus.database.limits import COMMANDS
-from healthplus.database.logins import LOGIN_CONNECTIONS_MAX, STAFF_ROLES, key_mark, login_of, verifier
-from healthplus.errors import BadInput
+from healthplus.database.logins import (
+    LOGIN_CONNECTIONS_MAX,
+    MAKERS,
+    STAFF_ROLES,
+    key_mark,
+    login_of,
+    logins_beside,
+    makers_fault,
+    verifier,
+)
+from healthplus.errors import BadInput, DatabaseError
 
 APPEND_ONLY = (
     *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry"),
@@ -32,7 +41,10 @@ _MAY_MAKE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname 
 _MARK = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1"
 _MARKED = re.compile(r"A login of HealthPlus for the database (.+), with a password of key (\w+)")
 _IS_DATABASE = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
-_LIMIT = "SELECT format('ALTER ROLE %I CONNECTION LIMIT %s', rolname, $2::integer) FROM pg_roles WHERE rolname = $1 AND rolconnlimit = -1"
+_LIMIT = """
+SELECT format('ALTER ROLE %I CONNECTION LIMIT %s', rolname, $2::integer) FROM pg_roles
+WHERE rolname = $1 AND rolconnlimit = -1
+"""
 _SET = "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)"
 _COMMENT = "SELECT format('COMMENT ON ROLE %I IS %L', $1::text, $2::text)"
 _HAS_CONSOLE = "SELECT to_regnamespace('console') IS NOT NULL AND to_regprocedure('staff.roles_with(text)') IS NOT NULL"
@@ -49,9 +61,11 @@ WHERE datname = current_database() AND pg_has_role(datdba, 'USAGE')
 _LET_IN = """
 SELECT format('GRANT CONNECT ON DATABASE %I TO %I', datname, $1::text) FROM pg_database
 WHERE datname = current_database() AND pg_has_role(datdba, 'USAGE')
-    AND NOT EXISTS (SELECT FROM aclexplode(datacl) WHERE grantee = to_regrole(quote_ident($1))::oid AND privilege_type = 'CONNECT')
+    AND NOT EXISTS (
+        SELECT FROM aclexplode(datacl)
+        WHERE grantee = to_regrole(quote_ident($1))::oid AND privilege_type = 'CONNECT')
 """
-# With one of the verbs' locks, which are the ids of books, a login that reads nothing could keep a book from being changed.
+# With a lock of the verbs, which are the ids of books, a login that reads nothing could keep a book from being changed.
 _EVERYBODY_LOCKS = r"""
 SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', string_agg(oid::regprocedure::text, ', ')) FROM pg_proc
 WHERE pronamespace = 'pg_catalog'::regnamespace AND proname LIKE 'pg\_%advisory%' AND pg_has_role(proowner, 'USAGE')
@@ -119,7 +133,8 @@ WITH object AS (
     FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
     WHERE nspname = ANY ($2::text[]) AND (nspname <> 'public' OR $6 IS NULL AND proowner = current_user::regrole)
     UNION ALL
-    SELECT 'ROUTINE', oid, oid::regprocedure::text, CASE WHEN $6 IS NULL THEN '{EXECUTE}' ELSE '{}' END::text[], '{EXECUTE}'
+    SELECT 'ROUTINE', oid, oid::regprocedure::text,
+        CASE WHEN $6 IS NULL THEN '{EXECUTE}' ELSE '{}' END::text[], '{EXECUTE}'
     FROM pg_proc
     WHERE pronamespace = 'pg_catalog'::regnamespace AND proname LIKE 'pg\_%advisory%' AND pg_has_role(proowner, 'USAGE')
 ), difference AS (
@@ -264,6 +279,15 @@ async def _change(
         _CHANGES, role, schemas, _READ_ONLY, APPEND_ONLY, KEPT, functions, is_shared
     ):
         await connection.execute(change)
+
+
+async def require_no_makers(connection: asyncpg.Connection[asyncpg.Record], role: str | None) -> None:
+    """Raise DatabaseError where `role`, or a login of staff, could do what the owner may (logins.MAKERS).
+
+    What lies in public may be another's, and a REVOKE by who does not own it takes nothing away, and says nothing.
+    """
+    if role is not None and (fault := makers_fault(await connection.fetch(MAKERS, logins_beside(role)))):
+        raise DatabaseError(fault)
 
 
 async def role_of(dsn: str) -> str:

@@ -124,10 +124,7 @@ def _faults(status: Status) -> Iterator[str]:
         yield status.makers
     if status.backup is not None:
         yield from _backup_faults(status.backup)
-    if status.book.get("lag_seconds", 0.0) > LATE_SECONDS_MAX:
-        yield "Holds end late."
-    if status.book.get("unchained_seconds", 0.0) > UNCHAINED_SECONDS_MAX:
-        yield "The audit has not been chained for more than a minute."
+    yield from _book_faults(status.book)
     for due in status.money_due:
         if due["oldest_seconds"] > DUE_SECONDS_MAX:
             yield f"Money is due at the gateway ({due['step']}, {due['currency']}) for more than ten minutes."
@@ -137,6 +134,13 @@ def _faults(status: Status) -> Iterator[str]:
     for task, seconds in status.tasks.items():
         if seconds > TASK_SECONDS_MAX and task not in _MAY_TAKE_LONGER:
             yield f"The background task {task!r} has not done its work for more than five minutes."
+
+
+def _book_faults(book: dict[str, Any]) -> Iterator[str]:
+    if book.get("lag_seconds", 0.0) > LATE_SECONDS_MAX:
+        yield "Holds end late."
+    if book.get("unchained_seconds", 0.0) > UNCHAINED_SECONDS_MAX:
+        yield "The audit has not been chained for more than a minute."
 
 
 def _backup_faults(backup: BackupState) -> Iterator[str]:
@@ -155,10 +159,7 @@ def lines_of(status: Status) -> Iterator[tuple[str, str, bool]]:
     databases = "" if status.database_release == status.release else f"; database: release {status.database_release}"
     yield "HealthPlus", f"release {status.release}{databases}", False
     yield "Database", status.database, False
-    if status.is_login_shared:
-        yield "", ONE_LOGIN, True
-    if status.makers:
-        yield "", status.makers, True
+    yield from _logins(status)
     yield "Bookings", "can be made" if not status.reasons else "CANNOT be made", bool(status.reasons)
     for reason in status.reasons:
         yield "", reason, True
@@ -186,6 +187,12 @@ def lines_of(status: Status) -> Iterator[tuple[str, str, bool]]:
         yield "Replicas", text, one["lag_seconds"] > REPLICA_SECONDS_MAX
     if status.tasks:
         yield "Tasks ran", ", ".join(f"{name} {_ago(at)}" for name, at in sorted(status.tasks.items())), False
+
+
+def _logins(status: Status) -> Iterator[tuple[str, str, bool]]:
+    for text in (ONE_LOGIN if status.is_login_shared else None, status.makers):
+        if text is not None:
+            yield "", text, True
 
 
 def _backup(backup: BackupState | None) -> Iterator[tuple[str, str, bool]]:

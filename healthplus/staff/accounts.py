@@ -43,8 +43,8 @@ async def set_role(
 ) -> bool:
     """Have somebody be `role` at a clinic, in the place of what they were there; None: nothing any more.
 
-    Without a clinic: at every clinic, which only an administrator is. Return whether they need a new link: where this is
-    more than the desk of one clinic, whose ward administrator may know it, all that they logged in with has ended.
+    Without a clinic: at every clinic, which only an administrator is. Return whether they need a new link: where this
+    is more than the desk of one clinic, whose ward administrator may know it, all that they logged in with has ended.
     Raises NotFound and LastAdministrator.
     """
     if role is not None and (role == "administrator") != (clinic_id is None):

@@ -47,13 +47,13 @@ async def verify_audit(database: Database, seen: tuple[int, str] | None = None) 
         raise HealthPlusError(f"Link {number} is not the one that was noted: the audit was changed since.")
     if row["why"] == "beginning":
         raise HealthPlusError(
-            f"What came before link {row['broken']} is gone, and it is too new to have been forgotten: the beginning of "
-            "the audit was taken out."
+            f"What came before link {row['broken']} is gone, and too new to have been forgotten: the beginning of the "
+            "audit was taken out."
         )
     if row["why"] == "gone":
         raise HealthPlusError(
-            "The entry with which an account or a session began is gone, and too new to have been forgotten: entries were "
-            "taken out of the audit, with their links."
+            "The entry with which an account or a session began is gone, and too new to have been forgotten: entries "
+            "were taken out of the audit, with their links."
         )
     if row["broken"] is not None:
         raise HealthPlusError(

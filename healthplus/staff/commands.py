@@ -75,8 +75,8 @@ def list_command(settings: Settings) -> None:
 def role_command(settings: Settings, log_on: str, role: str, clinic: str | None) -> None:
     """Have somebody have a role at a clinic, in the place of the one they had there; `none` takes it away.
 
-    Who was at most the front desk of one clinic needs a new link, which is printed: its ward administrator may know what
-    they logged in with.
+    Who was at most the front desk of one clinic needs a new link, which is printed: its ward administrator may know
+    what they logged in with.
     """
 
     async def change(database: Database) -> str | None:

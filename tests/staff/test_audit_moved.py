@@ -90,7 +90,8 @@ async def test_the_chain_goes_on_at_another_cluster(
             "came before link 3 is gone",
         ),
         (
-            "DELETE FROM staff.audit_link; DELETE FROM staff.audit_entry WHERE entry_id < 5; SELECT staff.chain_audit()",
+            "DELETE FROM staff.audit_link; DELETE FROM staff.audit_entry WHERE entry_id < 5; "
+            "SELECT staff.chain_audit()",
             "a session began is gone",
         ),
     ],

@@ -123,3 +123,16 @@ async def test_who_cannot_log_in_is_no_other_administrator(db: Database) -> None
     assert await db.fetch_value("SELECT staff.disable($1, 'system')", first) == "last"
     await make_staff(db, "second", "administrator")
     assert await db.fetch_value("SELECT staff.disable($1, 'system')", first) == "done"
+
+
+async def test_a_browser_that_somebody_planted_is_not_known_afterwards(db: Database) -> None:
+    await make_staff(db)
+    await make_staff(db, "other")
+    log_in = make_log_in(db)
+    planted = await log_in.with_password("meera", PASSWORD, come_from(device="planted"))
+    assert isinstance(planted, LoggedIn)
+    assert planted.device != "planted"
+    # A computer that colleagues share stays known to each.
+    own = await log_in.with_password("other", PASSWORD, come_from(device=planted.device))
+    assert isinstance(own, LoggedIn)
+    assert own.device == planted.device

@@ -11,12 +11,12 @@ BEGIN
         p_clinic_id, p_patient_id, p_provider_id, p_booking_id);
 END $$;
 
--- Notes a log-in, an unlocking or a proof that was refused: all that the login of patients may write here itself.
+-- Notes a log-in, an unlocking, a proof or a page that was refused: all that the login of patients may write here itself.
 CREATE FUNCTION staff.append_refusal(
-    p_actor text, p_session_id uuid, p_address text, p_action text, p_what text, p_staff_id bigint
+    p_actor text, p_session_id uuid, p_address text, p_action text, p_what text, p_staff_id bigint, p_clinic_id bigint DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM staff.append_audit(p_actor, p_session_id, p_address, p_action, true, p_what, p_staff_id);
+    PERFORM staff.append_audit(p_actor, p_session_id, p_address, p_action, true, p_what, p_staff_id, p_clinic_id);
 END $$;
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON staff.audit_entry

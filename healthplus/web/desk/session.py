@@ -17,6 +17,7 @@ from healthplus.staff.log_in import Challenge, From, LoggedIn
 from healthplus.staff.passkeys import Site
 from healthplus.staff.rights import Right
 from healthplus.staff.sessions import SESSION_SECONDS, StaffSession
+from healthplus.web.http.ids import ID_MAX
 from healthplus.web.http.requests import begin_request
 from healthplus.web.pages.rendering import page
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
@@ -55,7 +56,12 @@ async def enter_desk(request: AnyRequest) -> None:
         raise ScreenLocked
     if access == "logged_in":
         return
-    if access is None or not session.may(access, request.path_params.get("clinic_id")):
+    clinic_id = request.path_params.get("clinic_id")
+    if access is None or not session.may(access, clinic_id):
+        # Who tries what is not theirs, another clinic's page above all, is seen to.
+        address = come_from(request).requester.address
+        at = clinic_id if clinic_id is not None and clinic_id <= ID_MAX else None
+        await services(request).staff_sessions.note_forbidden(session, access or "", at, address)
         raise Forbidden
 
 
