@@ -274,7 +274,7 @@ async def test_others_of_the_server_are_kept_out_and_no_login_takes_all_connecti
 async def test_what_an_administrator_has_to_do_is_said(own: Settings, blank_dsn: str) -> None:
     admin = await asyncpg.connect(blank_dsn)
     await admin.execute("DROP EXTENSION earthdistance CASCADE")
-    with pytest.raises(DatabaseError, match="run: CREATE EXTENSION earthdistance CASCADE"):
+    with pytest.raises(DatabaseError, match="run there: CREATE EXTENSION earthdistance CASCADE"):
         await brought_up(own)
     await admin.execute("CREATE EXTENSION earthdistance CASCADE; ALTER ROLE own_owner CREATEROLE")
     await brought_up(own)
