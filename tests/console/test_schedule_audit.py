@@ -29,7 +29,7 @@ async def test_it_counts_what_was_moved_and_notes_what_was_refused(
     assert await ward.fetch_value("SELECT console.set_clinic_closed($1, $2, 1, NULL)") == "not_found"
     # A shift that another has changed meanwhile.
     shift_id = await db.fetch_value("SELECT min(shift_id) FROM schedule.shift WHERE provider_id = $1", PROVIDER)
-    sql = "SELECT console.change_shifts($1, $2, 1, $3, $4, '{}', '[]', now(), NULL) AS answer"
+    sql = "SELECT console.change_shifts($1, $2, 1, $3, '{}', '[]', $4, now(), NULL) AS answer"
     row = await ward.fetch_row(sql, PROVIDER, {str(shift_id): "what it was"})
     assert row is not None
     assert row["answer"]["code"] == "other"

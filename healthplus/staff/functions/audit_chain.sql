@@ -90,8 +90,9 @@ BEGIN
 END $$;
 
 -- Looks through the chain: what is wrong (NULL: nothing), with the first link that does not fit: 'entries' (those it stands for), 'beginning'
--- (what came before it is gone), 'gone' (what an account or a session began with, of no link that is left); how many links and entries fit, and how many entries are not in it yet; the last link with its hash, and the hash of link p_seen. What is forgotten with
--- time leaves the last of its links, so the first that is left is the first of all, or too old to look at its entries.
+-- (what came before it is gone), 'gone' (what an account or a session began with, of no link that is left); how many links and entries fit,
+-- and how many entries are not in it yet; the last link with its hash, and the hash of link p_seen. What is forgotten with time leaves the
+-- last of its links, so the first that is left is the first of all, or too old to look at its entries.
 CREATE FUNCTION staff.verify_audit(
     p_seen bigint, OUT broken bigint, OUT why text, OUT links bigint, OUT entries bigint, OUT unchained bigint, OUT last bigint,
     OUT last_hash bytea, OUT seen_hash bytea
