@@ -58,6 +58,11 @@ SELECT format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', datname) F
 WHERE datname = current_database() AND pg_has_role(datdba, 'USAGE')
     AND EXISTS (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE grantee = 0)
 """
+_WATCHERS = """
+SELECT rolname FROM pg_roles
+WHERE rolcanlogin AND NOT rolsuper AND (rolreplication OR pg_has_role(oid, 'pg_monitor', 'MEMBER'))
+    AND has_database_privilege(oid, current_database(), 'CONNECT')
+"""
 _LET_IN = """
 SELECT format('GRANT CONNECT ON DATABASE %I TO %I', datname, $1::text) FROM pg_database
 WHERE datname = current_database() AND pg_has_role(datdba, 'USAGE')
@@ -192,8 +197,9 @@ async def _take_from_everybody(connection: asyncpg.Connection[asyncpg.Record], s
 
 
 async def _keep_others_out(connection: asyncpg.Connection[asyncpg.Record], logins: Sequence[str]) -> None:
-    """Have these alone connect, besides the owner; not where the owner may not say so."""
-    for login in logins:
+    """Have these alone connect, besides the owner and who backs up or watches; not where the owner may not say so."""
+    watchers = [name for (name,) in await connection.fetch(_WATCHERS)]
+    for login in (*logins, *watchers):
         if (change := await connection.fetchval(_LET_IN, login)) is not None:
             await connection.execute(change)
     for others in (_EVERYBODY_ENTERS, _EVERYBODY_LOCKS):

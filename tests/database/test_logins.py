@@ -251,15 +251,18 @@ async def test_others_of_the_server_are_kept_out_and_no_login_takes_all_connecti
     own: Settings, blank_dsn: str
 ) -> None:
     admin = await asyncpg.connect(blank_dsn)
-    await admin.execute("ALTER ROLE own_owner CREATEROLE; CREATE ROLE own_stranger LOGIN")
+    await admin.execute(
+        "ALTER ROLE own_owner CREATEROLE; CREATE ROLE own_stranger LOGIN; CREATE ROLE own_backup LOGIN REPLICATION"
+    )
     try:
         enters = "SELECT has_database_privilege('own_stranger', current_database(), 'CONNECT')"
         assert await admin.fetchval(enters)
         await brought_up(own)
         assert not await admin.fetchval(enters)
+        assert await admin.fetchval(enters.replace("own_stranger", "own_backup"))
         assert not await admin.fetchval("SELECT has_database_privilege('own_desk', current_database(), 'TEMPORARY')")
     finally:
-        await admin.execute("DROP ROLE own_stranger")
+        await admin.execute("DROP OWNED BY own_backup; DROP ROLE own_stranger, own_backup")
     assert not await require_logins(own)
     limits = "SELECT DISTINCT rolconnlimit FROM pg_roles WHERE rolname = ANY ($1)"
     assert [row[0] for row in await admin.fetch(limits, LOGINS)] == [20]
