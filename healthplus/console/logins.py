@@ -33,7 +33,11 @@ class Logins:
     def of(self, role: Role) -> Database:
         return self._pools[role]
 
+    def own(self) -> dict[str, Database]:
+        """Return the pools that are not the product's, by the name under which their use is measured."""
+        return {} if self._is_shared else {f"staff_{role}": pool for role, pool in self._pools.items()}
+
     async def close(self) -> None:
         """Close the pools, but for that of the product."""
-        for pool in () if self._is_shared else self._pools.values():
+        for pool in self.own().values():
             await pool.close()

@@ -1,4 +1,4 @@
-"""Pictures of providers and clinics, as they are stored: by a hash of what they contain, in two sizes."""
+"""Pictures of providers and clinics, as they are stored: by a hash of what they contain, in up to three sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ queries = load(Path(__file__).with_name("photos.sql"))
 
 
 async def photo(database: Database, content_hash: str, size: int) -> bytes:
-    """Return a picture in WebP. Raises NotFound."""
+    """Return a picture in WebP, of this size or, where it is smaller, as large as it is. Raises NotFound."""
     webp: bytes | None = await database.fetch_value(queries.photo, content_hash, size)
     if webp is None:
         raise NotFound

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from healthplus.errors import BadInput
 
-SIZES = {96: 4 * 1024, 320: 24 * 1024}
+SIZES = {96: 4 * 1024, 320: 24 * 1024, 640: 112 * 1024}
 """Pixels of a side, and how many bytes a picture of that size may have."""
 _SMALLEST = min(SIZES)
 _FORMATS = ("JPEG", "PNG", "WEBP")
@@ -20,7 +20,7 @@ _CENTRE = (0.5, 0.35)  # of what is kept of a picture that is no square: faces a
 
 
 class Encoded(NamedTuple):
-    """A picture in WebP by the pixels of its side, and the hash of these files."""
+    """A picture in WebP by the pixels of its side, as far as it is that large, and the hash of these files."""
 
     hash: str
     webp: dict[int, bytes]
@@ -38,7 +38,10 @@ def encode(content: bytes) -> Encoded:
         raise
     except Exception as error:  # decoders raise whatever a broken file makes them
         raise BadInput("it is no picture that can be read: JPEG, PNG and WebP can") from error
-    webp = {size: _webp(picture, size, bytes_max) for size, bytes_max in SIZES.items()}
+    webp: dict[int, bytes] = {}
+    for size, bytes_max in SIZES.items():
+        if min(picture.size) > max(webp, default=0):
+            webp[size] = _webp(picture, size, bytes_max)
     return Encoded(hashlib.sha256(b"".join(webp.values())).hexdigest()[:32], webp)
 
 

@@ -200,7 +200,8 @@ WITH given AS (
 ), put AS (
     INSERT INTO directory.clinic_picture AS known (clinic_id, position, hash, source)
     SELECT clinic_id, position, hash, source FROM wanted
-    ON CONFLICT (clinic_id, position) DO UPDATE SET hash = excluded.hash, source = excluded.source
+    ON CONFLICT (clinic_id, position) DO UPDATE
+    SET hash = excluded.hash, source = excluded.source, text = CASE WHEN known.hash = excluded.hash THEN known.text ELSE '' END
     WHERE (known.hash, known.source) <> (excluded.hash, excluded.source)
     RETURNING known.clinic_id
 ), changed AS (

@@ -14,9 +14,14 @@ WITH taken AS (
     RETURNING *
 )
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, public.app_now() AS taken_at, taken.patient_id, taken.booking_id,
-    taken.reminder_id, taken.told_id, coalesce(preference.language, 'en') AS language, way.address, coalesce(told.free_at, lower(booking.during)) AS starts_at,
-    city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
+    taken.reminder_id, taken.told_id,
+    coalesce(preference.language, 'en') AS language, way.address,
+    coalesce(told.free_at, lower(booking.during), lower(ticket.queue_window)) AS starts_at,
+    city.time_zone, coalesce(booking.deadline, taken.until) AS deadline, booking.offer, coalesce(booking.fee_minor, 0) AS fee_minor,
+    clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
+    CASE WHEN taken.kind = 'reminder' AND taken.channel = 'email' THEN ARRAY(
+        SELECT DISTINCT preparation FROM directory.preparations_of(booking.service_ids)) END AS preparations,
     taken.kind = 'cancelled' AND EXISTS (
         SELECT FROM booking.event_log
         WHERE event_log.provider_id = taken.provider_id AND event_log.booking_id = taken.booking_id AND event_log.kind = 'cancelled'
@@ -51,13 +56,14 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
         WHEN taken.until <= (SELECT public.app_now()) OR taken.tries > $5 THEN 'failed'
     END AS outcome
 FROM taken
-JOIN booking.booking ON booking.provider_id = taken.provider_id AND booking.booking_id = taken.booking_id
-JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id
+LEFT JOIN booking.booking ON booking.provider_id = taken.provider_id AND booking.booking_id = taken.booking_id
+LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
+JOIN directory.clinic ON clinic.clinic_id = coalesce(booking.clinic_id, ticket.clinic_id, (  -- who waits may do so for any clinic
+    SELECT min(post.clinic_id) FROM directory.provider_clinic AS post WHERE post.provider_id = taken.provider_id))
 JOIN directory.city ON city.city_id = clinic.city_id
 LEFT JOIN accounts.patient ON patient.patient_id = taken.patient_id
 LEFT JOIN notices.preference ON preference.patient_id = taken.patient_id
 LEFT JOIN notices.earlier_told AS told ON told.told_id = taken.told_id
-LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS is_paid, coalesce(bool_or(payment.booking_id <> hold_id), false) AS is_booked FROM ledger.payment
     WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id) AS payment
@@ -98,12 +104,14 @@ SELECT notices.add_reminders($1)
 -- Do what a reply by SMS says.
 SELECT notices.take_reply($1, $2)
 
--- name: appointment_of
--- The appointment that the code of a reminder, or of the booking itself, leads to, if it is this patient's.
-SELECT provider_id, booking_id FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
+-- name: booking_of
+-- The booking that the code of a reminder, or of the booking itself, leads to, if it is this patient's; whether it is an appointment,
+-- and the ticket of one that was only offered.
+SELECT provider_id, booking_id, true AS is_appointment, NULL::uuid AS offered_to FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
 UNION ALL
-SELECT provider_id, booking_id FROM booking.booking
-WHERE booking_id = $1 AND patient_id = $2 AND state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
+SELECT provider_id, booking_id, state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show'), CASE WHEN offer THEN ticket_id END
+FROM booking.booking
+WHERE booking_id = $1 AND patient_id = $2
 LIMIT 1
 
 -- name: tell_earlier

@@ -76,6 +76,7 @@ SELECT jsonb_build_object(
     'reviews', (
         SELECT coalesce(jsonb_agg(to_jsonb(review) - 'reply' ORDER BY written_at), '[]') FROM reviews.review WHERE patient_id = $1),
     'asks', staff.asks_of($1),  -- what the clinic's desk asked to have changed
+    'accesses', staff.accesses_of($1),  -- which of the staff saw or changed what, and when
     'reports', (SELECT coalesce(jsonb_agg(to_jsonb(report) ORDER BY reported_at), '[]') FROM reviews.report WHERE reporter_id = $1),
     'notices', (SELECT coalesce(jsonb_agg(to_jsonb(notice) ORDER BY created_at), '[]') FROM notices.notice WHERE patient_id = $1),
     'notification_settings', (SELECT to_jsonb(preference) FROM notices.preference WHERE patient_id = $1),

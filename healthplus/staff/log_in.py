@@ -81,37 +81,43 @@ class LogIn:
             return SecondFactorNeeded(account["staff_id"], account["version"], log_on, has_app, has_passkey)
         return await self._begin(account["staff_id"], account["version"], log_on, come_from, "password")
 
-    async def with_code(self, half: SecondFactorNeeded, code: str, come_from: From) -> LoggedIn:
+    async def with_code(self, needed: SecondFactorNeeded, code: str, come_from: From) -> LoggedIn:
         """Check the code of an app, after the password. Raises LogInRefused and TooManyGuesses."""
-        key = await self._count_code(half, come_from.requester.device)
-        factors = await self._database.fetch_row(queries.factors, half.staff_id, half.version)
+        key = await self._count_code(needed, come_from.requester.device)
+        factors = await self._database.fetch_row(queries.factors, needed.staff_id, needed.version)
         if factors is None or not factors["has_app"]:
             raise LogInRefused(reason="over")
-        app_secret = self._apps.unseal(factors["totp_secret"], half.staff_id)
+        app_secret = self._apps.unseal(factors["totp_secret"], needed.staff_id)
         step = app_secret and step_of_code(app_secret, code, factors["now_at"], factors["totp_step"])
-        if not step or not await self._database.fetch_value(queries.use_code, half.staff_id, half.version, step):
-            await self._note_refusal("", None, come_from.requester, "log_in", "code", half.staff_id)
+        if not step or not await self._database.fetch_value(queries.use_code, needed.staff_id, needed.version, step):
+            await self._note_refusal("", None, come_from.requester, "log_in", "code", needed.staff_id)
             raise LogInRefused(reason="code")
         await self._database.execute(queries.return_guess, [key])
-        return await self._begin(half.staff_id, half.version, half.log_on, come_from, "password and code")
+        return await self._begin(
+            needed.staff_id,
+            needed.version,
+            needed.log_on,
+            come_from,
+            "password and code",
+        )
 
     async def with_passkey(
-        self, challenge: Challenge, answer: str, come_from: From, half: SecondFactorNeeded | None = None
+        self, challenge: Challenge, answer: str, come_from: From, needed: SecondFactorNeeded | None = None
     ) -> LoggedIn:
         """Check a passkey's answer; of the person whose password was right, if one was. Raises LogInRefused."""
-        staff_id = half.staff_id if half else None
+        staff_id = needed.staff_id if needed else None
         row = await self._check_passkey(challenge, answer, staff_id, come_from.requester, "log_in")
         return await self._begin(row["staff_id"], row["version"], row["log_on"], come_from, "passkey")
 
     async def prove_with_password(self, session: StaffSession, password: str, requester: Requester) -> None:
-        """Have somebody show who they are, which opens a locked screen. Raises LogInRefused and TooManyGuesses."""
+        """Check a password; unlock the screen and renew the proof. Raises LogInRefused and TooManyGuesses."""
         account = await self._check(session.log_on, password, requester, _proof_action(session), session)
         await self._prove(session, account["version"], "password", requester)
 
     async def prove_with_passkey(
         self, session: StaffSession, challenge: Challenge, answer: str, requester: Requester
     ) -> None:
-        """Do so by passkey. Raises LogInRefused."""
+        """Check a passkey; unlock the screen and renew the proof. Raises LogInRefused."""
         action = _proof_action(session)
         row = await self._check_passkey(challenge, answer, session.staff_id, requester, action, session)
         await self._prove(session, row["version"], "passkey", requester)
@@ -207,11 +213,11 @@ class LogIn:
             raise LogInRefused(reason="over")
         return LoggedIn(token, device)
 
-    async def _count_code(self, half: SecondFactorNeeded, device: str | None) -> bytes:
+    async def _count_code(self, needed: SecondFactorNeeded, device: str | None) -> bytes:
         """Count a guess at a code; return the bucket that it went into."""
-        device_hash = self._device_hash(half.log_on, device)
-        keys = (self._secret.mac("staff code", who) for who in (device_hash.hex(), f"strangers to {half.staff_id}"))
-        row = await self._database.fetch_row(queries.count_code, half.staff_id, device_hash, *keys)
+        device_hash = self._device_hash(needed.log_on, device)
+        keys = (self._secret.mac("staff code", who) for who in (device_hash.hex(), f"strangers to {needed.staff_id}"))
+        row = await self._database.fetch_row(queries.count_code, needed.staff_id, device_hash, *keys)
         assert row is not None
         _require_room(row["wait_seconds"], "desk_codes")
         key: bytes = row["key_hash"]

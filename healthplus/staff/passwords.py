@@ -72,6 +72,7 @@ class Passwords:
         self._places_of_strangers = asyncio.Semaphore(HASHING_MAX - 1)
 
     async def hash(self, password: str) -> str:
+        """Return what to store of a password, with its salt and costs; whether it is a good one is not looked at."""
         async with idle(), self._places:
             return await asyncio.to_thread(HASHER.hash, normal(password))
 

@@ -53,7 +53,7 @@ SELECT log_on, name, clinics FROM staff.own_words($1)
 SELECT has_app, totp_secret, totp_step, has_passkey, now_at FROM staff.factors_of($1, $2)
 
 -- name: own_factors
--- What who is logged in can log in with.
+-- The signed-in person's log-in methods.
 SELECT handle, has_password, password_is_long, has_app, has_passkey FROM staff.own_factors($1)
 
 -- name: count_guess
@@ -78,7 +78,7 @@ SELECT staff.append_refusal($1, $2, $3, $4, $5, $6)
 
 -- name: append_forbidden
 -- Note a page that was refused: it is for those who have the right $4, at the clinic $5, if it is one of a clinic.
-SELECT staff.append_refusal($1, $2, $3, 'see_page', $4, NULL, $5)
+SELECT staff.append_forbidden($1, $2, $3, $4, $5)
 
 -- name: use_code
 -- Use up the code of a time step.

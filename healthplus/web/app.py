@@ -47,7 +47,7 @@ from healthplus.retention.retention import Retention
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
-from healthplus.staff.audit import AuditChain
+from healthplus.staff.audit_chain import AuditChain
 from healthplus.staff.log_in import LogIn
 from healthplus.staff.own_account import OwnAccount
 from healthplus.staff.passwords import Passwords
@@ -154,7 +154,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         change_feed.on_change(waiting.on_change)
         change_feed.on_change(charts.on_change)
         payments = Payments(database, book, gateway, background)
-        pools = {"requests": database, "background": background}
+        pools = {"requests": database, "background": background, **logins.own()}
         reporter = Reporter(background, pools, (admission.sample, waiting.sample), open_sentry(settings.sentry_dsn))
         await stack.enter_async_context(reporter.listening())
         passwords = Passwords()

@@ -12,7 +12,7 @@ from healthplus.errors import NotFound
 from healthplus.web.http.etags import etag_matches
 from healthplus.web.services import AnyRequest, services
 
-_NAME = re.compile(r"([0-9a-f]{32})-(96|320)\.webp")
+_NAME = re.compile(r"([0-9a-f]{32})-(96|320|640)\.webp")
 _KEEP_SECONDS = 600.0
 
 

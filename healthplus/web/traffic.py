@@ -82,7 +82,6 @@ _CLASSES = {
         GET /desk/{clinic_id}/ask
         POST /desk/{clinic_id}/ask
         GET /office
-        GET /office/find
         GET /office/new
         POST /office/new
         GET /office/{clinic_id}
@@ -94,6 +93,9 @@ _CLASSES = {
         POST /office/{clinic_id}/leave
         POST /office/{clinic_id}/leave/{provider_id}/{leave_id}/remove
         POST /office/{clinic_id}/open
+        POST /office/{clinic_id}/picture
+        POST /office/{clinic_id}/picture/{picture}
+        POST /office/{clinic_id}/picture/{picture}/remove
         GET /office/{clinic_id}/provider/new
         POST /office/{clinic_id}/provider/new
         GET /office/{clinic_id}/provider/{provider_id}

@@ -26,7 +26,7 @@ LOGINS = {login_of(APP_ROLE, role): role for role in ROLES}
 _FIRST = re.compile(
     r"\s*(?:#variable_conflict use_column\s+)?(?:DECLARE\s+(?:\w+ [\w.\[\]]+(?: := public\.app_now\(\))?;\s+)+)?"
     r"BEGIN\s+(?:caller :=|PERFORM) staff\.authorise\("
-    r"p_token_hash, '(\w+)', (?:p_clinic_id(?:, p_provider_id)?|NULL)\);"
+    r"p_token_hash, '(\w+)', (?:p_clinic_id(?:, p_provider_id)?|NULL)(?:, p_needs_proof => true)?\);"
 )
 """How a function of the console begins."""
 _PATH = ["search_path=pg_catalog, public, pg_temp"]

@@ -32,7 +32,7 @@ async def test_it_counts_what_was_moved_and_notes_what_was_refused(
     sql = "SELECT console.change_shifts($1, $2, 1, $3, '{}', '[]', $4, now(), NULL) AS answer"
     row = await ward.fetch_row(sql, PROVIDER, {str(shift_id): "what it was"})
     assert row is not None
-    assert row["answer"]["code"] == "other"
+    assert row["answer"]["code"] == "stale"
     noted = [tuple(one) for one in await db.fetch(_NOTED, f"staff:{staff_id}")]
     assert noted[-3:] == [
         ("add_leave", False),

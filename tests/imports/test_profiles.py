@@ -86,7 +86,7 @@ async def test_photos_are_fetched_once_and_follow_the_file(db: Database, tmp_pat
     assert (summary.added["photos"], summary.added["pictures"], summary.missing_photos) == (1, 1, [])
     [(_, source, before)] = await rows(db, PHOTOS)
     assert (source, await rows(db, PICTURES)) == (A, [(1, B), (2, C)])
-    assert await sizes(db) == {96: 3, 320: 3}
+    assert await sizes(db) == {96: 3, 320: 3, 640: 3}
 
     shelf.asked.clear()
     shelf.content[A] = picture(colour="purple")
@@ -130,7 +130,7 @@ async def test_pictures_that_nobody_has_go_after_a_day(db: Database, tmp_path: P
         await db.execute("UPDATE directory.photo SET stored_at = stored_at - make_interval(hours => $1)", hours)
         await Retention(db).forget(rows_max=1000, pause_seconds=0)
         left.append(await sizes(db))
-    assert left == [{96: 3, 320: 3}, {96: 2, 320: 2}]
+    assert left == [{96: 3, 320: 3, 640: 3}, {96: 2, 320: 2, 640: 2}]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from healthplus.monitoring.status import read_status
 from healthplus.retention.retention import Retention
 from healthplus.settings import Settings
 from healthplus.staff.accounts import add_staff
-from healthplus.staff.audit import verify_audit
+from healthplus.staff.audit_chain import verify_audit
 from tests.conftest import FAST
 from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import move_clock

@@ -13,11 +13,15 @@ from litestar import Litestar
 from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
+from healthplus.booking.numbers import number_of
 from healthplus.database import Database
+from healthplus.staff.accounts import set_role
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
+from tests.fixtures.staff import OPERATOR, cheap_hashes
 from tests.web.client import Client
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
+from tests.web.staff import log_in
 from tests.web.test_me import HOLDS, WAITS, book
 
 PLANTED = {"name": "Zebedee Quillfeather", "email": "quill@feather.example"}
@@ -76,6 +80,33 @@ async def test_everything_held_is_exported(me: Client, asha: Client, app: Litest
     assert NUMBER not in json.dumps(other)
 
 
+async def test_the_export_says_when_and_as_what_staff_looked_but_not_who(
+    me: Client, asha: Client, app: Litestar, db: Database, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cheap_hashes(monkeypatch)
+    await book(me, environment.at(13))
+    booking = await db.fetch_row("SELECT booking_id FROM booking.booking WHERE state = 'booked'")
+    assert booking is not None
+    path = f"/desk/{AT_CLINIC}/ask?number={number_of(booking['booking_id'])}"
+    desk = await log_in(app, db, "desk", AT_CLINIC, "meera")
+    assert (await desk.get(path)).status_code == 200
+    await environment.pass_time(minutes=1)
+    staff_id = await db.fetch_value("SELECT staff_id FROM staff.account WHERE log_on = 'meera'")
+    await set_role(db, staff_id, AT_CLINIC, "ward", OPERATOR)
+    assert (await desk.get(f"/office/{AT_CLINIC}/audit?patient=1")).status_code == 200  # of Asha
+    assert (await desk.get(path.replace("desk", "office").replace("ask?number", "audit/history?booking"))).is_success
+    response = await me.get("me/export")
+    accesses = response.json()["accesses"]
+    assert [(one["action"], one["role"], one["clinic_id"], one["booking_id"]) for one in accesses] == [
+        ("see_booking", "desk", AT_CLINIC, str(booking["booking_id"])),
+        ("see_history", "ward", AT_CLINIC, str(booking["booking_id"])),
+    ]
+    assert set(accesses[0]) == {"at", "action", "clinic_id", "clinic", "booking_id", "role"}
+    assert "Meera" not in response.text
+    others = (await asha.get("me/export")).json()["accesses"]
+    assert [(one["action"], one["role"], one["booking_id"]) for one in others] == [("see_audit", "ward", None)]
+
+
 async def test_every_table_about_patients_is_exported(me: Client, asha: Client, db: Database) -> None:
     """A table that points to a patient must be in the export, and in this list."""
     pointing = await db.fetch(
@@ -87,6 +118,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "accounts.patient",
         "accounts.person",
         "accounts.former_account",
+        "staff.audit_row",  # of audit_entry, with names
         "accounts.session",
         "accounts.challenge",
         "accounts.consent",
@@ -115,7 +147,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "reviews.rating",
         "reviews.review",
         "staff.ask",
-        "staff.audit_entry",  # of what staff do
+        "staff.audit_entry",  # of what staff do; as far as it is about a patient
         "staff.breach_entry",  # its `actor` is of the staff
     }
 

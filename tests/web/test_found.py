@@ -162,7 +162,7 @@ async def test_a_doctor_with_a_photo_is_shared_with_it(http: httpx.AsyncClient, 
     photo = "0123456789abcdef" * 2
     await city.db.execute("INSERT INTO directory.provider_photo VALUES ($1, $2, 'https://a.example')", PROVIDER, photo)
     text = await look(http, f"/doctor/{PROVIDER}/dr-asha-rao?about")
-    address = f"{SITE}/photo/{photo}-320.webp"
+    address = f"{SITE}/photo/{photo}-640.webp"
     assert data(text)[0]["image"] == meta(text)["og:image"] == address
 
 

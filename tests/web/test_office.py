@@ -6,21 +6,20 @@ import re
 from datetime import datetime, time, timedelta
 from time import monotonic
 
-import pytest
 from litestar import Litestar
 
 from healthplus.database import Database
 from tests.fixtures.directory import DAILY, make_provider, make_shift
 from tests.fixtures.environment import OTHER_PROVIDER, PROVIDER, Environment
+from tests.notices.sending import Recorder, notices
 from tests.web.client import Browser, forget_shared_reads
-from tests.web.office import (
+from tests.web.staff import (
     CLINIC,
-    DOCTOR,
     OFFICE,
     OTHER_CLINIC,
     SHIFT,
     WEEK,
-    audited,
+    audit_actions,
     book,
     events,
     goes_to,
@@ -29,23 +28,6 @@ from tests.web.office import (
     shift_of,
     words,
 )
-
-
-async def test_pages_are_there_in_both_languages(ward: Browser) -> None:
-    paths = (
-        "",
-        f"/week/{PROVIDER}",
-        f"/week/{PROVIDER}/copy",
-        "",
-        "/leave",
-        "/services",
-        "/terms",
-    )
-    for path in (*paths, "/clinic", "/provider/new", f"/provider/{PROVIDER}"):
-        for language in ("", "/hi"):
-            answer = await ward.get(f"{language}{OFFICE}{path}")
-            assert answer.status_code == 200, (path, answer.text[:500])
-            assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_who_is_not_logged_in_comes_back_to_the_page(app: Litestar) -> None:
@@ -89,7 +71,7 @@ async def test_shifts_are_added_changed_and_ended(ward: Browser, db: Database, e
     assert answer.status_code == 409
     assert "Someone changed this while you did Meera Rao changed it at" in words(answer)
     assert goes_to(await ward.post(f"{path}/end", {"was": hidden(answer, "was")})).startswith(f"{WEEK}?done=ended")
-    assert await audited(db) == ["change_shifts"] * 4  # one of which was refused
+    assert await audit_actions(db) == ["change_shifts"] * 4  # one of which was refused
 
 
 async def test_the_second_who_edits_a_shift_sees_what_changed_and_loses_nothing(
@@ -183,7 +165,10 @@ async def test_leave_that_is_taken_back_lets_appointments_stand(
     assert not await db.fetch_value(flagged, booked)
     assert await events(db, "stands") == 1
     assert (await ward.post(remove[1])).status_code == 404
-    assert await audited(db) == ["add_leave", "add_leave", "remove_leave"]
+    # To look at what is in the way is no leave that was refused.
+    assert await audit_actions(db) == ["add_leave", "remove_leave"]
+    assert await db.fetch_value("SELECT count(*) FROM staff.audit_entry WHERE is_refused") == 0
+    assert await db.fetch_value("SELECT count(*) FROM staff.audit_entry WHERE action = 'see_in_the_way'") == 2
 
 
 async def test_a_holiday_is_added_for_all_and_taken_back(ward: Browser, db: Database, environment: Environment) -> None:
@@ -229,7 +214,7 @@ async def test_closing_and_opening(ward: Browser, app: Litestar, db: Database, e
     assert "1 appointment is in the way" in words(answer)
     assert "flagged=1" in goes_to(await ward.post(f"{path}/close", {"seen": hidden(answer, "seen")}))
     assert (await environment.hold(environment.instant(13), CLINIC, "bina")).code == "no_such_slot"
-    assert goes_to(await ward.post(f"{path}/open")) == f"{path}?done=open"
+    assert goes_to(await ward.post(f"{path}/open")) == f"{path}?done=open&stands=1"
     assert await events(db, "stands") == 1
     assert (await environment.hold(environment.instant(13), CLINIC, "bina")).code == "reserved"
     # The clinic: with all its providers, and back.
@@ -238,50 +223,103 @@ async def test_closing_and_opening(ward: Browser, app: Litestar, db: Database, e
     await environment.pass_time(seconds=2)
     answer = await ward.post(f"{OFFICE}/close")
     assert answer.status_code == 409
-    assert (
-        goes_to(await ward.post(f"{OFFICE}/close", {"seen": hidden(answer, "seen")})) == f"{OFFICE}/clinic?done=closed"
-    )
+    closes = {"seen": hidden(answer, "seen"), "closing": hidden(answer, "closing")}
+    closed = goes_to(await ward.post(f"{OFFICE}/close", closes))
+    assert closed == f"{OFFICE}/clinic?done=closed&providers=2&flagged=1&moved="
     assert "Closed since" in words(await ward.get(f"{OFFICE}/clinic"))
     forget_shared_reads(app)
     assert "Clinic 2" not in (await anybody.get(f"/doctor/{PROVIDER}/dr-1")).text
     assert (await anybody.get(f"/doctor/{PROVIDER}/dr-1/{CLINIC}")).status_code == 200
     assert await db.fetch_value("SELECT count(*) FROM search.listing WHERE clinic_id = $1", CLINIC) == 0
-    assert goes_to(await ward.post(f"{OFFICE}/open")) == f"{OFFICE}/clinic?done=open"
+    assert goes_to(await ward.post(f"{OFFICE}/open")) == f"{OFFICE}/clinic?done=open&stands=1"
     assert await db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE closed_since IS NOT NULL") == 0
 
 
-async def test_shifts_are_copied_to_days_and_to_doctors(ward: Browser, administrator: Browser, db: Database) -> None:
-    path = goes_to(await administrator.post(f"{OFFICE}/provider/new", DOCTOR)).partition("?")[0]
-    new_id = int(path.rpartition("/")[2])
-    week = f"{OFFICE}/week/{new_id}"
-    assert goes_to(await ward.post(week, {**SHIFT, "day_1": "1"}))
-    copied = await ward.post(f"{week}/copy", {"from_day": "1", "to_day_2": "1", "to_day_5": "1"})
-    assert goes_to(copied).startswith(f"{week}?done=copied")
-    days = "SELECT array_agg(weekday ORDER BY weekday) FROM schedule.shift WHERE provider_id = $1"
-    assert await db.fetch_value(days, new_id) == [1, 2, 5]
-    other = goes_to(await administrator.post(f"{OFFICE}/provider/new", {**DOCTOR, "name": "Dr B"})).partition("?")[0]
-    other_id = int(other.rpartition("/")[2])
-    assert goes_to(await ward.post(f"{week}/copy", {"from_day": "0", f"to_{other_id}": "1"}))
-    assert await db.fetch_value(days, other_id) == [1, 2, 5]
-    # Where something is there already, nothing is added, and it is said for whom.
-    answer = await ward.post(f"{week}/copy", {"from_day": "0", f"to_{other_id}": "1"})
-    assert answer.status_code == 422
-    assert "This overlaps another shift of theirs" in words(answer)
+async def test_what_is_closed_after_a_last_day_can_be_moved_before_it(
+    ward: Browser, db: Database, environment: Environment
+) -> None:
+    booked = await book(environment, environment.instant(14))
+    last = environment.day + timedelta(hours=6) - timedelta(days=1)
+    path = f"{OFFICE}/provider/{PROVIDER}/close"
+    assert "This is over already." in words(await ward.post(path, {"last_day": "2020-01-01"}))
+    form = {"last_day": f"{last:%Y-%m-%d}"}
+    answer = await ward.post(path, form)
+    assert answer.status_code == 409
+    assert hidden(answer, "last_day") == form["last_day"]
+    start = re.search(rf'name="move_{booked}"[^>]*>.*?<option value="(20[^"]+)"', answer.text, re.DOTALL)
+    assert start
+    moved = {**form, "seen": hidden(answer, "seen"), f"move_{booked}": start[1]}
+    assert goes_to(await ward.post(path, moved)) == f"{OFFICE}?done=ends&moved=1"
+    row = await db.fetch_row("SELECT lower(during) AS at, needs_rebooking FROM booking.booking")
+    assert row is not None
+    assert (row["at"].isoformat(), row["needs_rebooking"]) == (start[1], False)
+    assert row["at"] < environment.day
+    # Of all of the clinic, in the same way.
+    await environment.pass_time(seconds=2)
+    other = await environment.hold(environment.instant(14), CLINIC, "chand", OTHER_PROVIDER)
+    assert other.booking_id is not None
+    await environment.book.confirm(OTHER_PROVIDER, other.booking_id, None, environment.actor("chand"))
+    await environment.pass_time(seconds=2)
+    answer = await ward.post(f"{OFFICE}/close", form)
+    assert answer.status_code == 409
+    choice = re.search(rf'name="move_{other.booking_id}"[^>]*>.*?<option value="(20[^"]+)"', answer.text, re.DOTALL)
+    assert choice
+    moved = {**form, "seen": hidden(answer, "seen"), f"move_{other.booking_id}": choice[1]}
+    assert "providers=2&flagged=&moved=1" in goes_to(await ward.post(f"{OFFICE}/close", moved))
+    ends = "SELECT count(*) FROM schedule.shift WHERE clinic_id = $1 AND upper(valid) IS DISTINCT FROM $2"
+    assert await db.fetch_value(ends, CLINIC, last.date() + timedelta(days=1)) == 0
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        {"starts": "25:00"}, {"starts": "", "ends": ""}, {"starts": "08:00", "ends": "05:00"}, {"slot_minutes": "4"},
-        {"slot_minutes": "1" * 30}, {"seats": "-1"}, {"slots_max": "x"}, {"valid_from": "9999-99-99"},
-        {"valid_from": "2083-02-02", "valid_until": "2083-02-01"}, {"slot_minutes": "240"},
-    ],
-)  # fmt: skip
-async def test_bad_shifts_are_refused_and_kept(ward: Browser, db: Database, form: dict[str, str]) -> None:
-    answer = await ward.post(WEEK, {**SHIFT, "day_1": "1", **form})
-    assert answer.status_code == 422
-    assert "Please fix this" in words(answer)
-    assert await db.fetch_value("SELECT count(*) FROM schedule.shift WHERE slot_minutes <> 30") == 0
+async def test_a_clinic_that_closed_in_two_goes_opens_as_one(
+    ward: Browser, db: Database, environment: Environment
+) -> None:
+    await book(environment, environment.instant(14))
+    await environment.pass_time(seconds=2)
+    answer = await ward.post(f"{OFFICE}/close")
+    # Another books with the other doctor meanwhile: only the first is closed.
+    later = await environment.hold(environment.instant(13), CLINIC, "bina", OTHER_PROVIDER)
+    assert later.code == "reserved"
+    await environment.pass_time(seconds=2)
+    closes = {"seen": hidden(answer, "seen"), "closing": hidden(answer, "closing")}
+    again = await ward.post(f"{OFFICE}/close", closes)
+    assert again.status_code == 422
+    assert "Meanwhile others booked" in words(again)
+    assert await db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE closed_since IS NOT NULL") == 1
+    closes = {"seen": hidden(again, "seen"), "closing": hidden(again, "closing")}
+    assert "done=closed" in goes_to(await ward.post(f"{OFFICE}/close", closes))
+    assert "stands=1" in goes_to(await ward.post(f"{OFFICE}/open"))
+    assert await db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE closed_since IS NOT NULL") == 0
+
+
+async def test_who_holds_or_waits_is_told_what_closed(
+    ward: Browser, app: Litestar, db: Database, environment: Environment
+) -> None:
+    await db.execute("UPDATE accounts.patient SET phone = '+9198' || lpad(patient_id::text, 8, '0')")
+    held = await environment.held(CLINIC, 13)
+    assert (await environment.hold(environment.instant(13, 30), CLINIC, "chand")).code == "reserved"
+    window = environment.instant(13), environment.instant(14)
+    joined = await environment.book.join_queue(
+        PROVIDER, CLINIC, *window, 1, environment.ids["bina"], environment.actor("bina")
+    )
+    assert joined.ticket_id is not None, joined
+    waits = joined.ticket_id
+    path = f"{OFFICE}/provider/{PROVIDER}/close"
+    answer = await ward.post(path)
+    assert "2 times that people hold" in words(answer)
+    assert "done=closed" in goes_to(await ward.post(path, {"seen": hidden(answer, "seen")}))
+    rows = await db.fetch("SELECT kind::text, booking_id, ticket_id FROM notices.notice ORDER BY kind")
+    assert sorted(row["kind"] for row in rows) == ["queue_closed", "withdrawn", "withdrawn"]
+    assert [row["ticket_id"] for row in rows if row["booking_id"] is None] == [waits]
+    assert held in [row["booking_id"] for row in rows]
+    recorder = Recorder()
+    await notices(db, recorder).send_due("sms")
+    assert sorted(recorder.templates) == ["queue_closed", "withdrawn", "withdrawn"]
+    pages = {
+        "asha": (f"/doctor/{PROVIDER}/hold/{held}", "The clinic no longer has"),
+        "bina": (f"/doctor/{PROVIDER}/wait/{waits}", "The clinic no longer has the times you were waiting for."),
+    }
+    for name, (page, said) in pages.items():
+        assert said in words(await Browser(app, environment.tokens[name]).get(page)), name
 
 
 async def test_others_clinics_and_what_is_not_there_are_refused(ward: Browser, app: Litestar, db: Database) -> None:

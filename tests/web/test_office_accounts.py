@@ -12,7 +12,7 @@ from tests.fixtures.clock import move_clock
 from tests.fixtures.environment import Environment
 from tests.fixtures.staff import PASSWORD, cheap_hashes, make_staff
 from tests.web.client import Browser
-from tests.web.desks import audited, goes_to, log_in, shows, words
+from tests.web.staff import audit_entries, goes_to, log_in, shows, words
 
 STAFF = "/office/1/staff"
 
@@ -55,7 +55,7 @@ async def test_a_ward_administrator_adds_somebody_who_logs_in(app: Litestar, db:
     taken = await ward.post(f"{STAFF}/new", {"log_on": "asha.rao", "name": "Another"})
     assert taken.status_code == 422
     assert "already" in words(taken)
-    entry = (await audited(db, "add_staff"))[-1]
+    entry = (await audit_entries(db, "add_staff"))[-1]
     assert entry["actor"] == "staff:1"
     assert entry["session_id"]
     assert entry["address"]
@@ -75,7 +75,7 @@ async def test_disabling_and_letting_in_again(app: Litestar, db: Database, ward:
     assert goes_to(await ward.post(f"{STAFF}/2/enable", {"name": "Meera"})) == f"{STAFF}?done=enabled"
     assert "Log-in link for Meera" in await shows(ward, STAFF)
     assert goes_to(await ward.post(f"{STAFF}/2/link", {"factors": "1"})) == f"{STAFF}?done=link"
-    assert (await audited(db, "make_link"))[-1]["detail"] == "ends second factors"
+    assert (await audit_entries(db, "make_link"))[-1]["detail"] == "ends second factors"
 
 
 async def test_others_accounts_are_not_theirs(app: Litestar, db: Database, ward: Browser) -> None:

@@ -10,12 +10,8 @@ from litestar import Litestar
 from healthplus.database import Database
 from tests.fixtures.environment import PROVIDER
 from tests.web.client import Browser
-from tests.web.office import (
-    CLINIC,
-    DOCTOR,
-    SHIFT,
-    shift_of,
-)
+from tests.web.objects import OBJECTS, make_objects
+from tests.web.staff import CLINIC, DOCTOR, SHIFT
 from tests.web.test_odd_requests import NO_FORMS, ODD, check
 from tests.web.test_staff_routes import desk_routes
 
@@ -36,6 +32,10 @@ ODD_FIELDS = (
     ),
     *(
         "last_day",
+        "closing",
+        "photo_text",
+        "text",
+        "place",
         "who",
         "to_day",
         "from_time",
@@ -79,9 +79,7 @@ async def test_nothing_odd_breaks_the_office(administrator: Browser, app: Litest
         "known": "2026-11-01T09:00", "told": "2026-11-01T10:00", "happened": "x", "data": "y", "scope_search": "1",
         "per_minute": "1", "per_day": "1",
     }  # fmt: skip
-    ids = {"clinic_id": CLINIC, "provider_id": PROVIDER, "shift_id": await shift_of(db, 1), "service_id": 1}
-    ids |= {"leave_id": UUID(int=1), "holiday_id": UUID(int=1), "ask_id": UUID(int=1)}  # type: ignore[dict-item]
-    ids |= {"staff_id": 99, "breach_id": 1, "key_id": 99}
+    ids = {"clinic_id": CLINIC, **await make_objects(db, CLINIC, OBJECTS)}
     odd = [one for one in ODD if one]
     asked = 0
     for route in dict(desk_routes(app)):  # once for all languages

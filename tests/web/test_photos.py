@@ -45,6 +45,13 @@ async def test_a_photo_never_changes(photo: str, anyone: Client, http: httpx.Asy
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])
 
 
+async def test_what_is_smaller_is_shown_as_large_as_it_is(db: Database, http: httpx.AsyncClient) -> None:
+    small = encode(picture(size=(300, 200)))
+    await db.execute(_STORE, small.hash, list(small.webp), list(small.webp.values()), PROVIDER)
+    assert list(small.webp) == [96, 320]
+    assert (await http.get(f"/photo/{small.hash}-640.webp")).content == small.webp[320]
+
+
 @pytest.mark.parametrize("name", ["{}-97.webp", "{}-96.png", "{}", "{}-096.webp", "../{}-96.webp", "%00{}-96.webp"])
 async def test_there_is_nothing_else(photo: str, http: httpx.AsyncClient, name: str) -> None:
     for one in (photo, "f" * 32):
@@ -58,6 +65,7 @@ async def test_the_api_says_whose_it_is(photo: str, anyone: Client) -> None:
         *("MBBS", "2010/1234", "Goa Medical Council"),
         photo,
     )
+    assert {one["id"]: one["picture_texts"] for one in shown["clinics"]}[1] == [""]
     clinics = {one["id"]: one["pictures"] for one in shown["clinics"]}
     assert clinics[1] == [photo]
     assert [pictures for clinic_id, pictures in clinics.items() if clinic_id != 1] == [[]] * (len(clinics) - 1)

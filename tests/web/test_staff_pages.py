@@ -69,7 +69,7 @@ async def test_logging_in_and_out(app: Litestar, db: Database, desk: Browser) ->
     opened = (await desk.get("/desk")).text
     first = words(opened)
     assert whose(opened) == "Meera Rao"
-    for said in ("Clinic 1 Front desk", "Book by phone"):
+    for said in ("Clinic 1 Front desk", "Ask the ward administrator to change an appointment"):
         assert said in first
     assert "refund" not in first  # not the desk's
     token = desk.http.cookies["desk"]

@@ -1,13 +1,14 @@
 -- Ends a ticket; p_let_go_at: when its turn was let go, if it was. What it was called for is nothing of its own.
 CREATE FUNCTION booking.end_ticket(
-    p_ticket booking.ticket, p_state booking.ticket_state, p_now timestamptz, p_actor text, p_let_go_at timestamptz DEFAULT NULL
+    p_ticket booking.ticket, p_state booking.ticket_state, p_now timestamptz, p_actor text, p_let_go_at timestamptz DEFAULT NULL,
+    p_reason text DEFAULT ''
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE booking.ticket
     SET state = p_state, withheld_seat = NULL, withheld_during = NULL, let_go_at = p_let_go_at,
         offer_id = CASE WHEN state <> 'called' OR p_state = 'accepted' THEN offer_id END
     WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
-    PERFORM booking.append_event(p_ticket.provider_id, p_now, p_state::text, NULL, p_ticket.ticket_id, p_actor);
+    PERFORM booking.append_event(p_ticket.provider_id, p_now, p_state::text, NULL, p_ticket.ticket_id, p_actor, p_reason);
 END $$;
 
 -- Keeps one run for a ticket that does not fit yet, or (NULLs) keeps nothing for it.
@@ -127,8 +128,20 @@ BEGIN
     END LOOP;
 END $$;
 
--- Ends as 'full' the tickets that nothing obtainable can satisfy; p_windows: one waiting ticket for each different window.
-CREATE FUNCTION booking.end_hopeless(p_provider_id bigint, p_windows booking.ticket[], p_now timestamptz)
+-- One waiting ticket for each different window: there are few, however many wait. NULL: nobody waits.
+CREATE FUNCTION booking.waiting_windows(p_provider_id bigint) RETURNS booking.ticket[] LANGUAGE sql STABLE AS $$
+    SELECT array_agg(one)
+    FROM (
+        SELECT DISTINCT ON (clinic_id, queue_window, slots_needed, need_key) ticket AS one
+        FROM booking.ticket
+        WHERE provider_id = p_provider_id AND state = 'waiting'
+        ORDER BY clinic_id, queue_window, slots_needed, need_key
+    ) AS different
+$$;
+
+-- Ends as 'full' the tickets that nothing obtainable can satisfy; p_windows: those of booking.waiting_windows. p_reason: which change of
+-- schedule took it away, if one did.
+CREATE FUNCTION booking.end_hopeless(p_provider_id bigint, p_windows booking.ticket[], p_now timestamptz, p_reason text DEFAULT '')
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     one booking.ticket;
@@ -147,7 +160,7 @@ BEGIN
                     AND need_key IS NOT DISTINCT FROM one.need_key
                 ORDER BY number
             LOOP
-                PERFORM booking.end_ticket(waiter, 'full', p_now, 'system');
+                PERFORM booking.end_ticket(waiter, 'full', p_now, 'system', NULL, p_reason);
             END LOOP;
         END IF;
     END LOOP;
@@ -269,18 +282,10 @@ END $$;
 -- nothing obtainable can satisfy.
 CREATE FUNCTION booking.make_offers(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    windows booking.ticket[];
+    windows booking.ticket[] := booking.waiting_windows(p_provider_id);
     waiter booking.ticket;
     is_over boolean;  -- nobody who wants what any of them wants can have anything
 BEGIN
-    -- One ticket for each different window: there are few, however many wait.
-    SELECT array_agg(one) INTO windows
-    FROM (
-        SELECT DISTINCT ON (clinic_id, queue_window, slots_needed, need_key) ticket AS one
-        FROM booking.ticket
-        WHERE provider_id = p_provider_id AND state = 'waiting'
-        ORDER BY clinic_id, queue_window, slots_needed, need_key
-    ) AS different;
     IF windows IS NULL THEN
         -- The last of a queue has gone, where there was one: holds are plain again.
         PERFORM booking.refresh_next_due(p_provider_id) FROM booking.book WHERE provider_id = p_provider_id AND is_queued;

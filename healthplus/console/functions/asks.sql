@@ -173,7 +173,9 @@ BEGIN
         code := 'refused';
         PERFORM staff.close_ask(p_ask_id, 'refused', caller.staff_id);
     ELSE
-        IF asked.kind IN ('cancel', 'refund') AND booking.paid_minor(target) > 100000 THEN
+        IF asked.kind IN ('cancel', 'refund') AND booking.paid_minor(target) > staff.proof_amount_minor((
+            SELECT currency FROM directory.clinic WHERE clinic_id = p_clinic_id))
+        THEN
             PERFORM staff.require_proof(caller.is_proven);
         END IF;
         code := CASE asked.kind

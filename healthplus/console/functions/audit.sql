@@ -4,12 +4,7 @@
 CREATE FUNCTION console.audit(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_who text, p_action text, p_patient_id bigint, p_booking_from uuid,
     p_booking_to uuid, p_from timestamptz, p_to timestamptz, p_before_at timestamptz, p_before_id bigint, p_rows_max integer
-) RETURNS TABLE (
-    entry_id bigint, at timestamptz, actor text, actor_name text, actor_log_on text, session_id uuid, address text, action text,
-    is_refused boolean, detail text, staff_id bigint, about_name text, about_log_on text, clinic_id bigint, clinic text, patient_id bigint,
-    provider_id bigint, provider text, booking_id uuid
-) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
+) RETURNS SETOF staff.audit_row LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
 BEGIN
@@ -26,22 +21,17 @@ END $$;
 CREATE FUNCTION console.export_audit(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_who text, p_action text, p_patient_id bigint, p_booking_from uuid,
     p_booking_to uuid, p_from timestamptz, p_to timestamptz, p_rows_max integer
-) RETURNS TABLE (
-    entry_id bigint, at timestamptz, actor text, actor_name text, actor_log_on text, session_id uuid, address text, action text,
-    is_refused boolean, detail text, staff_id bigint, about_name text, about_log_on text, clinic_id bigint, clinic text, patient_id bigint,
-    provider_id bigint, provider text, booking_id uuid
-) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
+) RETURNS SETOF staff.audit_row LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id, p_needs_proof => true);
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'export_audit', false, concat_ws(' ', p_who, p_action), NULL, p_clinic_id, p_patient_id,
         NULL, (SELECT booking_id FROM staff.audit_entry WHERE booking_id BETWEEN p_booking_from AND p_booking_to LIMIT 1));
     RETURN QUERY SELECT * FROM staff.find_audit(
-        p_clinic_id, staff.actor_named(p_who), p_action, p_patient_id, p_booking_from, p_booking_to, p_from, p_to, NULL, NULL, p_rows_max);
+        p_clinic_id, staff.actor_named(p_who), p_action, p_patient_id, p_booking_from, p_booking_to, p_from, p_to, NULL, NULL,
+        least(p_rows_max, 50000));
 END $$;
 
 -- All that is known of one appointment, or of all of a patient: what the book and the audit have of it, the latest first. `is_event`: it

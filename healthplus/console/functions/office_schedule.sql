@@ -3,8 +3,8 @@
 --     the caller was shown those that were (NULL: nobody was). Called again with that seen_at, holds are released, and bookings moved to where
 --     p_moves says (an object of starts by booking id), or flagged, so that their patients choose another time.
 --   * {"code": "not_moved", "booking_id": …, "why": …, …}: a booking could not be moved there; nothing was changed.
---   * {"code": "other", "now": …, "by": …, "changed_at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
---   * {"code": "changed", "moved": 2, "flagged": 1}, or what the verbs refuse: shift_overlap, invalid, not_found.
+--   * {"code": "stale", "now": …, "by": …, "changed_at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
+--   * {"code": "changed", "moved": 2, "flagged": 1, "stands": 0}, or what the verbs refuse: shift_overlap, invalid, not_found.
 
 CREATE FUNCTION console.change_shifts(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_remove bigint[], p_put jsonb, p_was jsonb,
@@ -19,7 +19,7 @@ BEGIN
     IF NOT booking.lock_book(p_provider_id) THEN
         RETURN jsonb_build_object('code', 'not_found');
     END IF;
-    SELECT jsonb_build_object('code', 'other', 'now', coalesce(jsonb_object_agg(key, schedule.shift_document(shift)) FILTER (WHERE shift_id IS NOT NULL), '{}'))
+    SELECT jsonb_build_object('code', 'stale', 'now', coalesce(jsonb_object_agg(key, schedule.shift_document(shift)) FILTER (WHERE shift_id IS NOT NULL), '{}'))
     INTO answer
     FROM jsonb_each_text(coalesce(p_was, '{}')) AS was
     LEFT JOIN schedule.shift ON provider_id = p_provider_id AND shift_id = key::bigint AND clinic_id = p_clinic_id
@@ -33,8 +33,8 @@ BEGIN
                 AND clinic_id = p_clinic_id
                 AND action = 'change_shifts' AND NOT is_refused
             ORDER BY entry_id DESC LIMIT 1), '{}');
-        PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'change_shifts', true, 'other', NULL, p_clinic_id, NULL,
-            p_provider_id);
+        PERFORM booking.note_change(
+            answer, caller.actor, caller.session_id, p_address, 'change_shifts', NULL, p_clinic_id, p_provider_id);
         RETURN answer;
     END IF;
     put := array(
@@ -44,13 +44,11 @@ BEGIN
         FROM jsonb_array_elements(p_put));
     answer := booking.change_seen(
         p_provider_id, p_clinic_id, p_seen_at, p_moves, caller.actor, p_remove => p_remove, p_put => put);
-    PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
-    PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'change_shifts', answer ->> 'code' <> 'changed',
-        left(concat_ws('; ', answer ->> 'code', 'ended ' || nullif(array_to_string(p_remove, ', '), ''), 'put ' || nullif((
+    PERFORM booking.note_change(
+        answer, caller.actor, caller.session_id, p_address, 'change_shifts',
+        concat_ws('; ', 'ended ' || nullif(array_to_string(p_remove, ', '), ''), 'put ' || nullif((
             SELECT string_agg(format('%s %s %s-%s/%s', one.shift_id, one.weekday, one.starts, one.ends, one.slot_minutes), ', ')
-            FROM unnest(put) AS one), '')), 1000),
-        NULL, p_clinic_id, NULL, p_provider_id);
+            FROM unnest(put) AS one), '')), p_clinic_id, p_provider_id);
     RETURN answer;
 END $$;
 
@@ -66,11 +64,9 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     answer := booking.change_seen(
         p_provider_id, p_clinic_id, p_seen_at, p_moves, caller.actor, p_during => p_during, p_reason => p_reason, p_holiday_id => p_holiday_id);
-    PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
-    PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'add_leave', answer ->> 'code' <> 'changed',
-        format('%s; %s to %s', answer ->> 'code', booking.hashed_instant(lower(p_during)), booking.hashed_instant(upper(p_during))),
-        NULL, p_clinic_id, NULL, p_provider_id);
+    PERFORM booking.note_change(
+        answer, caller.actor, caller.session_id, p_address, 'add_leave',
+        format('%s to %s', booking.hashed_instant(lower(p_during)), booking.hashed_instant(upper(p_during))), p_clinic_id, p_provider_id);
     RETURN answer;
 END $$;
 
@@ -87,9 +83,8 @@ BEGIN
     IF NOT booking.lock_book(p_provider_id) OR NOT EXISTS (
         SELECT FROM schedule.leave
         WHERE provider_id = p_provider_id AND leave_id = p_leave_id AND (
-            clinic_id = p_clinic_id OR clinic_id IS NULL AND staff.may_at_all(caller.staff_id, 'manage_schedule', (
-                SELECT array_agg(post.clinic_id) FROM directory.provider_clinic AS post
-                WHERE post.provider_id = p_provider_id HAVING p_clinic_id = ANY (array_agg(post.clinic_id)))))
+            clinic_id = p_clinic_id OR clinic_id IS NULL AND p_clinic_id = ANY (directory.clinics_of(p_provider_id))
+                AND staff.may_at_all(caller.staff_id, 'manage_schedule', directory.clinics_of(p_provider_id)))
     ) THEN
         RETURN jsonb_build_object('code', 'not_found');
     END IF;
@@ -98,8 +93,7 @@ BEGIN
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'remove_leave', answer.code <> 'changed', p_leave_id::text, NULL, p_clinic_id, NULL,
         p_provider_id);
-    RETURN jsonb_build_object('code', answer.code, 'stands', (
-        SELECT count(*) FROM booking.event_log WHERE provider_id = p_provider_id AND seq > former AND kind = 'stands'));
+    RETURN jsonb_build_object('code', answer.code, 'stands', booking.count_stands(p_provider_id, former));
 END $$;
 
 -- Closes a provider at a clinic, or (p_closed_at NULL) opens it again.
@@ -113,10 +107,9 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     answer := booking.change_seen(
         p_provider_id, p_clinic_id, p_seen_at, NULL, caller.actor, p_closes => true, p_closed_at => p_closed_at);
-    PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
-    PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_provider' ELSE 'close_provider' END,
-        answer ->> 'code' <> 'changed', answer ->> 'code', NULL, p_clinic_id, NULL, p_provider_id);
+    PERFORM booking.note_change(
+        answer, caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_provider' ELSE 'close_provider' END, NULL,
+        p_clinic_id, p_provider_id);
     RETURN answer;
 END $$;
 
@@ -150,9 +143,11 @@ DECLARE
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     WITH found AS MATERIALIZED (
-        SELECT provider_id, booking_id, state, during, row_number() OVER (ORDER BY during, provider_id, seat) AS place
+        SELECT provider_id, booking_id, state, during, row_number() OVER (ORDER BY during, provider_id, seat) AS number
         FROM booking.booking
-        WHERE provider_id IN (SELECT post.provider_id FROM directory.provider_clinic AS post WHERE post.clinic_id = p_clinic_id AND post.closed_since IS NULL)
+        WHERE provider_id IN (
+                SELECT provider_clinic.provider_id FROM directory.provider_clinic
+                WHERE provider_clinic.clinic_id = p_clinic_id AND closed_since IS NULL)
             AND clinic_id = p_clinic_id AND during && p_during AND state IN ('reserved', 'booked') AND occupies AND upper(during) > now_at
             AND NOT needs_rebooking AND NOT booking.is_due(booking, now_at)
     )
@@ -166,7 +161,7 @@ BEGIN
             FROM (
                 -- Of many providers, each has choices for its first bookings: to look for them takes some milliseconds each.
                 SELECT provider_id, array_agg(booking_id) AS ids, CASE WHEN count(*) OVER () > 5 THEN 3 ELSE 20 END AS choices
-                FROM found WHERE place <= p_rows GROUP BY provider_id
+                FROM found WHERE number <= p_rows GROUP BY provider_id
             ) AS shown
             CROSS JOIN LATERAL jsonb_array_elements(booking.rows_in_the_way(provider_id, ids, choices, p_during, now_at)) AS row))
     INTO answer;

@@ -57,8 +57,7 @@ DECLARE
     caller record;
     new_id bigint;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_keys', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_keys', NULL, p_needs_proof => true);
     new_id := accounts.add_developer_key(
         p_name, p_key_hash, p_scopes::accounts.developer_scope[], p_per_minute, p_per_day, p_expires_in);
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'add_key', false, 'key ' || new_id, NULL);
@@ -72,8 +71,7 @@ DECLARE
     caller record;
     whose text;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_keys', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_keys', NULL, p_needs_proof => true);
     whose := accounts.revoke_developer_key(p_key_id);
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'revoke_key', whose IS NULL, 'key ' || p_key_id, NULL);
     RETURN whose;

@@ -69,12 +69,16 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- The clinics at which a provider works, or has worked.
+CREATE FUNCTION directory.clinics_of(p_provider_id bigint) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    SELECT array(SELECT clinic_id FROM directory.provider_clinic WHERE provider_id = p_provider_id ORDER BY clinic_id)
+$$;
+
 -- What a provider says of itself, and its fee at a clinic; NULL where it does not work there.
 CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT profile || jsonb_build_object(
         'version', md5(profile::text),
-        'photo', (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = p_provider_id),
-        'clinics', (SELECT count(*) FROM directory.provider_clinic WHERE provider_clinic.provider_id = p_provider_id))
+        'photo', (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = p_provider_id))
     FROM (
         SELECT jsonb_build_object(
             'provider_id', provider_id, 'type', type, 'name', provider.name, 'gender', coalesce(gender::text, ''),
@@ -139,32 +143,15 @@ BEGIN
     RETURN put_id;
 END $$;
 
--- Gives a provider a photo, in sizes, or (p_hash NULL) takes it away.
-CREATE FUNCTION directory.set_photo(p_provider_id bigint, p_hash text, p_sizes smallint[], p_webps bytea[]) RETURNS void
+-- Closes a service that is offered at a clinic, or (p_is_everywhere) at each clinic of a provider who works there: its provider, or NULL.
+CREATE FUNCTION directory.close_service(p_service_id bigint, p_clinic_id bigint, p_is_everywhere boolean) RETURNS bigint
 LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    IF p_hash IS NULL THEN
-        DELETE FROM directory.provider_photo WHERE provider_id = p_provider_id;
-        RETURN;
-    END IF;
-    INSERT INTO directory.photo (hash, size, webp, stored_at)
-    SELECT p_hash, size, webp, public.app_now() FROM unnest(p_sizes, p_webps) AS given(size, webp)
-    ON CONFLICT (hash, size) DO UPDATE SET stored_at = excluded.stored_at;
-    INSERT INTO directory.provider_photo (provider_id, hash, source) VALUES (p_provider_id, p_hash, '')
-    ON CONFLICT (provider_id) DO UPDATE SET hash = excluded.hash, source = excluded.source;
-END $$;
-
--- Closes a service that is offered at a clinic, or at each clinic of a provider who has but this one: its provider, or NULL.
-CREATE FUNCTION directory.close_service(p_service_id bigint, p_clinic_id bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     closed_of bigint;
 BEGIN
     UPDATE directory.service SET closed_at = public.app_now()
-    WHERE service_id = p_service_id AND closed_at IS NULL AND EXISTS (
-            SELECT FROM directory.provider_clinic AS post WHERE post.provider_id = service.provider_id AND post.clinic_id = p_clinic_id)
-        AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND NOT EXISTS (
-            SELECT FROM directory.provider_clinic AS other
-            WHERE other.provider_id = service.provider_id AND other.clinic_id <> p_clinic_id))
+    WHERE service_id = p_service_id AND closed_at IS NULL AND p_clinic_id = ANY (directory.clinics_of(provider_id))
+        AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND p_is_everywhere)
     RETURNING provider_id INTO closed_of;
     RETURN closed_of;
 END $$;

@@ -22,6 +22,14 @@ CREATE FUNCTION notices.channels_of(p_patient_id bigint, p_now timestamptz) RETU
                 AND created_at > p_now - interval '1 day') < 20)
 $$;
 
+-- Until when somebody wants to be told.
+CREATE FUNCTION notices.until(p_kind text, p_deadline timestamptz, p_now timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN p_kind IN ('offered', 'called') THEN p_deadline
+        WHEN p_kind IN ('expired', 'withdrawn', 'queue_closed') THEN p_now + interval '1 hour'
+        ELSE p_now + interval '1 day' END
+$$;
+
 -- Notes that a booking's patient is to be sent a notice, by each channel on which they can be reached. p_booking_id may be NULL
 -- for an offer or a call, whose ticket names it. Called in the transaction that changes the booking.
 CREATE FUNCTION notices.add(p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid, p_kind text, p_now timestamptz)
@@ -29,8 +37,7 @@ RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO notices.notice (provider_id, channel, kind, patient_id, booking_id, ticket_id, created_at, until, due_at)
     SELECT p_provider_id, way.channel, p_kind::notices.kind, way.patient_id, booking_id, p_ticket_id, p_now,
-        CASE WHEN p_kind IN ('offered', 'called') THEN deadline WHEN p_kind = 'expired' THEN p_now + interval '1 hour' ELSE p_now + interval '1 day' END,
-        p_now
+        notices.until(p_kind, deadline, p_now), p_now
     FROM booking.booking
     CROSS JOIN LATERAL (
         SELECT patient_id, channel
@@ -41,7 +48,18 @@ BEGIN
     WHERE booking.provider_id = p_provider_id
         AND booking.booking_id = coalesce(p_booking_id, (
             SELECT offer_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
-        AND (p_kind <> 'moved' OR booking.state = 'booked');  -- a patient who moves a hold is looking at the page
+        AND (p_kind <> 'moved' OR booking.state = 'booked')  -- a patient who moves a hold is looking at the page
+        AND (p_kind <> 'withdrawn' OR NOT booking.offer);  -- who was offered it waits on
+END $$;
+
+-- The same for somebody who waits, and has no booking.
+CREATE FUNCTION notices.add_of_ticket(p_provider_id bigint, p_ticket_id uuid, p_kind text, p_now timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    INSERT INTO notices.notice (provider_id, channel, kind, patient_id, ticket_id, created_at, until, due_at)
+    SELECT p_provider_id, channel, p_kind::notices.kind, patient_id, p_ticket_id, p_now, notices.until(p_kind, NULL, p_now), p_now
+    FROM booking.ticket CROSS JOIN LATERAL notices.channels_of(patient_id, p_now)
+    WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
 END $$;
 
 -- What happens to a booking is noted in the same transaction, so that there is no change without its notice and no notice without
@@ -50,6 +68,9 @@ END $$;
 CREATE OR REPLACE FUNCTION notices.on_event() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF coalesce(current_setting('healthplus.retention', true), '') = 'on' THEN
+        RETURN NULL;
+    ELSIF NEW.kind = 'full' THEN
+        PERFORM notices.add_of_ticket(NEW.provider_id, NEW.ticket_id, 'queue_closed', NEW.at);
         RETURN NULL;
     END IF;
     -- Most who book can be reached nowhere: to see that costs half of what `add` does.
@@ -60,13 +81,17 @@ BEGIN
     WHERE booking.provider_id = NEW.provider_id AND booking_id = NEW.booking_id AND phone IS NULL AND email IS NULL
         AND NOT EXISTS (SELECT FROM notices.push_subscription WHERE push_subscription.patient_id = booking.patient_id);
     IF NOT FOUND THEN
-        PERFORM notices.add(NEW.provider_id, NEW.booking_id, NEW.ticket_id, NEW.kind::text, NEW.at);
+        PERFORM notices.add(
+            NEW.provider_id, NEW.booking_id, NEW.ticket_id, CASE NEW.kind WHEN 'released' THEN 'withdrawn' ELSE NEW.kind::text END, NEW.at);
     END IF;
     RETURN NULL;
 END $$;
 
+-- Of holds that are released and tickets that find nothing, only those that a change of schedule ended: the others' patients did it, or know.
 CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event_log FOR EACH ROW
-    WHEN ((new.kind = ANY (ARRAY['booked'::booking.event_kind, 'expired'::booking.event_kind, 'offered'::booking.event_kind,
+    WHEN (((new.kind = ANY (ARRAY['booked'::booking.event_kind, 'expired'::booking.event_kind, 'offered'::booking.event_kind,
         'called'::booking.event_kind, 'cancelled'::booking.event_kind, 'moved'::booking.event_kind,
-        'needs_rebooking'::booking.event_kind, 'stands'::booking.event_kind])))
+        'needs_rebooking'::booking.event_kind, 'stands'::booking.event_kind]))
+        OR ((new.kind = ANY (ARRAY['released'::booking.event_kind, 'full'::booking.event_kind]))
+        AND (new.reason = ANY (ARRAY['shift_changed'::text, 'leave_changed'::text])))))
     EXECUTE FUNCTION notices.on_event();

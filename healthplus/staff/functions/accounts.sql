@@ -108,12 +108,18 @@ BEGIN
 END $$;
 
 -- Whether somebody is the front desk of this clinic, and nothing else anywhere: then its ward administrator sees to their account, as its link
--- or name are no way to more. The account is locked, so that it stays so.
+-- or name are no way to more.
+CREATE FUNCTION staff.is_only_desk_of(p_staff_id bigint, p_clinic_id bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id = p_clinic_id AND role = 'desk')
+        AND NOT EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND (clinic_id <> p_clinic_id OR role <> 'desk'));
+END $$;
+
+-- The same, and locks the account, so that it stays so.
 CREATE FUNCTION staff.is_desk_of(p_staff_id bigint, p_clinic_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM FROM staff.account WHERE staff_id = p_staff_id FOR UPDATE;
-    RETURN EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id = p_clinic_id AND role = 'desk')
-        AND NOT EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND (clinic_id <> p_clinic_id OR role <> 'desk'));
+    RETURN staff.is_only_desk_of(p_staff_id, p_clinic_id);
 END $$;
 
 -- Ends an account's way in: its secrets, devices, links and sessions: 'done', 'not_found', 'last'.

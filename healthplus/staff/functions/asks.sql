@@ -1,6 +1,12 @@
 -- What the front desk asks to have changed of appointments. Callers have looked whether they may; they do, and say, what comes of it.
 CREATE FUNCTION staff.ask_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
 
+-- From which amount on giving money back needs proof just now of who does it: over 1,000 rupees; of other currencies, whose worth nobody
+-- here knows, over 10 units.
+CREATE FUNCTION staff.proof_amount_minor(p_currency text) RETURNS integer IMMUTABLE LANGUAGE sql AS $$
+    SELECT CASE p_currency WHEN 'INR' THEN 1000 ELSE 10 END * (10 ^ directory.currency_digits(p_currency))::integer
+$$;
+
 -- What of an appointment an ask of this kind is about: when that changes, the ask is over. NULL: there is no such appointment.
 CREATE FUNCTION staff.part_of_seen(p_kind staff.ask_kind, p_seen jsonb) RETURNS jsonb IMMUTABLE STRICT LANGUAGE sql AS $$
     SELECT CASE p_kind

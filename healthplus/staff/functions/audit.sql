@@ -1,9 +1,29 @@
+-- What is ever noted, each with its words on the audit's pages (web/desk/office/audit_texts.py), which a test compares.
+CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $$
+    SELECT '{
+        log_in, log_out, log_out_everywhere, lock, unlock, prove,
+        change_password, add_app, remove_app, add_passkey, remove_passkey, use_link,
+        add_staff, set_role, make_link, disable, enable,
+        see_page, see_accounts, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
+        see_breaches, see_breach,
+        ask_change, confirm_ask, refuse_ask, ask_over,
+        change_shifts, add_leave, remove_leave,
+        add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,
+        add_picture, change_picture, remove_picture,
+        add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms,
+        add_key, revoke_key, note_breach, add_to_breach
+    }'::text[]
+$$;
+
 -- Who did what. The row is written by the function that does the deed, so that there is none without the other.
 CREATE FUNCTION staff.append_audit(
     p_actor text, p_session_id uuid, p_address text, p_action text, p_is_refused boolean, p_detail text, p_staff_id bigint,
     p_clinic_id bigint DEFAULT NULL, p_patient_id bigint DEFAULT NULL, p_provider_id bigint DEFAULT NULL, p_booking_id uuid DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    IF p_action = ANY (staff.audit_actions()) IS NOT TRUE THEN
+        RAISE EXCEPTION 'staff.audit_actions does not list %', p_action;
+    END IF;
     INSERT INTO staff.audit_entry (
         at, actor, session_id, address, action, is_refused, detail, staff_id, clinic_id, patient_id, provider_id, booking_id)
     VALUES (
@@ -11,13 +31,42 @@ BEGIN
         p_clinic_id, p_patient_id, p_provider_id, p_booking_id);
 END $$;
 
--- Notes a log-in, an unlocking, a proof or a page that was refused: all that the login of patients may write here itself.
+-- Notes a log-in, an unlocking or a proof that was refused; with the next, all that the login of patients may write here itself.
 CREATE FUNCTION staff.append_refusal(
-    p_actor text, p_session_id uuid, p_address text, p_action text, p_what text, p_staff_id bigint, p_clinic_id bigint DEFAULT NULL
+    p_actor text, p_session_id uuid, p_address text, p_action text, p_what text, p_staff_id bigint
 ) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM staff.append_audit(p_actor, p_session_id, p_address, p_action, true, p_what, p_staff_id, p_clinic_id);
+    PERFORM staff.append_audit(p_actor, p_session_id, p_address, p_action, true, p_what, p_staff_id);
 END $$;
+
+-- Notes a page that was refused, with the right that it is for: who tries what is not theirs, another clinic's above all, is seen to.
+CREATE FUNCTION staff.append_forbidden(p_actor text, p_session_id uuid, p_address text, p_right text, p_clinic_id bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM staff.append_audit(p_actor, p_session_id, p_address, 'see_page', true, p_right, NULL, p_clinic_id);
+END $$;
+
+-- What somebody was at a clinic at an instant: by the audit or, where what made them that is no longer kept, what they are now.
+CREATE FUNCTION staff.role_then(p_staff_id bigint, p_clinic_id bigint, p_at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT detail FROM staff.audit_entry
+        WHERE staff_id = p_staff_id AND at <= p_at AND action = 'set_role' AND NOT is_refused AND detail <> 'none'
+            AND (clinic_id = p_clinic_id OR clinic_id IS NULL)
+        ORDER BY at DESC, entry_id DESC LIMIT 1
+    ), (
+        SELECT role::text FROM staff.membership
+        WHERE staff_id = p_staff_id AND (clinic_id = p_clinic_id OR clinic_id IS NULL) ORDER BY clinic_id NULLS LAST LIMIT 1))
+$$;
+
+-- Which of the staff saw or changed what of a patient, for themselves: when, at which clinic, as what; not their names.
+CREATE FUNCTION staff.accesses_of(p_patient_id bigint) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'at', at, 'action', action, 'clinic_id', clinic_id, 'clinic', clinic.name, 'booking_id', booking_id,
+        'role', CASE WHEN actor ^@ 'staff:' THEN staff.role_then(substr(actor, 7)::bigint, clinic_id, at) END) ORDER BY at, entry_id), '[]')
+    FROM staff.audit_entry LEFT JOIN directory.clinic USING (clinic_id)
+    WHERE patient_id = p_patient_id AND NOT is_refused
+$$;
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON staff.audit_entry
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change('retention');
@@ -35,34 +84,35 @@ CREATE FUNCTION staff.actor_named(p_who text) RETURNS text LANGUAGE sql STABLE A
     SELECT coalesce((SELECT 'staff:' || staff_id FROM staff.account WHERE log_on = lower(p_who)), p_who)
 $$;
 
--- The entries that fit what is asked (NULL: whatever it is), the latest first, from the one on that comes after p_before_at and p_before_id;
--- with the names of those who did it, and of what it is about. Planned for each call: another column makes another index the right one.
+-- An entry, with the names of who did it and of what it is about.
+CREATE VIEW staff.audit_row AS
+SELECT entry.entry_id, entry.at, entry.actor, doer.name AS actor_name, doer.log_on AS actor_log_on, entry.session_id, entry.address,
+    entry.action, entry.is_refused, entry.detail, entry.staff_id, about.name AS about_name, about.log_on AS about_log_on, entry.clinic_id,
+    clinic.name AS clinic, entry.patient_id, entry.provider_id, provider.name AS provider, entry.booking_id
+FROM staff.audit_entry AS entry
+LEFT JOIN staff.account AS doer ON entry.actor = 'staff:' || doer.staff_id
+LEFT JOIN staff.account AS about ON about.staff_id = entry.staff_id
+LEFT JOIN directory.clinic ON clinic.clinic_id = entry.clinic_id
+LEFT JOIN directory.provider ON provider.provider_id = entry.provider_id;
+
+-- The entries that fit what is asked (NULL: whatever it is), the latest first, from the one on that comes after p_before_at and p_before_id.
+-- Planned for each call: another column makes another index the right one.
 CREATE FUNCTION staff.find_audit(
     p_clinic_id bigint, p_actor text, p_action text, p_patient_id bigint, p_booking_from uuid, p_booking_to uuid, p_from timestamptz,
     p_to timestamptz, p_before_at timestamptz, p_before_id bigint, p_rows_max integer
-) RETURNS TABLE (
-    entry_id bigint, at timestamptz, actor text, actor_name text, actor_log_on text, session_id uuid, address text, action text,
-    is_refused boolean, detail text, staff_id bigint, about_name text, about_log_on text, clinic_id bigint, clinic text, patient_id bigint,
-    provider_id bigint, provider text, booking_id uuid
-) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
-#variable_conflict use_column
+) RETURNS SETOF staff.audit_row LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     PERFORM staff.require_one_number(p_booking_from, p_booking_to);
     RETURN QUERY
-    SELECT found.entry_id, found.at, found.actor, doer.name, doer.log_on, found.session_id, found.address, found.action, found.is_refused,
-        found.detail, found.staff_id, about.name, about.log_on, found.clinic_id, clinic.name, found.patient_id, found.provider_id,
-        provider.name, found.booking_id
+    SELECT audit_row.*
     FROM (
-        SELECT * FROM staff.audit_entry
+        SELECT entry_id FROM staff.audit_entry
         WHERE (p_clinic_id IS NULL OR clinic_id = p_clinic_id) AND (p_actor IS NULL OR actor = p_actor)
             AND (p_action IS NULL OR action = p_action) AND (p_patient_id IS NULL OR patient_id = p_patient_id)
             AND (p_booking_from IS NULL OR booking_id BETWEEN p_booking_from AND p_booking_to)
             AND (p_from IS NULL OR at >= p_from) AND (p_to IS NULL OR at < p_to)
             AND (p_before_at IS NULL OR (at, entry_id) < (p_before_at, p_before_id))
         ORDER BY at DESC, entry_id DESC LIMIT p_rows_max) AS found
-    LEFT JOIN staff.account AS doer ON found.actor = 'staff:' || doer.staff_id
-    LEFT JOIN staff.account AS about ON about.staff_id = found.staff_id
-    LEFT JOIN directory.clinic ON clinic.clinic_id = found.clinic_id
-    LEFT JOIN directory.provider ON provider.provider_id = found.provider_id
-    ORDER BY found.at DESC, found.entry_id DESC;
+    JOIN staff.audit_row USING (entry_id)
+    ORDER BY at DESC, entry_id DESC;
 END $$;

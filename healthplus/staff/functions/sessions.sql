@@ -91,7 +91,7 @@ BEGIN
     END IF;
 END $$;
 
--- The session of who is logged in, of which they may do what is about themselves; raises HP401 and HP423 as staff.authorise does.
+-- Return the live, unlocked session of a token; raises HP401 and HP423 as staff.authorise does.
 CREATE FUNCTION staff.own_session(p_token_hash bytea) RETURNS staff.session LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz := public.app_now();
@@ -154,6 +154,7 @@ BEGIN
         'staff:' || own.staff_id, own.session_id, p_address, 'log_out_everywhere', false, '', own.staff_id);
 END $$;
 
+-- Locks the screen of a token's session, with its row in the audit; nothing where it is locked or ended.
 CREATE FUNCTION staff.lock_session(p_token_hash bytea, p_address text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -11,7 +11,7 @@ from healthplus.web.api.amounts import AmountMinor, Currency, Fee, Paise, Price,
 
 Photo: TypeAlias = Annotated[
     str,
-    Meta(description="A picture's name: at `/photo/{photo}-96.webp` and `/photo/{photo}-320.webp`, as a square."),
+    Meta(description="A picture's name: at `/photo/{photo}-96.webp`, `-320.webp` and `-640.webp`, as a square."),
 ]
 
 
@@ -135,6 +135,7 @@ class Place(Struct):
     position: Position | None
     city: City
     pictures: list[Photo]
+    picture_texts: Annotated[list[str], Meta(description="What each shows; `` where nobody has said.")]
 
 
 class ClinicProvider(Fee):

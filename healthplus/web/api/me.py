@@ -192,7 +192,7 @@ class MeController(Controller):
 
     @get("/export", responses=_READ_PROBLEMS)
     async def export(self, request: AnyRequest) -> Response[dict[str, Any]]:
-        """Read everything that is kept about me, as it is kept."""
+        """Read everything that is kept about me, as it is kept; `accesses` is what staff of clinics saw, and when."""
         patient_id = await require_patient(request)
         kept = await services(request).privacy.export(patient_id)
         return JsonAnswer(kept, headers={"Cache-Control": "no-store"})

@@ -11,6 +11,7 @@ ID_MAX = 2**63 - 1
 
 ProviderId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX, description="The provider's id.")]
 ClinicId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
+PhotoHash: TypeAlias = Annotated[str, PathParameter(pattern="^[0-9a-f]{32}$")]
 ShiftId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 ServiceId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 StaffId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]

@@ -82,6 +82,11 @@ JOIN directory.city USING (city_id)
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
     AND (booking.state = 'cancelled' OR (booking.state = 'booked' AND lower(during) > now_at))
 
+-- name: was_withdrawn
+-- Whether a change of schedule released a hold. From the latest event on, as it is asked soon after.
+SELECT coalesce(reason, '') IN ('shift_changed', 'leave_changed') FROM booking.event_log
+WHERE provider_id = $1 AND booking_id = $2 AND kind = 'released' ORDER BY seq DESC LIMIT 1
+
 -- name: hold_state
 -- What has become of a hold.
 SELECT booking.state_at(booking, now_at)::text AS state

@@ -29,6 +29,9 @@ SELECT provider.name AS provider, provider.type::text AS type,
     -- Only once it is over: a ticket that waits is looked at often.
     CASE WHEN ticket.state NOT IN ('waiting', 'offered', 'called')
         THEN (booking.refuse_turn($1, ticket.patient_id, (SELECT public.app_now()))).code IS NULL END AS may_join_again,
+    CASE WHEN ticket.state = 'full' THEN (
+        SELECT coalesce(reason, '') IN ('shift_changed', 'leave_changed') FROM booking.event_log
+        WHERE event_log.provider_id = $1 AND event_log.ticket_id = $2 AND kind = 'full' ORDER BY seq DESC LIMIT 1) END AS is_withdrawn,
     passed.at AS passed_at, passed.kind AS passed_kind, ticket.joined_position, acceptance.*,
     (SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
      WHERE provider_id = $1 ORDER BY speciality_id LIMIT 1) AS speciality

@@ -18,6 +18,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.accounts.consent import CURRENT
 from healthplus.accounts.phone_numbers import masked
 from healthplus.database import Record, load
+from healthplus.demo import DemoGuide, read_demo_guide
 from healthplus.errors import CrossSite, Unauthenticated
 from healthplus.settings import Settings
 from healthplus.web.http.requests import begin_request
@@ -48,6 +49,7 @@ class Site:
     hsts: bool
     shows_codes: bool
     map_tiles: str = ""
+    demo_guide: DemoGuide | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -58,6 +60,7 @@ class Site:
             hsts=parts.scheme == "https",
             shows_codes=settings.sandbox_notices,
             map_tiles=settings.map_tiles or "",
+            demo_guide=read_demo_guide(settings.demo_guide) if settings.demo_guide else None,
         )
 
     def cookie(self, name: str, value: str, seconds: int) -> Cookie:

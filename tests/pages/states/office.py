@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import AsyncIterator
 
+from healthplus.directory.pictures import encode
+from tests.fixtures.pictures import picture
 from tests.pages.states import state
 from tests.pages.states.staff import be, go
 from tests.pages.window import BrowserWindow
@@ -61,3 +65,54 @@ async def provider(window: BrowserWindow) -> None:
 async def terms(window: BrowserWindow) -> None:
     path, _ = await office(window)
     await go(window, f"{path}/terms")
+
+
+@contextlib.asynccontextmanager
+async def pictured(window: BrowserWindow, clinic_id: int) -> AsyncIterator[None]:
+    """Have a clinic have pictures while the block runs."""
+    database = window.product.database
+    for text, colour in (("The entrance, with a ramp", "teal"), ("Reception", "peru"), ("A consulting room", "plum")):
+        one = encode(picture("PNG", (800, 600), colour))
+        await database.execute(
+            "SELECT directory.add_clinic_picture($1, $2, $3, $4, $5)",
+            clinic_id,
+            one.hash,
+            list(one.webp),
+            list(one.webp.values()),
+            text,
+        )
+    yield
+    await window.page.wait_for_load_state("networkidle")
+    await database.execute("DELETE FROM directory.clinic_picture WHERE clinic_id = $1", clinic_id)
+
+
+@state("office-clinic")
+async def clinic(window: BrowserWindow) -> None:
+    path, _ = await office(window)
+    async with pictured(window, int(path.rpartition("/")[2])):
+        await go(window, f"{path}/clinic")
+
+
+@state("clinic-pictures")
+async def pictures(window: BrowserWindow) -> None:
+    """Look at them as patients do."""
+    clinic_id = await window.product.database.fetch_value("SELECT max(clinic_id) FROM directory.clinic")
+    async with pictured(window, clinic_id):
+        await go(window, f"/clinic/{clinic_id}")
+
+
+@state("office-closing")
+async def closing(window: BrowserWindow) -> None:
+    """Close a doctor after tomorrow who has appointments later."""
+    path, _ = await office(window)
+    provider_id = await window.product.database.fetch_value(
+        "SELECT provider_id FROM booking.booking WHERE clinic_id = $1 AND state = 'booked' "
+        "AND lower(during) > public.app_now() + interval '2 days' ORDER BY during LIMIT 1",
+        int(path.rpartition("/")[2]),
+    )
+    await go(window, f"{path}/provider/{provider_id}")
+    tomorrow = await window.product.database.fetch_value(
+        "SELECT (public.app_now() AT TIME ZONE 'Asia/Kolkata')::date + 1"
+    )
+    await window.page.fill("#last_day", str(tomorrow))
+    await window.press("Close them here")

@@ -7,6 +7,11 @@ CREATE FUNCTION booking.stranded_since(p_provider_id bigint, p_version bigint) R
         AND reason IN ('shift_changed', 'leave_changed')
 $$;
 
+-- How many appointments stand again since a version of the book.
+CREATE FUNCTION booking.count_stands(p_provider_id bigint, p_version bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT count(*) FROM booking.event_log WHERE provider_id = p_provider_id AND seq > p_version AND kind = 'stands'
+$$;
+
 -- Whether any of these was held, booked or moved after an instant: who saw a list of what was in the way then (NULL: nobody) did not see it.
 CREATE FUNCTION booking.are_unseen(p_provider_id bigint, p_booking_ids uuid[], p_seen_at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -23,7 +28,7 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
         'provider_id', p_provider_id, 'provider', provider.name, 'booking_id', booking_id, 'starts_at', lower(during),
         'ends_at', booking.visit_end(during, service_ids), 'is_held', state <> 'booked', 'name', nullif(patient_name, ''),
         'phone', patient.phone,
-        'starts', CASE WHEN place <= p_choices AND state = 'booked' THEN (
+        'starts', CASE WHEN number <= p_choices AND state = 'booked' THEN (
             SELECT coalesce(jsonb_agg(run.starts_at ORDER BY run.starts_at), '[]')
             FROM (
                 SELECT DISTINCT free.starts_at, abs(extract(epoch FROM free.starts_at - lower(during))) AS distance
@@ -33,7 +38,7 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
                 WHERE p_not IS NULL OR NOT free.starts_at <@ p_not
                 ORDER BY distance LIMIT 5) AS run) ELSE '[]' END) ORDER BY during, seat), '[]')
     FROM (
-        SELECT *, row_number() OVER (ORDER BY during, seat) AS place FROM booking.booking
+        SELECT *, row_number() OVER (ORDER BY during, seat) AS number FROM booking.booking
         WHERE booking.provider_id = p_provider_id AND booking_id = ANY (p_booking_ids)
     ) AS found
     JOIN directory.provider USING (provider_id)
@@ -49,6 +54,19 @@ BEGIN
         booking.booking_id)
     FROM jsonb_to_recordset(p_rows) AS shown (provider_id bigint, booking_id uuid)
     JOIN booking.booking USING (provider_id, booking_id);
+END $$;
+
+-- The same for what a change of schedule answered, and that it was asked for: refused, unless it was made or, of a conflict, nothing was but
+-- looked at.
+CREATE FUNCTION booking.note_change(
+    p_answer jsonb, p_actor text, p_session_id uuid, p_address text, p_action text, p_detail text, p_clinic_id bigint, p_provider_id bigint
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM booking.note_seen(p_answer -> 'in_the_way', p_actor, p_session_id, p_address, p_clinic_id);
+    PERFORM staff.append_audit(
+        p_actor, p_session_id, p_address, CASE p_answer ->> 'code' WHEN 'conflict' THEN 'see_in_the_way' ELSE p_action END,
+        p_answer ->> 'code' NOT IN ('changed', 'conflict'), left(concat_ws('; ', p_answer ->> 'code', p_detail), 1000),
+        NULL, p_clinic_id, NULL, p_provider_id);
 END $$;
 
 -- Moves bookings of a provider that a change of schedule is to be made over, each to a start that staff chose: an object by booking id. NULL,
@@ -113,7 +131,7 @@ BEGIN
         END IF;
         stranded := booking.stranded_since(p_provider_id, former);
         answer := jsonb_build_object('code', outcome.code, 'moved', failed.moved,
-            'flagged', coalesce(cardinality(outcome.conflicts), 0));
+            'flagged', coalesce(cardinality(outcome.conflicts), 0), 'stands', booking.count_stands(p_provider_id, former));
         IF failed.booking_id IS NOT NULL OR booking.are_unseen(p_provider_id, stranded, p_seen_at) THEN
             -- With times that are free once the change is made.
             answer := jsonb_build_object(

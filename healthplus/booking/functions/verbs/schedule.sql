@@ -66,6 +66,7 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM booking.keep_after_all(p_provider_id, p_now, p_actor, p_kind);
+    PERFORM booking.end_hopeless(p_provider_id, coalesce(booking.waiting_windows(p_provider_id), '{}'), p_now, p_kind);
     PERFORM booking.advance_book(p_provider_id, p_now);
     PERFORM booking.refresh_availability(p_provider_id, p_now);
     PERFORM booking.refresh_scarce_days(p_provider_id, p_now, p_everything => true);

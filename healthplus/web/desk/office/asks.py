@@ -14,7 +14,7 @@ from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
 from healthplus.web.desk.office.audit_search import booking_range
-from healthplus.web.desk.office.clinic import clinic_of
+from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, office_page, read_form
 from healthplus.web.desk.session import console, desk_page, needs
@@ -68,7 +68,7 @@ class AskController(Controller):
     async def ask(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         form = await read_form(request)
         kind = form.choice("kind", tuple(KINDS))
-        wish = _wish(form, kind)
+        wish = _wish(form, kind, services(request).clock.now().year)
         reason = form.text("reason", _REASON_LENGTH_MAX, required=True)
         booking_from, booking_to = booking_range(form, "number")
         if form.is_good and booking_from is not None:
@@ -119,7 +119,7 @@ async def _answer(request: AnyRequest, clinic_id: int, ask_id: UUID, *, confirms
     return await _asks_page(request, clinic_id, form)
 
 
-def _wish(form: Form, kind: str) -> dict[str, Any]:
+def _wish(form: Form, kind: str, this_year: int) -> dict[str, Any]:
     """Return what an appointment is to be changed to."""
     match kind:
         case "move":
@@ -132,7 +132,7 @@ def _wish(form: Form, kind: str) -> dict[str, Any]:
         case "edit_patient":
             return {
                 "name": form.text("name", 200, required=True),
-                "birth_year": form.number("birth_year", 1900, 2199)
+                "birth_year": form.number("birth_year", 1900, this_year)
                 if form.given.get("birth_year", "").strip()
                 else None,
                 "sex": form.choice("sex", tuple(SEXES), "unknown"),
@@ -149,7 +149,7 @@ async def _send(request: AnyRequest, clinic_id: int, row: Record, kind: str, wis
 
 
 async def _ask_page(request: AnyRequest, clinic_id: int, form: Form) -> Response[str]:
-    clinic = await clinic_of(request, clinic_id)
+    clinic = await read_clinic(request, clinic_id)
     booking_from, booking_to = booking_range(form, "number")
     rows: list[Record] = []
     if booking_from is not None:
@@ -196,17 +196,17 @@ async def _asks_page(request: AnyRequest, clinic_id: int, form: Form | None = No
         clinic_id,
         "asks",
         form,
-        clinic=await clinic_of(request, clinic_id),
+        clinic=await read_clinic(request, clinic_id),
         open_asks=[row for row in rows if row["state"] == "open"],
         answered=[row for row in rows if row["state"] != "open"],
         kinds=KINDS,
         states=STATES,
         sexes=SEXES,
         number_of=number_of,
-        instant=_instant,
+        instant=_from_seconds,
     )
 
 
-def _instant(seconds: float) -> datetime:
+def _from_seconds(seconds: float) -> datetime:
     """Return the instant that a document has in seconds."""
     return datetime.fromtimestamp(seconds, UTC)

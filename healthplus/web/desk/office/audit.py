@@ -12,10 +12,11 @@ from litestar import Controller, Response, get
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.database import Record
-from healthplus.web.desk.office.all_frame import all_page
+from healthplus.web.desk.office.administration_page import administration_page
+from healthplus.web.desk.office.audit_details import Reader, details_of
 from healthplus.web.desk.office.audit_search import AuditSearch
 from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
-from healthplus.web.desk.office.clinic import clinic_of
+from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import office_page
 from healthplus.web.desk.session import console, needs, require_recent_proof
@@ -53,21 +54,21 @@ class ClinicAuditController(Controller):
 class AuditController(Controller):
     path = "/office/audit"
 
-    @get(**needs("see_operations"))
+    @get(**needs("see_audit"))
     async def page(self, request: AnyRequest) -> Response[str]:
         return await _audit_page(request, None)
 
-    @get("/history", **needs("see_operations"))
+    @get("/history", **needs("see_audit"))
     async def history(self, request: AnyRequest) -> Response[str]:
         return await _history_page(request, None)
 
-    @get("/export", **needs("see_operations"))
+    @get("/export", **needs("see_audit"))
     async def export(self, request: AnyRequest) -> Response[bytes]:
         return await _export(request, None)
 
 
 async def _search(request: AnyRequest, clinic_id: int | None) -> tuple[AuditSearch, Record | None]:
-    clinic = None if clinic_id is None else await clinic_of(request, clinic_id)
+    clinic = None if clinic_id is None else await read_clinic(request, clinic_id)
     form = Form(dict(request.query_params.items()), language_of(request))
     return AuditSearch(form, clinic["time_zone"] if clinic else HOME_ZONE), clinic
 
@@ -105,15 +106,18 @@ async def _history_page(request: AnyRequest, clinic_id: int | None) -> Response[
 def _show(
     request: AnyRequest, template: str, clinic: Record | None, search: AuditSearch, **values: Any
 ) -> Response[str]:
+    zone = clinic["time_zone"] if clinic else HOME_ZONE
+    reader = Reader(language_of(request), zone, clinic["currency"] if clinic else None)
     values |= {
         "search": search,
+        "details_of": lambda row: details_of(row, reader),
         "actions": ACTIONS,
         "events": EVENTS,
-        "zone": clinic["time_zone"] if clinic else HOME_ZONE,
+        "zone": zone,
         "number_of": number_of,
     }
     if clinic is None:
-        return all_page(request, template, "audit", search.form, clinic=None, **values)
+        return administration_page(request, template, "audit", search.form, clinic=None, **values)
     return office_page(request, template, clinic["clinic_id"], "audit", search.form, clinic=clinic, **values)
 
 

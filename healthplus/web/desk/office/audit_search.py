@@ -13,7 +13,6 @@ from healthplus.booking.numbers import ids_of
 from healthplus.database import Record
 from healthplus.errors import BadInput
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.http.ids import ID_MAX
 
 FILTERS = ("who", "what", "patient", "booking", "from", "to")
 _LENGTH_MAX = 100
@@ -29,7 +28,7 @@ class AuditSearch:
         self.given = {name: text for name, text in given.items() if text}
         self.who = self.given.get("who")
         self.action = self.given.get("what")
-        self.patient_id = self._patient_id()
+        self.patient_id = form.id("patient", form.gettext("A patient’s number, such as 1204."))
         self.booking_from, self.booking_to = booking_range(form, "booking")
         self.from_at = self._day("from", 0)
         self.to_at = self._day("to", 1)
@@ -49,15 +48,6 @@ class AuditSearch:
     def after(self, row: Record) -> str:
         """Return the query of the page that begins after a row."""
         return urlencode({**self.given, "before": f"{row['at'].astimezone(UTC).isoformat()}~{row['entry_id']}"})
-
-    def _patient_id(self) -> int | None:
-        text = self.given.get("patient")
-        if text is None:
-            return None
-        if re.fullmatch(r"\d{1,18}", text, re.ASCII) and 1 <= int(text) <= ID_MAX:
-            return int(text)
-        self.form.fail("patient", self.form.gettext("A patient’s number, such as 1204."))
-        return None
 
     def _day(self, field: str, days_later: int) -> datetime | None:
         day: date | None = self.form.day(field)

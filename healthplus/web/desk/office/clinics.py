@@ -2,65 +2,52 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from litestar import Controller, Response, get, post
 
+from healthplus.console.console import queries
 from healthplus.database import Range
 from healthplus.directory.gstin import checked_gstin
-from healthplus.errors import BadInput
+from healthplus.errors import BadInput, Forbidden
 from healthplus.names import slug
+from healthplus.web.desk.office.clinic_page import clinic_page
+from healthplus.web.desk.office.closing import end_shifts, last_day_of
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import (
-    Typed,
-    ask,
-    change,
-    note_refusal,
-    office_page,
-    queries,
-    read_form,
-    seen_at,
-)
+from healthplus.web.desk.office.frame import BODY_BYTES_MAX, Typed, ask, change, office_page, read_form
+from healthplus.web.desk.office.leave import at_clock
+from healthplus.web.desk.office.over_all import at_once, change_all
+from healthplus.web.desk.office.tabs import first_page, has_office
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
-from healthplus.web.pages.rendering import language_of, see_other
+from healthplus.web.pages.rendering import see_other
 from healthplus.web.services import AnyRequest, services
-
-_ROWS_SHOWN = 50
-_FIELDS = ("name", "address", "postal_code", "phone", "gstin", "latitude", "longitude", "lead_minutes")
 
 
 class OfficesController(Controller):
     path = "/office"
 
-    @get(**needs("manage_schedule"))
+    @get(**needs("logged_in"))
     async def clinics(self, request: AnyRequest) -> Response[str]:
-        """Show the clinics that one sees to; administrators, who see to all, look for one by its name."""
+        """Show the clinics that one sees to; who sees to all goes on to where clinics are looked for by name."""
         session = require_staff(request)
-        is_administrator = session.may("manage_staff")
-        name = request.query_params.get("name", "")[:200].replace("\0", "")
-        rows: list[Any] = []
-        if not is_administrator:
-            memberships = await services(request).staff_sessions.memberships(session)
-            rows = [row for row in memberships if session.may("manage_schedule", row["clinic_id"])]
-        return desk_page(
-            request, "office/clinics.html", clinics=rows, is_administrator=is_administrator, name=name, tab=""
-        )
+        if (first := first_page(session, None)) is not None:
+            return see_other(request, first)
+        if not has_office(session):
+            raise Forbidden
+        memberships = await services(request).staff_sessions.memberships(session)
+        pages = [(row["clinic"], first_page(session, row["clinic_id"])) for row in memberships]
+        return desk_page(request, "office/clinics.html", pages=[one for one in pages if one[1]], tab="")
 
-    @get("/find", **needs("manage_staff"))
-    async def find(self, request: AnyRequest) -> Response[str]:
-        name = request.query_params.get("name", "")[:200].replace("\0", "")
-        rows = await console(request).fetch(queries.clinics_named, name)
-        return desk_page(request, "office/clinics.html", clinics=rows, is_administrator=True, name=name, tab="")
-
-    @get("/new", **needs("manage_staff"))
+    @get("/new", **needs("manage_clinics"))
     async def ask_new(self, request: AnyRequest) -> Response[str]:
         return _new_page(request, None)
 
-    @post("/new", **needs("manage_staff"))
+    @post("/new", **needs("manage_clinics"))
     async def add(self, request: AnyRequest) -> Response[str]:
         form = await read_form(request)
-        clinic = _clinic_of(form, is_new=True)
+        clinic = _clinic_from_form(form, is_new=True)
         if not form.is_good:
             return _new_page(request, form)
         row = await console(request).change(queries.add_clinic, clinic)
@@ -79,54 +66,81 @@ class ClinicController(Controller):
 
     @get("/clinic", **needs("manage_schedule"))
     async def profile(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
-        return await _profile_page(request, clinic_id)
+        return await clinic_page(request, clinic_id)
 
     @post("/clinic", **needs("manage_schedule"))
     async def change_profile(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         form = await read_form(request)
-        clinic = _clinic_of(form, is_new=False)
+        clinic = _clinic_from_form(form, is_new=False)
         if not form.is_good:
-            return await _profile_page(request, clinic_id, form)
+            return await clinic_page(request, clinic_id, form)
         version = form.given.get("version", "")
         answer = await change(request, queries.put_clinic, clinic_id, clinic, version)
-        if answer["code"] == "other":
-            return await _profile_page(request, clinic_id, form, answer=answer)
+        if answer["code"] == "stale":
+            return await clinic_page(request, clinic_id, form, answer=answer)
         return see_other(request, f"/office/{clinic_id}/clinic", {"done": "saved"})
 
-    @post("/close", **needs("manage_schedule"))
+    @post("/close", request_max_body_size=BODY_BYTES_MAX, **needs("manage_schedule"))
     async def close(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
-        """Close all providers at the clinic, then it, once the sender was shown which bookings are in the way."""
+        """Close all providers at the clinic, then it, once the sender was shown which bookings are in the way.
+
+        After a last day: their shifts end with it, and what is in the way can be moved to days before.
+        """
         form, now = await read_form(request), services(request).clock.now()
-        seen = seen_at(form)
-        always = Range(now, now.replace(year=now.year + 10, day=1))
-        blocked = await ask(request, queries.in_the_way_of_holiday, clinic_id, always, _ROWS_SHOWN)
-        if seen is None and blocked["in_the_way"]:
-            return await _profile_page(request, clinic_id, form, answer=blocked)
         clinic = await ask(request, queries.office, clinic_id)
-        for provider in clinic["providers"]:
-            if provider["closed_at"] is None:
-                closes = (clinic_id, provider["provider_id"], now, seen)
-                answer = await change(request, queries.set_provider_closed, *closes)
-                if answer["code"] == "conflict":
-                    note_refusal(form, answer, request)
-                    blocked = await ask(request, queries.in_the_way_of_holiday, clinic_id, always, _ROWS_SHOWN)
-                    return await _profile_page(request, clinic_id, form, answer=blocked)
-        await change(request, queries.set_clinic_closed, clinic_id, now)
-        return see_other(request, f"/office/{clinic_id}/clinic", {"done": "closed"})
+        last = last_day_of(form, clinic["time_zone"], now)
+        if not form.is_good:
+            return await clinic_page(request, clinic_id, form)
+        begins_at = now if last is None else at_clock(last + timedelta(days=1), 0, clinic["time_zone"])
+        closes_at = _closing_since(form, now)
+
+        async def close_one(provider_id: int, seen: datetime | None, moves: dict[str, str]) -> dict[str, Any]:
+            if last is not None:
+                return await end_shifts(request, clinic_id, provider_id, last, seen, moves)
+            return await change(request, queries.set_provider_closed, clinic_id, provider_id, closes_at, seen)
+
+        during = Range(begins_at, begins_at + timedelta(days=3660))
+        blocked, counts = await change_all(request, clinic, form, during, close_one, "last_day")
+        if blocked is not None:
+            return await clinic_page(request, clinic_id, form, answer=blocked)
+        if last is not None:
+            return see_other(request, f"/office/{clinic_id}", {"done": "ends", **counts})
+        answer = await change(request, queries.set_clinic_closed, clinic_id, closes_at)
+        if answer["code"] == "open":
+            form.fail("last_day", form.gettext("Meanwhile somebody opened a doctor here. Close the clinic again."))
+            return await clinic_page(request, clinic_id, form)
+        return see_other(request, f"/office/{clinic_id}/clinic", {"done": "closed", **counts})
 
     @post("/open", **needs("manage_schedule"))
     async def open(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
-        """Open the clinic again, with the providers that were closed with it."""
+        """Open the clinic again, with the providers that were closed with it; what was flagged stands where it can."""
         clinic = await ask(request, queries.office, clinic_id)
         await change(request, queries.set_clinic_closed, clinic_id, None)
-        for provider in clinic["providers"]:
-            if provider["closed_at"] is not None and provider["closed_at"] == clinic["closed_at"]:
-                opens = (clinic_id, provider["provider_id"], None, None)
-                await change(request, queries.set_provider_closed, *opens)
-        return see_other(request, f"/office/{clinic_id}/clinic", {"done": "open"})
+        answers = await at_once(
+            request,
+            [
+                change(request, queries.set_provider_closed, clinic_id, provider["provider_id"], None, None)
+                for provider in clinic["providers"]
+                if provider["closed_at"] is not None and provider["closed_at"] == clinic["closed_at"]
+            ],
+        )
+        stands = sum(answer["stands"] for answer in answers)
+        return see_other(request, f"/office/{clinic_id}/clinic", {"done": "open", "stands": stands or ""})
 
 
-def _clinic_of(form: Form, *, is_new: bool) -> dict[str, Any]:
+def _closing_since(form: Form, now: datetime) -> datetime:
+    """Return since when all of a clinic is closed, also what was closed before the form came again; that keeps it."""
+    try:
+        began = datetime.fromisoformat(form.given.get("closing", ""))
+    except ValueError:
+        began = now
+    if began.tzinfo is None or not now - timedelta(hours=1) <= began <= now:
+        began = now
+    form.given["closing"] = began.isoformat()
+    return began
+
+
+def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
     """Return a clinic as a form gives it; a new one's city comes with it, and stays."""
     latitude, longitude = form.degrees("latitude", 90), form.degrees("longitude", 180)
     if (latitude is None) != (longitude is None):
@@ -165,25 +179,4 @@ def _new_page(request: AnyRequest, form: Form | None) -> Response[str]:
         errors=Typed(form.errors if form else {}),
         answer=None,
         tab="",
-    )
-
-
-async def _profile_page(
-    request: AnyRequest, clinic_id: int, form: Form | None = None, answer: dict[str, Any] | None = None
-) -> Response[str]:
-    clinic = await ask(request, queries.office, clinic_id)
-    stored = {name: str(clinic[name] or "") for name in _FIELDS}
-    if form is None:
-        form = Form(stored, language_of(request))
-    elif "name" not in form.given:  # of closing
-        form.given = {**stored, **form.given}
-    return office_page(
-        request,
-        "clinic.html",
-        clinic_id,
-        "clinic",
-        form,
-        clinic=clinic,
-        answer=answer,
-        zone=clinic["time_zone"],
     )

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from litestar import Response
 
-from healthplus.database import load
 from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.session import console, desk_page
@@ -18,8 +16,6 @@ from healthplus.web.languages import N_
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest
-
-queries = load(Path(__file__).parents[3] / "console" / "office.sql")
 
 BODY_BYTES_MAX = 256 * 1024
 """Of a form that lists what is in the way."""
@@ -59,7 +55,7 @@ async def ask(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]:
     document = await console(request).fetch_value(sql, *args)
     if document is None:
         raise NotFound
-    found: dict[str, Any] = timed(document)
+    found: dict[str, Any] = with_instants(document)
     return found
 
 
@@ -70,25 +66,25 @@ async def change(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]
     answer = row["answer"] if isinstance(row["answer"], dict) else {"code": row["answer"]}
     if answer.get("code") == "not_found":
         raise NotFound
-    found: dict[str, Any] = timed(answer)
+    found: dict[str, Any] = with_instants(answer)
     return found
 
 
-def timed(value: Any) -> Any:
+def with_instants(value: Any) -> Any:
     """Return a document of the database in which instants are times: fields that end in _at, and lists of `starts`."""
     if isinstance(value, dict):
-        return Document({key: _instant(key, item) for key, item in value.items()})
+        return Document({key: _with_instant(key, item) for key, item in value.items()})
     if isinstance(value, list):
-        return [timed(item) for item in value]
+        return [with_instants(item) for item in value]
     return value
 
 
-def _instant(key: str, value: Any) -> Any:
+def _with_instant(key: str, value: Any) -> Any:
     if isinstance(value, str) and key.endswith("_at"):
         return datetime.fromisoformat(value)
     if key == "starts" and isinstance(value, list):
         return [datetime.fromisoformat(one) for one in value]
-    return timed(value)
+    return with_instants(value)
 
 
 def seen_at(form: Form) -> datetime | None:
@@ -114,6 +110,11 @@ def moves_of(form: Form) -> dict[str, str]:
         if start.tzinfo:
             found[matched[1]] = start.isoformat()
     return found
+
+
+def moved_and_flagged(answer: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many appointments a change of schedule moved and flagged, or let stand again; but for none."""
+    return {name: answer[name] for name in ("moved", "flagged", "stands") if answer[name]}
 
 
 def note_refusal(form: Form, answer: Mapping[str, Any], request: AnyRequest, field: str = "starts") -> None:

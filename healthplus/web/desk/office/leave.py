@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
+from healthplus.console.console import queries
 from healthplus.database import Range
 from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import DAY_MINUTES, Form
@@ -18,22 +18,22 @@ from healthplus.web.desk.office.frame import (
     BODY_BYTES_MAX,
     ask,
     change,
+    moved_and_flagged,
     moves_of,
     note_refusal,
     office_page,
-    queries,
     read_form,
     seen_at,
 )
+from healthplus.web.desk.office.over_all import at_once, change_all
 from healthplus.web.desk.session import console, needs
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
 EVERYBODY = "all"
-_AT_ONCE = 2
-"""So many providers' books at a time: as many connections as a role has."""
-_ROWS_SHOWN = 100
+_DAYS_MAX = 731
+"""Search keeps each day on which a provider is away: some 2 ms a day."""
 _HOLIDAYS = UUID("6f9d1a0e-6d0b-4c59-9a53-2f0f6f1f9a11")
 """The space of ids of holidays: each is made of the form it came by, so that sending that again goes on with it."""
 
@@ -60,8 +60,7 @@ class LeaveController(Controller):
         leave = (clinic_id, int(who), during, reason, None, seen_at(form), moves_of(form))
         answer = await change(request, queries.add_leave, *leave)
         if answer["code"] == "changed":
-            counts = {name: answer[name] for name in ("moved", "flagged") if answer[name]}
-            return see_other(request, f"/office/{clinic_id}/leave", {"done": "added", **counts})
+            return see_other(request, f"/office/{clinic_id}/leave", {"done": "added", **moved_and_flagged(answer)})
         note_refusal(form, answer, request, "from_day")
         return await _leave_page(request, clinic_id, form, answer)
 
@@ -81,8 +80,9 @@ class LeaveController(Controller):
         rows = await console(request).fetch(queries.holiday, clinic_id, holiday_id)
         if not rows:
             raise NotFound
-        answers = await _each(
-            [change(request, queries.remove_leave, clinic_id, row["provider_id"], row["leave_id"]) for row in rows]
+        answers = await at_once(
+            request,
+            [change(request, queries.remove_leave, clinic_id, row["provider_id"], row["leave_id"]) for row in rows],
         )
         stands = sum(answer["stands"] for answer in answers)
         counts = {"stands": stands} if stands else {}
@@ -92,40 +92,17 @@ class LeaveController(Controller):
 async def _add_holiday(
     request: AnyRequest, clinic: dict[str, Any], form: Form, during: Range[datetime], reason: str
 ) -> Response[str]:
-    """Add the leave of each provider in a transaction of its own, as each has a book of its own.
-
-    Where one is refused, for what was booked meanwhile, the others' leave stays, and the form goes on with that one.
-    """
-    clinic_id, seen = clinic["clinic_id"], seen_at(form)
-    blocked = await ask(request, queries.in_the_way_of_holiday, clinic_id, during, _ROWS_SHOWN)
-    if seen is None and blocked["in_the_way"]:
-        return await _leave_page(request, clinic_id, form, blocked)
+    clinic_id = clinic["clinic_id"]
     holiday_id = uuid5(_HOLIDAYS, f"{clinic_id} {form.given.get('key', '')} {during.lower} {during.upper}")
-    moves = moves_of(form)
-    seen = seen or blocked["seen_at"]
-    providers = [one["provider_id"] for one in clinic["providers"] if one["closed_at"] is None]
-    leaves = [(clinic_id, one, during, reason, holiday_id, seen, moves) for one in providers]
-    answers = await _each([change(request, queries.add_leave, *leave) for leave in leaves])
-    refused = [answer for answer in answers if answer["code"] != "changed"]
-    if refused:
-        note_refusal(form, refused[0], request, "from_day")
-        blocked = await ask(request, queries.in_the_way_of_holiday, clinic_id, during, _ROWS_SHOWN)
+
+    async def add(provider_id: int, seen: datetime | None, moves: dict[str, str]) -> dict[str, Any]:
+        leave = (clinic_id, provider_id, during, reason, holiday_id, seen, moves)
+        return await change(request, queries.add_leave, *leave)
+
+    blocked, counts = await change_all(request, clinic, form, during, add, "from_day")
+    if blocked is not None:
         return await _leave_page(request, clinic_id, form, blocked)
-    flagged = sum(answer["flagged"] for answer in answers)
-    counts = {"providers": len(providers), "flagged": flagged or "", "moved": len(moves) or ""}
     return see_other(request, f"/office/{clinic_id}/leave", {"done": "added", **counts})
-
-
-async def _each(changes: list[Any]) -> list[dict[str, Any]]:
-    """Return what changes answer, a few at a time."""
-    free = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(work: Any) -> dict[str, Any]:
-        async with free:
-            answer: dict[str, Any] = await work
-            return answer
-
-    return list(await asyncio.gather(*(one(work) for work in changes)))
 
 
 def _during(form: Form, zone: str, now: datetime) -> Range[datetime] | None:
@@ -137,17 +114,17 @@ def _during(form: Form, zone: str, now: datetime) -> Range[datetime] | None:
         return None
     field = "to_day" if last else "from_day"
     last = last or first
-    starts_at, ends_at = instant(first, starts, zone), instant(last, ends, zone)
+    starts_at, ends_at = at_clock(first, starts, zone), at_clock(last, ends, zone)
     if ends_at <= starts_at:
         form.fail(field, form.gettext("It ends after it starts."))
     elif ends_at <= now:
         form.fail(field, form.gettext("This is over already."))
-    elif (last - first).days > 3660:
-        form.fail(field, form.gettext("This is too long; at most ten years."))
+    elif (last - first).days > _DAYS_MAX:
+        form.fail(field, form.gettext("This is too long; at most two years. For good: end the shifts, or close."))
     return Range(starts_at, ends_at)
 
 
-def instant(day: date, minutes: int, zone: str) -> datetime:
+def at_clock(day: date, minutes: int, zone: str) -> datetime:
     """Return when the clocks of a zone show so many minutes after midnight on a day."""
     at = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)  # noqa: DTZ001 - what clocks show
     return at.replace(tzinfo=ZoneInfo(zone))

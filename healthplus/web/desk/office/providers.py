@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-import zipfile
-from io import BytesIO
 from typing import Any
 
 from litestar import Controller, Response, get, post
-from litestar.datastructures import UploadFile
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
-from healthplus.directory.fees import FUNDINGS, amount_text
-from healthplus.directory.pictures import Encoded, encode
-from healthplus.errors import BadInput
+from healthplus.console.console import queries
+from healthplus.directory.fees import amount_text
 from healthplus.names import slug
+from healthplus.web.desk.office.closing import end_shifts, last_day_of
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import (
     BODY_BYTES_MAX,
     ask,
     change,
+    moved_and_flagged,
+    moves_of,
     note_refusal,
     office_page,
-    queries,
     read_form,
     seen_at,
 )
-from healthplus.web.desk.office.photo_text import photo_problem
+from healthplus.web.desk.office.upload import PHOTO_BYTES_MAX, UPLOAD_BYTES_MAX, read_photo
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.rendering import language_of, see_other
@@ -35,11 +30,6 @@ from healthplus.web.services import AnyRequest, services
 
 TYPES = ("doctor", "clinic", "hospital", "lab")
 GENDERS = ("", "female", "male", "other")
-PHOTO_BYTES_MAX = 2 * 1024 * 1024
-_FORM_BYTES = 4 * 1024
-"""What a form has besides its file."""
-_encoding = asyncio.Semaphore(1)
-"""One large picture at a time fits into the memory."""
 
 
 class ProvidersController(Controller):
@@ -61,13 +51,11 @@ class ProvidersController(Controller):
     async def change_profile(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
         return await _put(request, clinic_id, provider_id)
 
-    @post("/{provider_id:int}/photo", request_max_body_size=PHOTO_BYTES_MAX + _FORM_BYTES, **needs("manage_schedule"))
+    @post("/{provider_id:int}/photo", request_max_body_size=UPLOAD_BYTES_MAX, **needs("manage_schedule"))
     async def set_photo(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
         form = Form({}, language_of(request))
-        try:
-            encoded = await _photo(request)
-        except BadInput as problem:
-            form.fail("photo", photo_problem(problem, form.gettext))
+        encoded = await read_photo(request, form)
+        if encoded is None:
             return await _provider_page(request, clinic_id, provider_id, form)
         photo = (encoded.hash, list(encoded.webp), list(encoded.webp.values()))
         return await _answer_photo(request, clinic_id, provider_id, *photo)
@@ -78,25 +66,36 @@ class ProvidersController(Controller):
 
     @post("/{provider_id:int}/close", request_max_body_size=BODY_BYTES_MAX, **needs("manage_schedule"))
     async def close(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
-        """Close a provider at the clinic, once the sender was shown which bookings are in the way."""
-        form = await read_form(request)
-        now = services(request).clock.now()
-        answer = await change(request, queries.set_provider_closed, clinic_id, provider_id, now, seen_at(form))
+        """Close a provider at the clinic, once the sender was shown which bookings are in the way.
+
+        After a last day: their shifts end with it, and what is in the way can be moved to days before.
+        """
+        form, now = await read_form(request), services(request).clock.now()
+        clinic = await ask(request, queries.office, clinic_id)
+        last = last_day_of(form, clinic["time_zone"], now)
+        if not form.is_good:
+            return await _provider_page(request, clinic_id, provider_id, form)
+        seen, done = seen_at(form), "closed"
+        if last is not None:
+            answer, done = await end_shifts(request, clinic_id, provider_id, last, seen, moves_of(form)), "ends"
+        else:
+            answer = await change(request, queries.set_provider_closed, clinic_id, provider_id, now, seen)
         if answer["code"] == "changed":
-            return see_other(request, f"/office/{clinic_id}", {"done": "closed", "flagged": answer["flagged"] or ""})
-        note_refusal(form, answer, request)
+            return see_other(request, f"/office/{clinic_id}", {"done": done, **moved_and_flagged(answer)})
+        note_refusal(form, answer, request, "last_day")
         return await _provider_page(request, clinic_id, provider_id, form, answer)
 
     @post("/{provider_id:int}/open", **needs("manage_schedule"))
     async def open(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
-        await change(request, queries.set_provider_closed, clinic_id, provider_id, None, None)
-        return see_other(request, f"/office/{clinic_id}/provider/{provider_id}", {"done": "open"})
+        answer = await change(request, queries.set_provider_closed, clinic_id, provider_id, None, None)
+        path = f"/office/{clinic_id}/provider/{provider_id}"
+        return see_other(request, path, {"done": "open", **moved_and_flagged(answer)})
 
 
 async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> Response[str]:
     form = await read_form(request)
     clinic = await ask(request, queries.office, clinic_id)
-    given = _provider_of(form, clinic["currency"])
+    given = _provider_of(form, clinic["currency"], services(request).clock.now().year)
     if not form.is_good:
         return await _provider_page(request, clinic_id, provider_id, form)
     version = form.given.get("version", "")[:64]
@@ -104,22 +103,17 @@ async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> 
     if answer["code"] == "new_speciality":
         form.fail("specialities", form.gettext("One of these is not known here yet. Ask an administrator to add it."))
         return await _provider_page(request, clinic_id, provider_id, form)
-    if answer["code"] == "other":
+    if answer["code"] == "stale":
         return await _provider_page(request, clinic_id, provider_id, form, answer)
     if provider_id is None:
         return see_other(request, f"/office/{clinic_id}/provider/{answer['provider_id']}", {"done": "added"})
     return see_other(request, f"/office/{clinic_id}/provider/{provider_id}", {"done": "saved"})
 
 
-def _provider_of(form: Form, currency: str) -> dict[str, Any]:
-    fee_minor, funding = form.fee("fee", currency), form.choice("funding", ("", *FUNDINGS))
+def _provider_of(form: Form, currency: str, this_year: int) -> dict[str, Any]:
+    fee_minor, funding = form.fee_and_funding(currency)
     if not funding and fee_minor is not None:
         funding = "online" if fee_minor else "clinic"
-    if funding == "online" and fee_minor == 0:
-        form.fail("funding", form.gettext("What is paid online costs something."))
-    elif funding == "free" and fee_minor:
-        form.fail("funding", form.gettext("What is free has no fee."))
-    now_year = 2200
     since = form.given.get("practising_since", "").strip()
     return {
         "type": form.choice("type", TYPES, "doctor"),
@@ -130,7 +124,7 @@ def _provider_of(form: Form, currency: str) -> dict[str, Any]:
         "council": form.text("council", 200),
         "bio": form.text("bio", 1000, lines=True),
         "languages": form.names("languages", 20),
-        "practising_since": form.number("practising_since", 1900, now_year) if since else None,
+        "practising_since": form.number("practising_since", 1900, this_year) if since else None,
         "phone": form.text("phone", 40),
         "accepts_new_patients": form.given.get("accepts", "1") == "1",
         "max_booking_days": form.number("max_booking_days", 0, 366, 60),
@@ -138,34 +132,6 @@ def _provider_of(form: Form, currency: str) -> dict[str, Any]:
         "fee_minor": fee_minor,
         "funding": funding,
     }
-
-
-async def _photo(request: AnyRequest) -> Encoded:
-    """Return the picture that was sent, as it is stored. Raises BadInput, whose text photo_problem knows."""
-    try:
-        form = await request.form()
-    except RequestEntityTooLarge:
-        raise BadInput("too large") from None
-    file = form.get("photo")
-    if not isinstance(file, UploadFile):
-        raise BadInput("none")
-    content = await file.read()
-    if not content:
-        raise BadInput("none")
-    if len(content) > PHOTO_BYTES_MAX:
-        raise BadInput("too large")
-    async with _encoding:
-        return await asyncio.to_thread(_encoded, content)
-
-
-_ALSO = re.compile(rb"<(?:html|script|svg|!doctype|\?php)|%PDF-", re.IGNORECASE)
-
-
-def _encoded(content: bytes) -> Encoded:
-    """Return a picture as it is stored; what is a page, a script, a document or an archive besides is refused."""
-    if _ALSO.search(content) or zipfile.is_zipfile(BytesIO(content)):
-        raise BadInput("something else besides")
-    return encode(content)
 
 
 async def _answer_photo(
@@ -199,11 +165,12 @@ async def _provider_page(
         form = Form(stored, language_of(request))
     elif "name" not in form.given:  # of the photo, or of closing
         form.given = {**stored, **form.given}
-    elif answer and answer["code"] == "other":
+    elif answer and answer["code"] == "stale":
         form.given["version"] = answer["now"]["version"]
     return office_page(
         request, "provider.html", clinic_id, "providers", form,
         clinic=clinic, provider=provider, stored=stored, answer=answer, zone=clinic["time_zone"],
+        this_year=services(request).clock.now().year, photo_bytes_max=PHOTO_BYTES_MAX,
     )  # fmt: skip
 
 

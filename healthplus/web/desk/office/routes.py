@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from litestar import Controller
 
-from healthplus.web.desk.office.all_accounts import AccountsController
+from healthplus.web.desk.office.administration_accounts import AccountsController
 from healthplus.web.desk.office.asks import AskController, AsksController
 from healthplus.web.desk.office.audit import AuditController, ClinicAuditController
 from healthplus.web.desk.office.breaches import BreachesController
+from healthplus.web.desk.office.clinic_pictures import ClinicPicturesController
 from healthplus.web.desk.office.clinics import ClinicController, OfficesController
 from healthplus.web.desk.office.desk_accounts import DeskAccountsController
 from healthplus.web.desk.office.leave import LeaveController
@@ -19,6 +20,7 @@ from healthplus.web.desk.office.week import WeekController
 OFFICE: tuple[type[Controller], ...] = (
     OfficesController,
     ClinicController,
+    ClinicPicturesController,
     WeekController,
     LeaveController,
     ServicesController,

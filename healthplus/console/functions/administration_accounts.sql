@@ -21,6 +21,7 @@ BEGIN
     LIMIT p_rows_max;
 END $$;
 
+-- One account with what it is where and, of a practitioner, which provider; no row where there is none.
 CREATE FUNCTION console.account(p_token_hash bytea, p_address text, p_staff_id bigint) RETURNS TABLE (
     staff_id bigint, log_on text, name text, disabled_at timestamptz, has_password boolean, has_factor boolean, roles jsonb, provider text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -47,11 +48,10 @@ CREATE FUNCTION console.add_account(
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     refusal := CASE
-        WHEN p_role <> 'administrator' AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN 'no_clinic'
-        WHEN p_role = 'practitioner' AND NOT EXISTS (
+        WHEN NOT staff.is_everywhere(p_role::staff.role) AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN 'no_clinic'
+        WHEN staff.is_of_provider(p_role::staff.role) AND NOT EXISTS (
             SELECT FROM directory.provider_clinic WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id) THEN 'no_provider' END;
     IF refusal IS NOT NULL THEN
         RETURN;
@@ -75,11 +75,10 @@ DECLARE
     caller record;
     outcome text;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     IF p_role IS NOT NULL AND p_clinic_id IS NOT NULL AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN
         RETURN 'no_clinic';
-    ELSIF p_role = 'practitioner' AND EXISTS (SELECT FROM staff.account WHERE staff_id = p_staff_id AND provider_id IS NULL) THEN
+    ELSIF staff.is_of_provider(p_role::staff.role) AND EXISTS (SELECT FROM staff.account WHERE staff_id = p_staff_id AND provider_id IS NULL) THEN
         RETURN 'no_provider';
     END IF;
     outcome := staff.set_role(p_staff_id, p_clinic_id, p_role::staff.role, caller.actor, caller.session_id, p_address);
@@ -96,8 +95,7 @@ RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_cat
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     RETURN CASE WHEN staff.make_link(p_staff_id, p_link_hash, p_ends_factors, caller.actor, caller.session_id, p_address)
         THEN 'done' ELSE 'not_found' END;
 END $$;
@@ -108,8 +106,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public,
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     RETURN staff.disable(p_staff_id, caller.actor, caller.session_id, p_address);
 END $$;
 
@@ -119,8 +116,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public,
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     IF NOT staff.enable(p_staff_id, caller.actor, caller.session_id, p_address) THEN
         RETURN 'not_found';
     END IF;

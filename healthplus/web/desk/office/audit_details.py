@@ -1,0 +1,200 @@
+"""The detail of an entry of the audit, in words: it is stored short, as the functions that did the deed write it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from itertools import zip_longest
+from typing import Any, NamedTuple, TypeAlias
+
+from healthplus.web.desk.office.asks import KINDS
+from healthplus.web.desk.office.audit_texts import ACTIONS
+from healthplus.web.desk.office.breaches import DUTIES
+from healthplus.web.desk.texts import ROLES
+from healthplus.web.languages import N_, Language
+
+_FUNDINGS = {"online": N_("paid online"), "clinic": N_("paid at the clinic"), "free": N_("Free")}
+_WORDS: dict[str, str] = {
+    **{role: text for role, text in ROLES.items()},  # noqa: C416 - of any text, not of roles alone
+    **_FUNDINGS,
+    **{kind: text for kind, (text, _) in DUTIES.items()},
+    "none": N_("Nothing any more"),
+    "password": N_("by password"),
+    "password and code": N_("by password and code"),
+    "code": N_("by code"),
+    "passkey": N_("by passkey"),
+    "another log-in here": N_("another logged in here"),
+    "another device": N_("on another device"),
+    "idle": N_("nobody was there"),
+    "with an app": N_("with an app for codes"),
+    "ends second factors": N_("ends the second factor"),
+    "described": N_("what is known now"),
+    "closed": N_("the breach is closed"),
+    "changed": "",
+    "conflict": N_("appointments are in the way"),
+    "not_moved": N_("an appointment could not be moved there"),
+    "stale": N_("somebody else had changed it"),
+    "shift_overlap": N_("it overlaps another shift"),
+    "invalid": N_("the times make no shift"),
+    "not_found": N_("not found"),
+    "wrong_state": N_("the appointment had changed"),
+    "too_late": N_("the appointment had begun"),
+    "slot_full": N_("the time was taken"),
+    "slot_held": N_("the time was held"),
+    "overlap": N_("the patient has another appointment then"),
+    "same_day": N_("the patient has an appointment with this doctor on that day"),
+    "birth_year": N_("this year of birth cannot be"),
+    "shift_changed": N_("shifts were changed"),
+    "leave_changed": N_("leave was changed"),
+    "schedule changed": N_("the clinic changed its times"),
+    "late_payment": N_("it was paid for late"),
+}
+"""What functions write, which is no person's own words; "" is said by the action itself."""
+_ASK = re.compile(r"(\w+)(?: (\w+))?(?:: (.*))?", re.DOTALL)
+_SHIFT = re.compile(r"\d* (\d) (\d\d:\d\d)\S*?-(\d\d:\d\d)\S*?/(\d+)")
+
+
+class Part(NamedTuple):
+    """A piece of a detail. `is_typed`: in the words of a person, whatever the page's language."""
+
+    text: str
+    is_typed: bool = False
+
+
+class Reader(NamedTuple):
+    """For whom it is said, by which clock, and in which currency amounts are (None: of many clinics)."""
+
+    language: Language
+    zone: str
+    currency: str | None
+
+    def say(self, text: str, **values: object) -> Part:
+        said = self.language.gettext(text) if text else ""
+        return Part(said % values if values else said)
+
+    def word(self, code: str) -> Part:
+        """Return a word of ours as it is said, and anything else as it was typed."""
+        return self.say(_WORDS[code]) if code in _WORDS else Part(code, is_typed=True)
+
+    def money(self, minor: str) -> Part:
+        is_amount = self.currency is not None and minor.isdecimal()
+        return Part(self.language.money(int(minor), self.currency or "") if is_amount else "")
+
+
+_Reading: TypeAlias = Callable[[str, Reader], Iterator[Part]]
+
+
+def details_of(row: Mapping[str, Any], reader: Reader) -> list[Part]:
+    """Return what an entry of the audit, or an event of the book, says besides its action."""
+    read = _plain if row.get("is_event") else _READINGS.get(row["action"], _plain)
+    return [part for part in read(row["detail"], reader) if part.text]
+
+
+def _plain(detail: str, reader: Reader) -> Iterator[Part]:
+    yield reader.word(detail)
+
+
+def _nothing(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - ids say nothing to people
+    yield from ()
+
+
+def _ask(detail: str, reader: Reader) -> Iterator[Part]:
+    found = _ASK.fullmatch(detail)
+    kind, code, reason = found.groups(default="") if found else (detail, "", "")
+    yield reader.say(KINDS[kind]) if kind in KINDS else Part(kind, is_typed=True)
+    yield reader.word(code)
+    yield Part(f"“{reason}”" if reason else "", is_typed=True)
+
+
+def _shifts(detail: str, reader: Reader) -> Iterator[Part]:
+    code, _, rest = detail.partition("; ")
+    yield reader.word(code)
+    ended = re.search(r"ended ([\d, ]+)", rest)
+    if ended:
+        yield reader.say(N_("shifts ended: %(count)s"), count=len(ended[1].strip(", ").split(",")))
+    for weekday, starts, ends, minutes in _SHIFT.findall(rest):
+        slots = reader.say(N_("slots of %(count)s min"), count=minutes).text
+        yield Part(f"{reader.language.weekday(int(weekday))} {starts}–{ends}, {slots}")
+
+
+def _leave(detail: str, reader: Reader) -> Iterator[Part]:
+    code, _, during = detail.partition("; ")
+    yield reader.word(code)
+    instants = [datetime.fromisoformat(text) for text in re.findall(r"\d{4}-[\dT:.-]+Z", during)]
+    yield Part(
+        " – ".join(
+            f"{reader.language.date(at, reader.zone)}, {reader.language.clock(at, reader.zone)}" for at in instants
+        )
+    )
+
+
+def _provider(detail: str, reader: Reader) -> Iterator[Part]:
+    name, _, fee = detail.rpartition("; fee ")
+    minor, _, funding = fee.partition(" ")
+    yield Part(name, is_typed=True)
+    yield reader.money(minor)
+    yield reader.word(funding)
+
+
+def _service(detail: str, reader: Reader) -> Iterator[Part]:
+    name, minor, minutes = ["", "", *detail.rsplit("; ", 2)][-3:]
+    yield Part(name, is_typed=True)
+    yield reader.money(minor)
+    yield reader.say(N_("%(count)s min"), count=minutes.removesuffix(" min"))
+
+
+def _terms(detail: str, reader: Reader) -> Iterator[Part]:
+    *name, hours, percents, amounts = ["", "", *detail.split("; ")] if detail.count("; ") < 2 else detail.split("; ")
+    yield Part("; ".join(name), is_typed=True)
+    columns = hours.removesuffix("h").split(","), percents.removesuffix("%").split(","), amounts.split(",")
+    steps = [step for step in zip_longest(*columns, fillvalue="-") if step[0]]
+    for before, percent, minor in steps:
+        kept = reader.money(minor).text or minor if percent in ("", "-") else f"{percent} %"
+        yield reader.say(N_("later than %(hours)s h before: %(kept)s kept"), hours=before, kept=kept)
+    if not steps:
+        yield reader.say(N_("all is refunded until it begins"))
+
+
+def _search(detail: str, reader: Reader) -> Iterator[Part]:
+    who, _, action = f" {detail}".rpartition(" ")
+    yield Part(f"{who} {action}".strip() if action not in ACTIONS else who.strip(), is_typed=True)
+    if action in ACTIONS:
+        yield reader.say(ACTIONS[action])
+
+
+def _breach(detail: str, reader: Reader) -> Iterator[Part]:
+    number, _, kind = detail.partition(" ")
+    yield reader.say(N_("number %(number)s"), number=number)
+    if kind:
+        yield reader.word(kind)
+
+
+def _number(detail: str, reader: Reader) -> Iterator[Part]:
+    yield reader.say(N_("number %(number)s"), number=detail.removeprefix("key "))
+
+
+def _booked(detail: str, reader: Reader) -> Iterator[Part]:
+    if detail:
+        yield reader.say(N_("appointments: %(count)s"), count=detail.removesuffix(" booked"))
+
+
+def _typed(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - a reading like the others
+    yield Part(detail, is_typed=True)
+
+
+_READINGS: dict[str, _Reading] = {
+    **dict.fromkeys(("ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
+    **dict.fromkeys(("remove_leave", "set_photo", "remove_photo"), _nothing),
+    **dict.fromkeys(("add_provider", "change_provider"), _provider),
+    **dict.fromkeys(("see_audit", "export_audit"), _search),
+    **dict.fromkeys(("see_breach", "note_breach", "add_to_breach"), _breach),
+    **dict.fromkeys(("close_service", "add_key", "revoke_key"), _number),
+    **dict.fromkeys(("add_clinic", "change_clinic", "add_picture", "change_picture", "add_passkey"), _typed),
+    "change_shifts": _shifts,
+    "add_leave": _leave,
+    "put_service": _service,
+    "set_terms": _terms,
+    "see_in_the_way": _booked,
+}
+"""By the action; of others it is one word, or none."""
