@@ -35,8 +35,8 @@ SELECT * FROM console.account($1, $2, $3)
 SELECT * FROM console.add_account($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: set_role
--- Have somebody be something at a clinic, or nothing any more.
-SELECT console.set_role($1, $2, $3, $4, $5) AS outcome
+-- Have somebody be something at a clinic, or nothing any more; with a link, if they must choose a password anew.
+SELECT console.set_role($1, $2, $3, $4, $5, $6) AS outcome
 
 -- name: make_link
 -- Make a new link.

@@ -6,6 +6,7 @@ What slows guesses is in functions/guesses.sql. Whether there is an account show
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 from datetime import datetime
 from typing import NamedTuple
@@ -205,7 +206,7 @@ class LogIn:
 
     async def _begin(self, staff_id: int, version: int, log_on: str, come_from: From, how: str) -> LoggedIn:
         # Always a token of our own making, never one that the browser came with.
-        token, device = secrets.token_urlsafe(32), come_from.requester.device or secrets.token_urlsafe(32)
+        token, device = secrets.token_urlsafe(32), self._own_device(come_from.requester.device)
         former = hash_token(come_from.token) if come_from.token else None
         session_id: UUID | None = await self._database.fetch_value(
             queries.begin_session,
@@ -231,6 +232,19 @@ class LogIn:
         _require_room(row["wait_seconds"], "desk_codes")
         key: bytes = row["key_hash"]
         return key
+
+    def _own_device(self, device: str | None) -> str:
+        """Return the browser's token where it is one of ours, as colleagues share it, or a new one.
+
+        What somebody has planted there would be known to them, too.
+        """
+        name = (device or "").partition(".")[0]
+        if device is None or not hmac.compare_digest(self._named_device(name).encode(), device.encode()):
+            return self._named_device(secrets.token_urlsafe(24))
+        return device
+
+    def _named_device(self, name: str) -> str:
+        return f"{name}.{self._secret.mac('staff browser', name).hex()}"
 
     def _device_hash(self, log_on: str, device: str | None) -> bytes:
         return self._secret.mac("staff device", log_on, device or "")

@@ -76,6 +76,10 @@ SELECT staff.return_guess(VARIADIC $1::bytea[])
 -- Note a log-in, an unlocking or a proof that was refused.
 SELECT staff.append_refusal($1, $2, $3, $4, $5, $6)
 
+-- name: append_forbidden
+-- Note a page that was refused: it is for those who have the right $4, at the clinic $5, if it is one of a clinic.
+SELECT staff.append_forbidden($1, $2, $3, $4, $5)
+
 -- name: use_code
 -- Use up the code of a time step.
 SELECT staff.use_code($1, $2, $3)

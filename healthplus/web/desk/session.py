@@ -19,6 +19,7 @@ from healthplus.staff.rights import Right
 from healthplus.staff.sessions import LOCK_SECONDS, SESSION_SECONDS, StaffSession
 from healthplus.web.desk.office.tabs import has_office, tabs_of
 from healthplus.web.desk.texts import error_text
+from healthplus.web.http.ids import ID_MAX
 from healthplus.web.pages.rendering import language_of, page
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import begin_page, local_path, site
@@ -59,7 +60,12 @@ async def enter_desk(request: AnyRequest) -> None:
         raise ScreenLocked
     if access == "logged_in":
         return
-    if access is None or not session.may(access, request.path_params.get("clinic_id")):
+    clinic_id = request.path_params.get("clinic_id")
+    if access is None or not session.may(access, clinic_id):
+        # Who tries what is not theirs, another clinic's page above all, is seen to.
+        address = come_from(request).requester.address
+        at = clinic_id if clinic_id is not None and clinic_id <= ID_MAX else None
+        await services(request).staff_sessions.note_forbidden(session, access or "", at, address)
         raise Forbidden
 
 

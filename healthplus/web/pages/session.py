@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from litestar.datastructures import Cookie
@@ -222,7 +222,9 @@ def local_path(text: object, default: str = "/") -> str:
         return default
     path = split_path(text)[1]
     # Browsers take // and /\\ for the start of another host's address, and pass over tabs and line ends.
-    if re.fullmatch(r"/(?!/)[!-\[\]-~]*", path):
+    # Nor may it climb: what begins with one of our folders must end there.
+    climbs = any(unquote(part) in (".", "..") for part in path.partition("?")[0].split("/"))
+    if re.fullmatch(r"/(?!/)[!-\[\]-~]*", path) and not climbs:
         return path
     return default
 
