@@ -72,7 +72,7 @@ browser:
 	get() { DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $$1 fontconfig fonts-lohit-deva; }; \
 	if command -v chromium-headless-shell >/dev/null && fonts; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get -qq update; get chromium-headless-shell || get chromium; \
+	    apt-get -qq -o Acquire::Retries=0 -o Acquire::http::Timeout=20 update; get chromium-headless-shell || get chromium; \
 	fi; \
 	if { command -v chromium-headless-shell || command -v chromium; } >/dev/null && fonts; then exit 0; fi; \
 	echo "The tests of the pages need Chromium and a font for Hindi: apt-get install chromium-headless-shell fonts-lohit-deva" >&2; exit 1

@@ -29,10 +29,8 @@ from healthplus.database import (
 )
 from healthplus.database.logins import missing_logins
 from healthplus.demo import DemoGuide
-from healthplus.directory.commands import fee_command, find_command
+from healthplus.directory.commands import find_command
 from healthplus.directory.reminder_commands import reminders_group
-from healthplus.directory.service_commands import service_group
-from healthplus.directory.terms_commands import terms_group
 from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
 from healthplus.lifeline import end_with_stdin
@@ -43,6 +41,9 @@ from healthplus.ops.backup_commands import backup_command, restore_command
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_guide import demo_guide, demo_text
+from healthplus.ops.fee_command import fee_command
+from healthplus.ops.service_commands import service_group
+from healthplus.ops.terms_commands import terms_group
 from healthplus.payments.gateways.sandbox_process import require_bank
 from healthplus.reviews.commands import review_group
 from healthplus.serving import require_free_port, run_app

@@ -1,19 +1,17 @@
-"""Commands that find providers, and set their fees."""
+"""The command that finds providers, and what commands share."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from healthplus.database import Database, PostgresError, Record, found_database, load
-from healthplus.directory.fees import FUNDINGS, checked_fee, require_funding
 from healthplus.errors import DatabaseError, NotFound
-from healthplus.money import INR, in_units, unit_name
+from healthplus.money import in_units, unit_name
 from healthplus.settings import Settings
 
 T = TypeVar("T")
@@ -39,26 +37,6 @@ def find_command(settings: Settings, name: str) -> None:
             f"provider {row['provider_id']}, clinic {row['clinic_id']}: {row['name']} ({row['type']}), "
             f"{row['clinic']}, {row['city']}; {row['funding']}, {fee} {unit_name(row['currency'])}"
         )
-
-
-@click.command("fee")
-@click.argument("provider_id", type=ID)
-@click.argument("clinic_id", type=ID)
-@click.argument("fee", type=click.IntRange(0, 1_000_000))
-@click.option("--funding", type=click.Choice(FUNDINGS), default="online", show_default=True)
-@click.pass_obj
-def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee: int, funding: str) -> None:
-    """Set the fee of an appointment, in whole units of the clinic's currency (rupees in India), and how it is paid."""
-
-    async def set_fee(database: Database) -> str:
-        currency = await database.fetch_value(queries.currency, clinic_id) or INR
-        fee_minor = checked_fee(Decimal(fee), currency)
-        require_funding(fee_minor, funding, currency)
-        return await database.execute(queries.set_fee, provider_id, clinic_id, fee_minor, funding, currency)
-
-    if with_database(settings, set_fee) == "UPDATE 0":
-        raise NotFound("There is no such provider at that clinic; `healthplus find NAME` shows the ids.")
-    click.echo("The fee is set.")
 
 
 def with_database(

@@ -5,8 +5,9 @@ SELECT currency FROM directory.clinic WHERE clinic_id = $1
 -- name: set_fee
 -- The fee of an appointment from now on, in the clinic's currency $5; holds and bookings keep theirs.
 UPDATE directory.provider_clinic SET fee_minor = $3, funding = $4
-FROM directory.clinic
-WHERE provider_id = $1 AND provider_clinic.clinic_id = $2 AND clinic.clinic_id = $2 AND currency = $5
+FROM directory.clinic, directory.provider
+WHERE provider_clinic.provider_id = $1 AND provider.provider_id = $1 AND provider_clinic.clinic_id = $2 AND clinic.clinic_id = $2 AND currency = $5
+RETURNING provider.name
 
 -- name: providers_named
 -- Providers by a part of their name, with the clinics they work at.
@@ -61,7 +62,7 @@ ORDER BY closed_at DESC NULLS FIRST, service_type.name, service_id
 
 -- name: close_service
 -- From now on a service cannot be booked; those who hold, have booked or wait for it keep it.
-UPDATE directory.service SET closed_at = public.app_now() WHERE service_id = $1 AND closed_at IS NULL
+UPDATE directory.service SET closed_at = public.app_now() WHERE service_id = $1 AND closed_at IS NULL RETURNING clinic_id, provider_id
 
 -- name: service_closed_at
 -- When a service was closed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from healthplus.database import Database, Transaction, load
@@ -12,11 +12,18 @@ from healthplus.errors import NotFound
 queries = load(Path(__file__).with_name("directory.sql"))
 
 
-async def set_terms(database: Database, clinic_id: int, service: str | None, ladder: str) -> str:
+async def set_terms(
+    database: Database,
+    clinic_id: int,
+    service: str | None,
+    ladder: str,
+    note: Callable[[Transaction, Sequence[Step]], Awaitable[None]] | None = None,
+) -> str:
     """Set the terms of new holds at a clinic, or of services with a slug there, and return them as a text.
 
-    What is held and booked keeps its terms. `none` takes them away; for a service, the clinic's count again. Raises
-    BadInput when the text is no ladder, NotFound when there is no such clinic or service.
+    What is held and booked keeps its terms. `none` takes them away; for a service, the clinic's count again. `note`
+    notes them, in the same transaction. Raises BadInput when the text is no ladder, NotFound when there is no such
+    clinic or service.
     """
     async with database.transaction() as tx:
         currency = await tx.fetch_value(queries.keep_currency, clinic_id)
@@ -24,6 +31,8 @@ async def set_terms(database: Database, clinic_id: int, service: str | None, lad
             raise NotFound("There is no such clinic.")
         steps = parse_ladder(ladder, currency)
         terms_id = await put_terms(tx, steps)
+        if note is not None:
+            await note(tx, steps)
         if service is None:
             await tx.execute(queries.set_clinic_terms, clinic_id, terms_id)
             return ladder_text(steps, currency)

@@ -33,6 +33,28 @@ async def run(environment: Environment, dsn: str, monkeypatch: pytest.MonkeyPatc
     return invoke
 
 
+async def test_what_commands_change_of_fees_services_and_terms_stands_in_the_audit(
+    run: Run, environment: Environment
+) -> None:
+    await run("fee", PROVIDER, ONLINE, "600")
+    await run("service", "add", PROVIDER, "Root canal", "--fee", "700", "--length", 45, "--clinic", ONLINE)
+    await run("service", "add", PROVIDER, "Root canal", "--fee", "700", "--length", 45, "--clinic", ONLINE)
+    await run("terms", "set", "24h:0%, 4h:50%", "--clinic", ONLINE)
+    await run("terms", "set", "none", "--clinic", ONLINE, "--service", "root-canal")
+    service_id = await environment.db.fetch_value("SELECT service_id FROM directory.service")
+    await run("service", "close", service_id)
+    await run("service", "close", service_id, fails=True)
+    rows = await environment.db.fetch("SELECT * FROM staff.audit_entry ORDER BY entry_id")
+    assert [(row["action"], row["detail"]) for row in rows] == [
+        ("change_provider", "Dr 1; fee 60000 online"),
+        ("put_service", "Root canal; 70000; 45 min"),
+        ("set_terms", "24,4h; 0,50%; -,-"),
+        ("set_terms", "root-canal; h; %; "),
+        ("close_service", str(service_id)),
+    ]
+    assert {(row["actor"], row["clinic_id"], row["is_refused"]) for row in rows} == {("system:operator", ONLINE, False)}
+
+
 async def test_a_service_is_added_changed_listed_and_closed(run: Run, environment: Environment) -> None:
     assert "No services: a visit takes the slots that are chosen" in await run("service", "list", PROVIDER)
     shown = " ".join((await run("service", "add", "--help")).split())

@@ -188,15 +188,6 @@ def test_a_mail_says_the_fee(funding: str, fee_minor: int, currency: str, said: 
     assert "fee" not in sms(funding=funding, fee_minor=fee_minor).text
 
 
-def test_only_the_mail_of_a_reminder_says_what_is_to_be_done_before() -> None:
-    row = {"kind": "reminder", "reminder_id": REMINDER_ID, "preparations": ["Do not eat for 10 hours before."]}
-    assert "Before you come: Do not eat for 10 hours before.\n" in email(**row).text
-    assert "Do not eat" in email(**row).html
-    assert "आने से पहले: Do not eat" in email(**row, language="hi").text
-    assert "eat" not in sms(**row).text
-    assert "eat" not in push_of(ROW | row, WORDING).text  # type: ignore[arg-type]
-
-
 def test_links_lead_to_the_turn_or_to_what_they_are_about() -> None:
     for row in ROWS:
         is_turn = row["kind"] in ("offered", "called") or row["ticket_state"] in ("waiting", "called")

@@ -26,7 +26,10 @@ BEGIN
     WHERE value IS DISTINCT FROM schedule.shift_digest(shift)
     HAVING count(*) > 0;
     IF FOUND AND answer IS NOT NULL THEN
-        RETURN answer || staff.last_change('change_shifts', p_clinic_id, p_provider_id);
+        answer := answer || staff.last_change('change_shifts', p_clinic_id, p_provider_id);
+        PERFORM booking.note_change(
+            answer, caller.actor, caller.session_id, p_address, 'change_shifts', NULL, p_clinic_id, p_provider_id);
+        RETURN answer;
     END IF;
     put := array(
         SELECT jsonb_populate_record(NULL::schedule.shift, value || jsonb_build_object(
@@ -112,6 +115,7 @@ CREATE FUNCTION console.set_clinic_closed(p_token_hash bytea, p_address text, p_
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
+    is_done boolean;
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     IF p_closed_at IS NOT NULL AND EXISTS (
@@ -119,10 +123,11 @@ BEGIN
     ) THEN
         RETURN 'open';
     END IF;
+    is_done := directory.set_clinic_closed(p_clinic_id, p_closed_at);
     PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_clinic' ELSE 'close_clinic' END, false, '', NULL,
-        p_clinic_id);
-    RETURN CASE WHEN directory.set_clinic_closed(p_clinic_id, p_closed_at) THEN 'done' ELSE 'not_found' END;
+        caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_clinic' ELSE 'close_clinic' END, NOT is_done, '',
+        NULL, p_clinic_id);
+    RETURN CASE WHEN is_done THEN 'done' ELSE 'not_found' END;
 END $$;
 
 -- What is in the way of a holiday of a clinic: at how many providers, and the first p_rows bookings and holds.

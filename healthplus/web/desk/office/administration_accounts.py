@@ -93,8 +93,9 @@ class AccountsController(Controller):
         clinic_id = None if at_every else _number(form, "clinic")
         if not form.is_good:
             return await _account_page(request, staff_id, form)
-        changed = (staff_id, clinic_id, role)
-        return await _done(request, staff_id, "role", queries.set_role, *changed, form=form)
+        changed, token = (staff_id, clinic_id, role), secrets.token_urlsafe(32)
+        args = (*changed, hash_token(token))
+        return await _done(request, staff_id, "role", queries.set_role, *args, form=form, token=token)
 
     @post("/{staff_id:int}/link", **needs("manage_staff"))
     async def make_link(self, request: AnyRequest, staff_id: StaffId) -> Response[str]:
@@ -118,15 +119,23 @@ class AccountsController(Controller):
 
 
 async def _done(
-    request: AnyRequest, staff_id: int, done: str, sql: str, *args: object, form: Form | None = None
+    request: AnyRequest,
+    staff_id: int,
+    done: str,
+    sql: str,
+    *args: object,
+    form: Form | None = None,
+    token: str = "",
 ) -> Response[str]:
     row = await console(request).change(sql, *args)
     assert row is not None
     outcome = row["outcome"]
     if outcome == "not_found":
         raise NotFound
+    form = form or await read_form(request)
+    if outcome == "link":
+        return _show_link(request, staff_id, form.given.get("name", ""), token, done)
     if outcome != "done":
-        form = form or await read_form(request)
         _refuse(form, outcome)
         return await _account_page(request, staff_id, form)
     return see_other(request, f"{_ALL}/{staff_id}", {"done": done})

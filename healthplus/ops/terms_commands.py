@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from healthplus.database import Database, Record, load
+from healthplus import directory
+from healthplus.database import Database, Record, Transaction, load
 from healthplus.directory.commands import find_row, with_database
 from healthplus.directory.ladder import Step, ladder_text
 from healthplus.directory.terms import set_terms
 from healthplus.money import unit_name
 from healthplus.settings import Settings
+from healthplus.staff.command_audit import note_command
 
-queries = load(Path(__file__).with_name("directory.sql"))
+queries = load(Path(directory.__file__).with_name("directory.sql"))
 
 
 @click.group("terms")
@@ -35,7 +38,15 @@ def set_terms_command(settings: Settings, ladder: str, clinic: str, service: str
 
     async def set_them(database: Database) -> str:
         at = await find_row(database, queries.find_clinic, clinic, "clinic")
-        said = await set_terms(database, at["clinic_id"], service, ladder)
+
+        async def note(tx: Transaction, steps: Sequence[Step]) -> None:
+            hours = ",".join(str(step.hours_before) for step in steps)
+            percents = ",".join("-" if step.kept_percent is None else str(step.kept_percent) for step in steps)
+            amounts = ",".join("-" if step.kept_minor is None else str(step.kept_minor) for step in steps)
+            detail = "; ".join([*([service] if service else []), f"{hours}h", f"{percents}%", amounts])
+            await note_command(tx, "set_terms", detail, at["clinic_id"])
+
+        said = await set_terms(database, at["clinic_id"], service, ladder, note)
         return f"Terms of new holds at {at['name']}{f', {service}' if service else ''}: {said}."
 
     click.echo(with_database(settings, set_them))

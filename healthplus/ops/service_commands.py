@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from healthplus.database import Database, Record, load
+from healthplus import directory
+from healthplus.database import Database, Record, Transaction, load
 from healthplus.directory.commands import ID, find_row, with_database
 from healthplus.directory.fees import FUNDINGS, read_fee
 from healthplus.directory.preparation import checked_preparation
@@ -16,8 +17,9 @@ from healthplus.directory.weekdays import in_bits, parse_days
 from healthplus.errors import BadInput, Conflict, NotFound
 from healthplus.money import unit_name
 from healthplus.settings import Settings
+from healthplus.staff.command_audit import note_command
 
-queries = load(Path(__file__).with_name("directory.sql"))
+queries = load(Path(directory.__file__).with_name("directory.sql"))
 
 _DID = {"added": "Added", "changed": "Changed", "unchanged": "Offered like that already"}
 _LENGTH = click.IntRange(0, LENGTH_MINUTES_MAX)
@@ -80,7 +82,13 @@ def add_service_command(  # noqa: PLR0913 - a service has as many facts
             None if preparation is None else checked_preparation(preparation),
         )
         clinic_id = None if at is None else int(at["clinic_id"])
-        did, row = await put_service(database, offering["provider_id"], clinic_id, service, currency)
+
+        async def note(tx: Transaction, row: Record) -> None:
+            facts = [name, str(row["fee_minor"]), f"{row['length_minutes']} min", row["preparation"]]
+            detail = "; ".join(fact for fact in facts if fact)
+            await note_command(tx, "put_service", detail, clinic_id, offering["provider_id"])
+
+        did, row = await put_service(database, offering["provider_id"], clinic_id, service, currency, note)
         return f"{_DID[did]}, {offering['name']}: {_line(row)}"
 
     click.echo(with_database(settings, add))
@@ -110,11 +118,15 @@ def close_service_command(settings: Settings, service_id: int) -> None:
     """Offer a service no longer; who holds it, has booked it or waits for it keeps it. `service list` shows the ids."""
 
     async def close(database: Database) -> None:
-        if await database.execute(queries.close_service, service_id) == "UPDATE 0":
-            row = await database.fetch_row(queries.service_closed_at, service_id)
-            if row is None:
-                raise NotFound(f"There is no service {service_id}; `healthplus service list PROVIDER` shows the ids.")
-            raise Conflict(f"Service {service_id} was closed already, at {row['closed_at']:%Y-%m-%d %H:%M} UTC.")
+        async with database.transaction() as tx:
+            closed = await tx.fetch_row(queries.close_service, service_id)
+            if closed is not None:
+                await note_command(tx, "close_service", str(service_id), closed["clinic_id"], closed["provider_id"])
+                return
+            row = await tx.fetch_row(queries.service_closed_at, service_id)
+        if row is None:
+            raise NotFound(f"There is no service {service_id}; `healthplus service list PROVIDER` shows the ids.")
+        raise Conflict(f"Service {service_id} was closed already, at {row['closed_at']:%Y-%m-%d %H:%M} UTC.")
 
     with_database(settings, close)
     click.echo(f"Service {service_id} is closed.")
