@@ -233,7 +233,7 @@ def _is_sound(row: Record) -> bool:
         case "correct":
             return wish.get("state") in STATES
         case "edit_patient":
-            return isinstance(wish.get("name"), str) and wish.get("sex") in (None, *SEXES)
+            return isinstance(wish.get("name", ""), str) and wish.get("sex") in (None, *SEXES)
     return True
 
 
