@@ -206,7 +206,12 @@ async def test_a_link_leads_to_the_first_log_in(app: Litestar, db: Database, des
     assert re.fullmatch(r"[A-Z2-7]{32}", secret)
     short = {**given, "password": SHORT_PASSWORD, "code": await code_of(db, secret)}
     assert (await desk.post(path, {**short, "app": "forged"})).status_code == 422
-    assert goes_to(await desk.post(path, short)) == "/desk/log-in?next=%2Fdesk"
+    chosen = goes_to(await desk.post(path, short))
+    assert chosen == "/desk/log-in?next=%2Fdesk&done=chosen&log_on=meera"
+    page = await desk.get(chosen)
+    assert "Your password is set" in words(page.text)
+    assert 'value="meera"' in page.text
+    assert "<b>" not in (await desk.get("/desk/log-in?done=chosen&log_on=<b>")).text
     assert (await desk.post(path, short)).status_code == 410
     assert (await desk.get(path)).status_code == 410
     assert (await desk.get("/desk/welcome")).status_code == 410
@@ -225,7 +230,7 @@ async def test_what_one_logs_in_with_is_changed_after_showing_who_one_is(app: Li
     assert goes_to(await desk.post(f"{account}/password", {"password": "x"})) == (
         "/desk/prove?next=%2Fdesk%2Faccount%2Fpassword"
     )
-    assert goes_to(await desk.post(f"{account}/app/remove")) == "/desk/prove?next=%2Fdesk%2Faccount"
+    assert goes_to(await desk.post(f"{account}/app/remove")) == "/desk/prove?next=%2Fdesk%2Faccount%3Fdone%3Dagain"
     assert "show again that you are" in (await desk.get("/desk/prove?next=/desk/account/password")).text
     back = await desk.post("/desk/prove?next=/desk/account/password", {"password": PASSWORD})
     assert goes_to(back) == f"{account}/password"

@@ -91,6 +91,11 @@ def require_recent_proof(request: AnyRequest, back_to: str | None = None) -> Sta
     return session
 
 
+def again(path: str) -> str:
+    """Return the address of a page that says that a press was not done, as who pressed had to show who they are."""
+    return f"{path}?done=again"
+
+
 def console(request: AnyRequest) -> Console:
     """Return what calls the console's functions for who is logged in, as the role that gives them this route's right.
 
@@ -157,6 +162,14 @@ def error_values(request: AnyRequest, error: HealthPlusError | None) -> dict[str
     }
 
 
+def _here(request: AnyRequest) -> str:
+    """Return the address of this page, to come back to; of an answer to a form, that of the form's page."""
+    path = request.url.path
+    if request.method == "GET" and request.url.query and not path.endswith("/welcome"):  # a link is secret
+        path += f"?{request.url.query}"
+    return path
+
+
 def desk_page(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:
     """Return a page of the desk. Nobody keeps it: on a shared computer, going back must not show it to another."""
     return page(
@@ -167,6 +180,7 @@ def desk_page(request: AnyRequest, template: str, *, status: int = 200, **values
         staff=staff_of(request),
         has_office=has_office,
         lock_seconds=LOCK_SECONDS,
+        here=_here(request),
         tabs_of=tabs_of,
         **values,
     )

@@ -44,6 +44,20 @@ class Form:
             self.fail(field, self.gettext("At most %(count)s letters and signs, please.") % {"count": length_max})
         return text
 
+    def phone(self, field: str) -> str:
+        """Return a phone number as people write it, of a mobile or not; empty where nothing is typed."""
+        text = self.text(field, 40)
+        if text and not (re.fullmatch(r"\+?[\d\s()./-]+", text, re.ASCII) and 6 <= sum(map(str.isdigit, text)) <= 15):
+            self.fail(field, self.gettext("A phone number, such as 020 2543 1234 or +91 98765 43210."))
+        return text
+
+    def written(self, field: str, length_max: int, pattern: str, wrong: str) -> str:
+        """Return a text that is written in one way; empty where nothing is typed. `wrong`: the error."""
+        text = self.text(field, length_max)
+        if text and not re.fullmatch(pattern, text):
+            self.fail(field, wrong)
+        return text
+
     def names(self, field: str, count_max: int) -> list[str]:
         """Return what is separated by commas, each once."""
         parts = dict.fromkeys(" ".join(part.split()) for part in self.given.get(field, "").split(","))
@@ -57,7 +71,7 @@ class Form:
         text = self.given.get(field, "").strip()
         if not text and default is not None:
             return default
-        if re.fullmatch(r"\d{1,6}", text, re.ASCII) and low <= int(text) <= high:
+        if re.fullmatch(r"\d{1,10}", text, re.ASCII) and low <= int(text) <= high:
             return int(text)
         self.fail(field, self.gettext("A whole number from %(low)s to %(high)s.") % {"low": low, "high": high})
         return None
