@@ -169,7 +169,9 @@ async def test_a_locked_screen_shows_nothing_until_it_is_opened(app: Litestar, d
     assert goes_to(await desk.post("/desk/account/log-out-everywhere")) == "/desk/locked?next=%2Fdesk"
     locked = await desk.get("/desk/locked?next=/desk/account")
     assert "Show that you are Meera Rao" in locked.text
-    assert (await desk.post("/desk/prove", {"password": "wrong"})).status_code == 422
+    wrong = await desk.post("/desk/prove", {"password": "wrong"})
+    assert wrong.status_code == 422
+    assert "This password isn’t right" in words(wrong.text)  # no log-on ID is asked for
     assert goes_to(await desk.post("/desk/prove?next=/desk/account", {"password": PASSWORD})) == "/desk/account"
     assert (await desk.get("/desk/account")).status_code == 200
     assert goes_to(await desk.get("/desk/locked?next=/desk/account")) == "/desk/account"
