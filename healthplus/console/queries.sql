@@ -35,8 +35,8 @@ SELECT * FROM console.account($1, $2, $3)
 SELECT * FROM console.add_account($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: set_role
--- Have somebody be something at a clinic, or nothing any more.
-SELECT console.set_role($1, $2, $3, $4, $5) AS outcome
+-- Have somebody be something at a clinic, or nothing any more; with a link, if they must choose a password anew.
+SELECT console.set_role($1, $2, $3, $4, $5, $6, $7) AS outcome
 
 -- name: make_link
 -- Make a new link.
@@ -55,8 +55,8 @@ SELECT console.enable_account($1, $2, $3, $4) AS outcome
 SELECT * FROM console.audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- name: export_audit
--- The audit to take away.
-SELECT * FROM console.export_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+-- The audit to take away, a page of it.
+SELECT * FROM console.export_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- name: history
 -- All that is known of one appointment, or of a patient's.

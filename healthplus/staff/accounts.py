@@ -40,18 +40,22 @@ async def add_staff(
 
 async def set_role(
     database: Database | Transaction, staff_id: int, clinic_id: int | None, role: Role | None, actor: Actor
-) -> None:
+) -> bool:
     """Set, replace or (None) remove a person's role at a clinic.
 
-    Without a clinic: at every clinic, which only an administrator is. Raises NotFound and LastAdministrator.
+    Without a clinic: at every clinic, which only an administrator is. Return whether they need a new link: where this
+    is more than the desk of one clinic, whose ward administrator may know it, all that they logged in with has ended.
+    Raises NotFound and LastAdministrator.
     """
     if role is not None and is_everywhere(role) != (clinic_id is None):
         raise BadInput("An administrator is one of every clinic; every other role is for one clinic.")
-    match await database.fetch_value(queries.set_role, staff_id, clinic_id, role, str(actor)):
+    outcome = await database.fetch_value(queries.set_role, staff_id, clinic_id, role, str(actor))
+    match outcome:
         case "not_found":
             raise NotFound("There is no such account, or it is disabled.")
         case "last":
             raise LastAdministrator
+    return bool(outcome == "link_due")
 
 
 async def make_link(

@@ -78,6 +78,12 @@ class StaffSessions:
         """Lock the screen of a session."""
         await self._database.execute(queries.lock_session, session.token_hash, address)
 
+    async def note_forbidden(self, session: StaffSession, right: str, clinic_id: int | None, address: str) -> None:
+        """Note that somebody asked for a page for which they lack the right."""
+        await self._database.execute(
+            queries.append_forbidden, str(session.actor), session.session_id, address, right, clinic_id
+        )
+
     async def end(self, session: StaffSession, address: str) -> None:
         """Log a session out."""
         await self._database.execute(queries.end_session, session.token_hash, "", address)

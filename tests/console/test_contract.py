@@ -194,6 +194,7 @@ TOO_MUCH = {
     "the audit": "GRANT INSERT ON staff.audit_entry TO healthplus_app",
     "a counter": "GRANT USAGE ON SEQUENCE staff.account_staff_id_seq TO healthplus_ward",
     "a schema": "GRANT USAGE ON SCHEMA booking TO healthplus_ward",
+    "making things where definers look": "GRANT CREATE ON SCHEMA public TO PUBLIC",
     "patients' rights": "GRANT healthplus_app TO healthplus_desk",
     "making roles": "ALTER ROLE healthplus_administrator CREATEROLE",
 }

@@ -65,7 +65,8 @@ async def test_it_is_who_it_says_and_gets_at_no_table(db: Database, logins: Logi
         for sql in (f"SELECT FROM {name}", f"INSERT INTO {name} DEFAULT VALUES", f"UPDATE {name} SET {one} = {one}",
                     f"DELETE FROM {name}", f"TRUNCATE {name}", f"COPY {name} TO STDOUT"):  # fmt: skip
             assert await said(own, sql) == NO_PRIVILEGE, sql
-    for sql in ("SET ROLE healthplus", "SELECT staff.own_session('')", "SELECT booking.lock_book(1)"):
+    for sql in ("SET ROLE healthplus", "SELECT staff.own_session('')", "SELECT booking.lock_book(1)",
+                "SELECT pg_advisory_lock(1)", "SELECT pg_try_advisory_xact_lock(18, 6)"):  # fmt: skip
         assert await said(own, sql) == NO_PRIVILEGE, sql
 
 

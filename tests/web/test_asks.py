@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from uuid import UUID
 
@@ -281,3 +282,41 @@ async def test_two_who_confirm_at_once_do_it_once(
     assert sorted(goes_to(one) for one in answers) == [f"{ASKS}?done=answered", f"{ASKS}?done=done"]
     assert await db.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'cancelled'") == 1
     assert len(await audit_entries(db, "confirm_ask")) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "wish"),
+    [
+        ("move", "{}"),
+        ("move", '{"starts_at": "abc"}'),
+        ("move", '{"starts_at": 1e300}'),
+        ("correct", '{"state": "gone"}'),
+        ("edit_patient", "[]"),
+        ("edit_patient", '{"name": 7, "sex": {}}'),
+    ],
+)
+async def test_one_that_cannot_be_read_does_not_hide_the_others(
+    db: Database, booking: UUID, desk: Browser, ward: Browser, kind: str, wish: str
+) -> None:
+    await ask(desk, booking, "cancel")
+    await db.execute(
+        "INSERT INTO staff.ask"
+        " (clinic_id, provider_id, booking_id, patient_id, kind, wish, seen, reason, asked_by, asked_at)"
+        " SELECT clinic_id, provider_id, booking_id, patient_id, $1, $2,"
+        " staff.part_of_seen($1, booking.as_seen($3, $4)), 'odd',"
+        " asked_by, asked_at - interval '1 minute' FROM staff.ask",
+        kind,
+        json.loads(wish),
+        PROVIDER,
+        booking,
+    )
+    page = await shows(ward, ASKS)
+    assert "She called" in page
+    assert "odd" in page
+    assert "refuse it" in page
+    await answer(ward, "refuse")
+    assert [row["state"] for row in await db.fetch("SELECT state FROM staff.ask ORDER BY asked_at")] == [
+        "refused",
+        "open",
+    ]
+    assert "refuse it" in await shows(ward, ASKS) or kind == "edit_patient"

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import inspect
 import io
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -17,9 +18,10 @@ from litestar import Litestar
 from healthplus.accounts.actors import Staff
 from healthplus.booking.numbers import number_of
 from healthplus.cli import main
-from healthplus.database import Database, PostgresError
+from healthplus.database import Database, PostgresError, Record
 from healthplus.database.server_files import as_app_role
 from healthplus.staff import log_in as staff_log_in
+from healthplus.web.desk.office import audit as audit_module
 from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
 from healthplus.web.languages import HOME_ZONE
 from tests.fixtures.clock import move_clock, product_now
@@ -131,6 +133,57 @@ async def test_a_whole_history(app: Litestar, db: Database, environment: Environ
     other = await log_in(app, db, "ward", 2)
     assert "Moved" not in await shows(other, f"/office/2/audit/history?booking={number}")
     assert (await ward.get("/office/1/audit/history")).status_code == 422
+
+
+async def test_an_export_is_made_a_page_at_a_time(
+    db: Database, administrator: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others work between its pages, and one row of the audit stands for all of it."""
+    await db.execute(
+        "INSERT INTO staff.audit_entry (at, actor, address, action, is_refused, detail)"
+        " SELECT public.app_now() - i % 7 * interval '1 second', 'staff:9', '', 'ask_change', false, 'n' || i"
+        " FROM generate_series(1, 2500) AS i"
+    )
+    sent: list[int] = []
+    lines = audit_module._lines
+
+    def note(rows: Iterable[Sequence[str]]) -> bytes:
+        rows = list(rows)
+        sent.append(len(rows))
+        return lines(rows)
+
+    monkeypatch.setattr(audit_module, "_lines", note)
+    answer = await administrator.get("/office/audit/export?what=ask_change")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert sorted(int(row["detail"][1:]) for row in rows) == [*range(1, 2501)]
+    assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
+    assert sent == [1, 1000, 1000, 500]
+    assert len(await audit_entries(db, "export_audit")) == 1
+    monkeypatch.setattr(audit_module, "EXPORT_ROWS_MAX", 1500)
+    answer = await administrator.get("/office/audit/export?what=ask_change")
+    assert len(answer.text.splitlines()) == 1501
+    assert len(await audit_entries(db, "export_audit")) == 2
+
+
+async def test_a_session_takes_one_export_at_a_time(
+    app: Litestar, db: Database, administrator: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await db.execute(APPEND, "staff:9", "ask_change", "one", 1, 7, uuid4())
+    path = "/office/audit/export?what=ask_change"
+    go_on, begun, after = asyncio.Event(), asyncio.Event(), audit_module._Pages.after
+
+    async def slow(pages: audit_module._Pages, row: Record | None) -> list[Record]:
+        begun.set()
+        await go_on.wait()
+        return await after(pages, row)
+
+    monkeypatch.setattr(audit_module._Pages, "after", slow)
+    first = asyncio.create_task(administrator.get(path))
+    await begun.wait()
+    assert (await administrator.get(path)).status_code == 422
+    go_on.set()
+    assert (await first).status_code == 200
+    assert (await administrator.get(path)).status_code == 200
 
 
 async def test_export(db: Database, administrator: Browser) -> None:

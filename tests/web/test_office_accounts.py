@@ -114,8 +114,15 @@ async def test_an_administrator_sees_to_all_accounts(app: Litestar, db: Database
     assert "meera" in await shows(administrator, "/office/staff?name=mee")
     assert "/office/staff/1" not in (await administrator.get("/office/staff?name=mee")).text
     assert "Clinic 2" in await shows(administrator, "/office/staff/2")
-    set_role = await administrator.post("/office/staff/2/role", {"role": "ward", "clinic": "1"})
+    set_role = await administrator.post("/office/staff/2/role", {"role": "ward", "clinic": "1", "name": "Meera Rao"})
     assert goes_to(set_role) == "/office/staff/2?done=role"
+    page = await shows(administrator, "/office/staff/2?done=role")
+    assert "Log-in link for Meera Rao" in page
+    assert "has ended, as others may know it" in page
+    assert goes_to(await desk.get("/desk")).startswith("/desk/log-in")
+    # Their ward administrator has seen no link that leads to more than the desk.
+    assert goes_to(await desk.post("/desk" + link_of(page).split("/desk", 1)[1], {"password": PASSWORD}))
+    assert goes_to(await desk.post("/desk/log-in", {"log_on": "meera", "password": PASSWORD})) == "/desk"
     assert (await desk.get("/office/1/staff")).status_code == 200  # from the next request on
     await administrator.post("/office/staff/2/role", {"role": "none", "clinic": "1"})
     assert (await desk.get("/office/1/staff")).status_code == 403
@@ -181,3 +188,18 @@ async def test_after_proof_a_press_that_was_not_done_says_so(db: Database, ward:
     back = goes_to(await ward.post(f"{STAFF}/1/link"))
     shown = goes_to(await ward.post(back, {"password": PASSWORD}))
     assert "Nothing was done yet" in await shows(ward, shown)
+
+
+async def test_an_account_that_is_there_becomes_a_doctor_of_the_clinic(
+    app: Litestar, db: Database, administrator: Browser
+) -> None:
+    await log_in(app, db, "desk", 1, "meera")
+    role = {"role": "practitioner", "clinic": "1"}
+    for other in ("", "99", "x"):
+        refused = await administrator.post("/office/staff/2/role", {**role, "provider": other})
+        assert refused.status_code == 422
+        assert 'id="provider"' in refused.text
+    assert goes_to(await administrator.post("/office/staff/2/role", {**role, "provider": "1"}))
+    assert "Dr 1" in await shows(administrator, "/office/staff/2")
+    again = await administrator.post("/office/staff/2/role", {**role, "provider": "2"})
+    assert again.status_code == 422  # whose account it is stays

@@ -56,7 +56,7 @@ STEPS = [
         "add_staff set_role make_link",
         {"log_on": "ward.two", "name": "W", "role": "ward", "clinic": "{clinic_id}"},
     ),
-    Step("/office/staff/{staff_id}/role", "set_role", {"role": "desk", "clinic": "{clinic_id}"}),
+    Step("/office/staff/{staff_id}/role", "set_role make_link", {"role": "desk", "clinic": "{clinic_id}"}),
     Step("/office/staff/{staff_id}/link", "make_link"),
     Step("/office/staff/{staff_id}/disable", "disable", {"sure": "1"}),
     Step("/office/staff/{staff_id}/enable", "enable make_link"),

@@ -26,13 +26,16 @@ BEGIN
     WHERE value IS DISTINCT FROM schedule.shift_digest(shift)
     HAVING count(*) > 0;
     IF FOUND AND answer IS NOT NULL THEN
-        RETURN answer || coalesce((
+        answer := answer || coalesce((
             SELECT jsonb_build_object('by', account.name, 'changed_at', audit_entry.at)
             FROM staff.audit_entry LEFT JOIN staff.account ON 'staff:' || account.staff_id = audit_entry.actor
             WHERE audit_entry.at > public.app_now() - interval '1 day' AND audit_entry.provider_id = p_provider_id
                 AND clinic_id = p_clinic_id
-                AND action = 'change_shifts'
+                AND action = 'change_shifts' AND NOT is_refused
             ORDER BY entry_id DESC LIMIT 1), '{}');
+        PERFORM booking.note_change(
+            answer, caller.actor, caller.session_id, p_address, 'change_shifts', NULL, p_clinic_id, p_provider_id);
+        RETURN answer;
     END IF;
     put := array(
         SELECT jsonb_populate_record(NULL::schedule.shift, value || jsonb_build_object(
@@ -115,6 +118,7 @@ CREATE FUNCTION console.set_clinic_closed(p_token_hash bytea, p_address text, p_
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
+    is_done boolean;
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     IF p_closed_at IS NOT NULL AND EXISTS (
@@ -122,10 +126,11 @@ BEGIN
     ) THEN
         RETURN 'open';
     END IF;
+    is_done := directory.set_clinic_closed(p_clinic_id, p_closed_at);
     PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_clinic' ELSE 'close_clinic' END, false, '', NULL,
-        p_clinic_id);
-    RETURN CASE WHEN directory.set_clinic_closed(p_clinic_id, p_closed_at) THEN 'done' ELSE 'not_found' END;
+        caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_clinic' ELSE 'close_clinic' END, NOT is_done, '',
+        NULL, p_clinic_id);
+    RETURN CASE WHEN is_done THEN 'done' ELSE 'not_found' END;
 END $$;
 
 -- What is in the way of a holiday of a clinic: at how many providers, and the first p_rows bookings and holds.

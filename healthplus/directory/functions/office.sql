@@ -12,20 +12,28 @@ CREATE FUNCTION directory.clinic_profile(p_clinic_id bigint) RETURNS jsonb LANGU
     ) AS found
 $$;
 
--- The id of the city of this name and state, which is added where there is none.
+-- The id of the city of this name and state, which is added where there is none: at p_slug, or at one of its own where that is another's.
 CREATE FUNCTION directory.put_city(p_name text, p_state text, p_slug text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     found_id bigint;
+    tries integer := 0;
 BEGIN
-    SELECT city_id INTO found_id FROM directory.city
-    WHERE lower(name) = lower(p_name) AND (lower(state) = lower(p_state) OR p_state = '' OR state = '') ORDER BY state = '', city_id LIMIT 1;
-    IF FOUND THEN
-        RETURN found_id;
-    END IF;
-    INSERT INTO directory.city (slug, name, state)
-    SELECT CASE WHEN EXISTS (SELECT FROM directory.city WHERE slug = p_slug) THEN p_slug || '-' || substr(md5(p_state), 1, 4) ELSE p_slug END,
-        p_name, p_state
-    ON CONFLICT DO NOTHING RETURNING city_id INTO found_id;
+    LOOP
+        SELECT city_id INTO found_id FROM directory.city
+        WHERE lower(name) = lower(p_name) AND (lower(state) = lower(p_state) OR p_state = '' OR state = '')
+        ORDER BY state = '', city_id LIMIT 1;
+        EXIT WHEN FOUND;
+        INSERT INTO directory.city (slug, name, state)
+        VALUES (
+            CASE tries
+                WHEN 0 THEN p_slug
+                WHEN 1 THEN p_slug || '-' || substr(md5(p_state), 1, 4)
+                ELSE p_slug || '-' || substr(md5(concat_ws('|', p_name, p_state, tries)), 1, 8) END,
+            p_name, p_state)
+        ON CONFLICT DO NOTHING RETURNING city_id INTO found_id;
+        EXIT WHEN FOUND;
+        tries := tries + 1;  -- perhaps somebody else has added it just now
+    END LOOP;
     RETURN found_id;
 END $$;
 

@@ -4,7 +4,7 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         log_in, log_out, log_out_everywhere, lock, unlock, prove,
         change_password, add_app, remove_app, add_passkey, remove_passkey, use_link,
         add_staff, set_role, make_link, disable, enable,
-        see_accounts, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
+        see_page, see_accounts, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
         see_breaches, see_breach,
         ask_change, confirm_ask, refuse_ask, ask_over,
         change_shifts, add_leave, remove_leave,
@@ -31,12 +31,19 @@ BEGIN
         p_clinic_id, p_patient_id, p_provider_id, p_booking_id);
 END $$;
 
--- Notes a log-in, an unlocking or a proof that was refused: all that the login of patients may write here itself.
+-- Notes a log-in, an unlocking or a proof that was refused; with the next, all that the login of patients may write here itself.
 CREATE FUNCTION staff.append_refusal(
     p_actor text, p_session_id uuid, p_address text, p_action text, p_what text, p_staff_id bigint
 ) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM staff.append_audit(p_actor, p_session_id, p_address, p_action, true, p_what, p_staff_id);
+END $$;
+
+-- Notes a page that was refused, with the right that it is for: who tries what is not theirs, another clinic's above all, is seen to.
+CREATE FUNCTION staff.append_forbidden(p_actor text, p_session_id uuid, p_address text, p_right text, p_clinic_id bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM staff.append_audit(p_actor, p_session_id, p_address, 'see_page', true, p_right, NULL, p_clinic_id);
 END $$;
 
 -- What somebody was at a clinic at an instant: by the audit or, where what made them that is no longer kept, what they are now.
@@ -64,6 +71,14 @@ $$;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON staff.audit_entry
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change('retention');
 
+-- Before a look at the appointments of a number: raises 22023 for ids further apart, as each patient who is shown has a row.
+CREATE FUNCTION staff.require_one_number(p_booking_from uuid, p_booking_to uuid) RETURNS void IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    IF left(p_booking_from::text, 11) IS DISTINCT FROM left(p_booking_to::text, 11) THEN  -- 40 bits, as booking/numbers.py has it
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'these are the ids of more than one appointment number';
+    END IF;
+END $$;
+
 -- Whom somebody means who looks for what they did: a member of the staff by their log-on ID, else an actor as it is written.
 CREATE FUNCTION staff.actor_named(p_who text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT 'staff:' || staff_id FROM staff.account WHERE log_on = lower(p_who)), p_who)
@@ -87,6 +102,7 @@ CREATE FUNCTION staff.find_audit(
     p_to timestamptz, p_before_at timestamptz, p_before_id bigint, p_rows_max integer
 ) RETURNS SETOF staff.audit_row LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
+    PERFORM staff.require_one_number(p_booking_from, p_booking_to);
     RETURN QUERY
     SELECT audit_row.*
     FROM (

@@ -106,6 +106,13 @@ BEGIN
     RETURN held;
 END $$;
 
+-- The same for who changes their own account, which is locked until then: what ends the session may be under way.
+CREATE FUNCTION staff.own_session_to_change(p_token_hash bytea) RETURNS staff.session LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id = (SELECT staff_id FROM staff.session WHERE token_hash = p_token_hash) FOR UPDATE;
+    RETURN staff.own_session(p_token_hash);
+END $$;
+
 -- The live sessions of who is logged in; is_this marks the one that asks.
 CREATE FUNCTION staff.own_sessions(p_token_hash bytea)
 RETURNS TABLE (session_id uuid, agent text, created_at timestamptz, seen_at timestamptz, is_this boolean)
@@ -123,7 +130,7 @@ END $$;
 CREATE FUNCTION staff.end_other(p_token_hash bytea, p_session_id uuid, p_address text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own staff.session := staff.own_session(p_token_hash);
+    own staff.session := staff.own_session_to_change(p_token_hash);
 BEGIN
     UPDATE staff.session SET ended_at = public.app_now()
     WHERE staff_id = own.staff_id AND session_id = p_session_id AND ended_at IS NULL;
@@ -139,7 +146,7 @@ END $$;
 CREATE FUNCTION staff.end_sessions(p_token_hash bytea, p_address text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own staff.session := staff.own_session(p_token_hash);
+    own staff.session := staff.own_session_to_change(p_token_hash);
 BEGIN
     UPDATE staff.account SET version = version + 1 WHERE staff_id = own.staff_id;
     DELETE FROM staff.device WHERE staff_id = own.staff_id;

@@ -19,10 +19,10 @@ from healthplus.staff.rights import Right
 from healthplus.staff.sessions import LOCK_SECONDS, SESSION_SECONDS, StaffSession
 from healthplus.web.desk.office.tabs import has_office, tabs_of
 from healthplus.web.desk.texts import error_text
-from healthplus.web.http.requests import begin_request
+from healthplus.web.http.ids import ID_MAX
 from healthplus.web.pages.rendering import language_of, page
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
-from healthplus.web.pages.session import local_path, refuse_cross_site, site
+from healthplus.web.pages.session import begin_page, local_path, site
 from healthplus.web.services import AnyRequest, requester_of, services
 
 _COOKIE, _DEVICE_COOKIE, _CHALLENGE_COOKIE = "desk", "desk-device", "desk-challenge"
@@ -45,9 +45,7 @@ def needs(access: Access) -> dict[str, Any]:
 
 async def enter_desk(request: AnyRequest) -> None:
     """Before each page of the desk: the one place that decides who may have it. What names no access is for nobody."""
-    await begin_request(request)
-    if request.method != "GET":
-        refuse_cross_site(request)
+    await begin_page(request)
     token = site(request).read(request, _COOKIE)
     session = await services(request).staff_sessions.find(token) if token else None
     request.state.staff = session
@@ -62,7 +60,12 @@ async def enter_desk(request: AnyRequest) -> None:
         raise ScreenLocked
     if access == "logged_in":
         return
-    if access is None or not session.may(access, request.path_params.get("clinic_id")):
+    clinic_id = request.path_params.get("clinic_id")
+    if access is None or not session.may(access, clinic_id):
+        # Who tries what is not theirs, another clinic's page above all, is seen to.
+        address = come_from(request).requester.address
+        at = clinic_id if clinic_id is not None and clinic_id <= ID_MAX else None
+        await services(request).staff_sessions.note_forbidden(session, access or "", at, address)
         raise Forbidden
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -11,6 +11,7 @@ import jinja2
 import msgspec
 from litestar import MediaType, Response
 from litestar.datastructures import Cookie
+from litestar.response import Stream
 from markupsafe import Markup
 
 from healthplus.accounts.consent import CURRENT
@@ -179,6 +180,14 @@ def document(
         media_type=media_type,
         headers={**_DOCUMENT_HEADERS, **_transport_security(request), **(headers or {})},
     )
+
+
+def streamed(
+    request: AnyRequest, parts: AsyncIterator[bytes], media_type: str, *, headers: Mapping[str, str]
+) -> Stream:
+    """Return a document that is made while it is sent, part by part."""
+    all_headers = {**_DOCUMENT_HEADERS, **_transport_security(request), **headers}
+    return Stream(parts, media_type=media_type, headers=all_headers)
 
 
 def policy_of_map(request: AnyRequest) -> dict[str, str]:

@@ -70,14 +70,16 @@ BEGIN
 END $$;
 
 -- Moves bookings of a provider that a change of schedule is to be made over, each to a start that staff chose: an object by booking id. NULL,
--- or the id of the first that could not be moved, and why.
-CREATE FUNCTION booking.move_away(p_provider_id bigint, p_clinic_id bigint, p_moves jsonb, p_actor text, OUT booking_id uuid, OUT code text)
-LANGUAGE plpgsql VOLATILE AS $$
+-- or the id of the first that could not be moved, and why; and how many were. What is none of theirs there is passed over.
+CREATE FUNCTION booking.move_away(
+    p_provider_id bigint, p_clinic_id bigint, p_moves jsonb, p_actor text, OUT booking_id uuid, OUT code text, OUT moved integer
+) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
     one record;
     answer booking.outcome;
 BEGIN
+    moved := 0;
     FOR one IN
         SELECT key::uuid AS id, (value #>> '{}')::timestamptz AS start
         FROM jsonb_each(coalesce(p_moves, '{}'))
@@ -93,6 +95,7 @@ BEGIN
             code := answer.code;
             RETURN;
         END IF;
+        moved := moved + 1;
     END LOOP;
 END $$;
 
@@ -127,7 +130,7 @@ BEGIN
             outcome := booking.change_leave(p_provider_id, NULL, p_clinic_id, p_during, p_reason, p_holiday_id, true, p_actor);
         END IF;
         stranded := booking.stranded_since(p_provider_id, former);
-        answer := jsonb_build_object('code', outcome.code, 'moved', (SELECT count(*) FROM jsonb_object_keys(coalesce(p_moves, '{}'))),
+        answer := jsonb_build_object('code', outcome.code, 'moved', failed.moved,
             'flagged', coalesce(cardinality(outcome.conflicts), 0), 'stands', booking.count_stands(p_provider_id, former));
         IF failed.booking_id IS NOT NULL OR booking.are_unseen(p_provider_id, stranded, p_seen_at) THEN
             -- With times that are free once the change is made.

@@ -27,6 +27,7 @@ from healthplus.web.services import AnyRequest
 
 _ALL = "/office/staff"
 _ROWS = 50
+_NUMBER = N_("A number, as the address of its page has it.")
 _REFUSALS = {
     "taken": ("log_on", N_("Somebody has this log-on ID already. Choose another.")),
     "no_clinic": ("clinic", N_("There is no clinic of this number.")),
@@ -93,13 +94,16 @@ class AccountsController(Controller):
         role = None if takes_it else _role(form)
         takes_all = takes_it and not form.given.get("clinic")
         clinic_id = None if takes_all else _clinic_of(form, role)
+        is_doctor = role is not None and is_of_provider(role)
+        provider_id = form.id("provider", form.gettext(_NUMBER)) if is_doctor else None
         if not form.is_good:
             return await _account_page(request, staff_id, form)
         if role == "administrator" and not is_sure(form):
             account = await _account(request, staff_id)
             return _ask_for_all(request, form, f"{_ALL}/{staff_id}", account["name"])
-        changed = (staff_id, clinic_id, role)
-        return await _done(request, staff_id, "role", queries.set_role, *changed, form=form)
+        changed, token = (staff_id, clinic_id, role), secrets.token_urlsafe(32)
+        args = (*changed, hash_token(token), provider_id)
+        return await _done(request, staff_id, "role", queries.set_role, *args, form=form, token=token)
 
     @post("/{staff_id:int}/link", **needs("manage_staff"))
     async def make_link(self, request: AnyRequest, staff_id: StaffId) -> Response[str]:
@@ -127,15 +131,23 @@ class AccountsController(Controller):
 
 
 async def _done(
-    request: AnyRequest, staff_id: int, done: str, sql: str, *args: object, form: Form | None = None
+    request: AnyRequest,
+    staff_id: int,
+    done: str,
+    sql: str,
+    *args: object,
+    form: Form | None = None,
+    token: str = "",
 ) -> Response[str]:
     row = await console(request).change(sql, *args)
     assert row is not None
     outcome = row["outcome"]
     if outcome == "not_found":
         raise NotFound
+    form = form or await read_form(request)
+    if outcome == "link":
+        return _show_link(request, staff_id, form.given.get("name", ""), token, done)
     if outcome != "done":
-        form = form or await read_form(request)
         _refuse(form, outcome)
         return await _account_page(request, staff_id, form)
     return see_other(request, f"{_ALL}/{staff_id}", {"done": done})
@@ -184,7 +196,7 @@ def _role(form: Form) -> Role | None:
 
 def _number(form: Form, field: str) -> int | None:
     """Return the number of a clinic or doctor, as their pages' addresses have it."""
-    return form.id(field, form.gettext("A number, as the address of its page has it."), required=True)
+    return form.id(field, form.gettext(_NUMBER), required=True)
 
 
 def _refuse(form: Form, refusal: str) -> None:

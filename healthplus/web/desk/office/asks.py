@@ -40,6 +40,7 @@ STATES = {
 }
 SEXES = {"female": N_("Female"), "male": N_("Male"), "other": N_("Other"), "unknown": N_("Not said")}
 _REASON_LENGTH_MAX = 500
+_SECONDS_MAX = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 _NOT_ASKED = {
     "asked_before": N_("This was asked already, and nobody has answered yet."),
     "wrong_state": N_("This cannot be done with the appointment as it is now. Look again."),
@@ -204,7 +205,24 @@ async def _asks_page(request: AnyRequest, clinic_id: int, form: Form | None = No
         sexes=SEXES,
         number_of=number_of,
         instant=_from_seconds,
+        is_sound=_is_sound,
     )
+
+
+def _is_sound(row: Record) -> bool:
+    """Return whether a wish is one of its kind: one that is none must not keep the others from being shown."""
+    wish = row["wish"]
+    if not isinstance(wish, dict):
+        return False
+    match row["kind"]:
+        case "move":
+            at = wish.get("starts_at")
+            return isinstance(at, int | float) and 0 <= at < _SECONDS_MAX
+        case "correct":
+            return wish.get("state") in STATES
+        case "edit_patient":
+            return isinstance(wish.get("name"), str) and wish.get("sex") in (None, *SEXES)
+    return True
 
 
 def _from_seconds(seconds: float) -> datetime:

@@ -13,6 +13,7 @@ from healthplus.booking.numbers import ids_of
 from healthplus.database import Record
 from healthplus.errors import BadInput
 from healthplus.web.desk.office.forms import Form
+from healthplus.web.pages.booking import parsed_instant
 
 FILTERS = ("who", "what", "patient", "booking", "from", "to")
 _LENGTH_MAX = 100
@@ -70,11 +71,8 @@ def booking_range(form: Form, field: str) -> tuple[UUID | None, UUID | None]:
 
 def _mark_of(text: str) -> tuple[datetime | None, int | None]:
     """Return the entry that a page begins after, as its address has it."""
-    at, _, number = text.replace(" ", "+").partition("~")
-    try:
-        found = datetime.fromisoformat(at)
-    except ValueError:
-        return None, None
-    if found.tzinfo is None or not re.fullmatch(r"\d{1,18}", number, re.ASCII):
+    at, _, number = text.partition("~")
+    found = parsed_instant(at)
+    if found is None or not re.fullmatch(r"\d{1,18}", number, re.ASCII):
         return None, None
     return found, int(number)

@@ -22,6 +22,7 @@ from healthplus.web.desk.office.question import is_sure, question_page
 from healthplus.web.desk.office.tabs import first_page, has_office
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
+from healthplus.web.pages.booking import parsed_instant
 from healthplus.web.pages.home import known_names
 from healthplus.web.pages.rendering import see_other
 from healthplus.web.services import AnyRequest, services
@@ -153,11 +154,8 @@ async def _doubt_of(request: AnyRequest, form: Form, clinic: dict[str, Any]) -> 
 
 def _closing_since(form: Form, now: datetime) -> datetime:
     """Return since when all of a clinic is closed, also what was closed before the form came again; that keeps it."""
-    try:
-        began = datetime.fromisoformat(form.given.get("closing", ""))
-    except ValueError:
-        began = now
-    if began.tzinfo is None or not now - timedelta(hours=1) <= began <= now:
+    began = parsed_instant(form.given.get("closing", ""))
+    if began is None or not now - timedelta(hours=1) <= began <= now:
         began = now
     form.given["closing"] = began.isoformat()
     return began

@@ -13,13 +13,14 @@ from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.session import console, desk_page
 from healthplus.web.languages import N_
+from healthplus.web.pages.booking import parsed_instant
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest
 
 BODY_BYTES_MAX = 256 * 1024
 """Of a form that lists what is in the way."""
-_MOVE = re.compile(r"move_([0-9a-f-]{36})")
+_MOVE = re.compile(r"move_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _NOT_MOVED = {
     "slot_full": N_("This time was taken meanwhile. Choose another."),
     "slot_held": N_("Somebody else holds this time. Choose another."),
@@ -45,9 +46,7 @@ class Typed(dict[str, str]):
 
 
 async def read_form(request: AnyRequest) -> Form:
-    # The database keeps no NUL, and nobody types one.
-    given = {name: value.replace("\0", "") for name, value in (await form_of(request)).items()}
-    return Form(given, language_of(request))
+    return Form(await form_of(request), language_of(request))
 
 
 async def ask(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]:
@@ -89,11 +88,7 @@ def _with_instant(key: str, value: Any) -> Any:
 
 def seen_at(form: Form) -> datetime | None:
     """Return when the sender was shown what is in the way; None where they were not."""
-    try:
-        found = datetime.fromisoformat(form.given.get("seen", ""))
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
+    return parsed_instant(form.given.get("seen", ""))
 
 
 def moves_of(form: Form) -> dict[str, str]:
@@ -103,11 +98,7 @@ def moves_of(form: Form) -> dict[str, str]:
         matched = _MOVE.fullmatch(field)
         if matched is None or not value:
             continue
-        try:
-            start = datetime.fromisoformat(value)
-        except ValueError:
-            continue
-        if start.tzinfo:
+        if (start := parsed_instant(value)) is not None:
             found[matched[1]] = start.isoformat()
     return found
 

@@ -54,7 +54,7 @@ class SystemController(Controller):
 
     @get("/clinics", **needs("see_operations"))
     async def clinics(self, request: AnyRequest) -> Response[str]:
-        name, after = (request.query_params.get(one, "")[:200].replace("\0", "") for one in ("name", "after"))
+        name, after = (request.query_params.get(one, "")[:200] for one in ("name", "after"))
         after_id = Form(dict(request.query_params.items()), language_of(request)).id("after_id", "")
         rows = await console(request).fetch(queries.clinics, name or None, after or None, after_id or 0, _CLINICS + 1)
         return administration_page(

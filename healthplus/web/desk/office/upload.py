@@ -26,12 +26,15 @@ _TEXTS = {
     "something else besides": N_(
         "This file is not only a photo. Open it in a picture program, and save it again as JPEG."
     ),
+    "it was saved in too many parts": N_(
+        "This photo was saved in too many parts. Open it in a picture program, and save it again as JPEG."
+    ),
     "it moves": N_("This picture moves. Choose a still one."),
     "it is no picture that can be read: JPEG, PNG and WebP can": N_(
         "This is no photo that we can read. JPEG, PNG and WebP are taken."
     ),
 }
-_ANY = N_("This photo cannot be taken: each side needs 96 pixels or more, and all of it 40 million at most.")
+_ANY = N_("This photo cannot be taken: each side needs 96 pixels or more, all of it 12 million at most (JPEG: 25).")
 
 
 async def read_photo(request: AnyRequest, form: Form) -> Encoded | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,10 +26,11 @@ from healthplus.web.desk.office.frame import (
 )
 from healthplus.web.desk.office.week_grid import ROW_MINUTES, grid_of
 from healthplus.web.desk.session import needs
-from healthplus.web.http.ids import ID_MAX, ClinicId, ProviderId, ShiftId
+from healthplus.web.http.ids import ClinicId, ProviderId, ShiftId
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
+_TO = re.compile(r"to_([1-9]\d{0,17})", re.ASCII)
 _RANGES = {"slot_minutes": (5, 480), "seats": (1, 100), "slots_max": (1, 20)}
 """From what to what minutes of a slot, patients at once and slots of an appointment may be."""
 _AS_STORED = ("weekday", "slot_minutes", "seats", "slots_max", "valid_from")
@@ -110,9 +112,9 @@ class WeekController(Controller):
         monday = _monday(_week_of(form), _today(request, clinic))
         week = await ask(request, queries.week, clinic_id, provider_id, monday)
         day, days = form.number("from_day", 0, 7, 0), form.days("to_day_")
-        others = [int(name[3:]) for name in form.given if name.startswith("to_") and name[3:].isdecimal()]
+        others = [int(found[1]) for found in map(_TO.fullmatch, form.given) if found]
         copied = [stored_shift(shift) for shift in week["shifts"] if day in (0, shift["weekday"])]
-        targets = [(one, copied) for one in others if one <= ID_MAX]
+        targets = [(one, copied) for one in others]
         if day and days:
             own = [{**one, "weekday": to} for one in copied for to in days if to != day]
             targets = [(provider_id, own), *targets]
