@@ -50,7 +50,7 @@ async def test_services_and_terms(ward: Browser, db: Database) -> None:
         "kept_2": "100",
     }
     assert goes_to(await ward.post(f"{OFFICE}/terms", ladder)) == f"{OFFICE}/terms?done=saved"
-    assert "Later than 4 hours before: ₹500 kept" in words(await ward.get(f"{OFFICE}/terms"))
+    assert "Cancelled less than 4 hours before: ₹500 kept" in words(await ward.get(f"{OFFICE}/terms"))
     assert (await ward.post(f"{OFFICE}/terms", {**ladder, "kept_2": "900"})).status_code == 422
     assert goes_to(
         await ward.post(f"{OFFICE}/terms", {"service": "", "unit": "percent", "hours_1": "24", "kept_1": "50"})
@@ -299,6 +299,8 @@ async def test_a_clinic_is_added_by_administrators_alone(ward: Browser, administ
     assert "No clinic in Punee, Maharashtra can be booked yet." in words(misspelt)
     again = await administrator.post("/office/new", {**form, "name": "clinic 1", "city": "Pune"})
     assert "There is a clinic of this name in Pune already." in words(again)
+    bare = await administrator.post("/office/new", {})
+    assert "Name: This is needed. Address: This is needed. City: This is needed." in words(bare)
     assert not await db.fetch_value("SELECT count(*) FROM directory.city WHERE name = 'Punee'")
     path = goes_to(await administrator.post("/office/new", {**form, "sure": "1"})).partition("?")[0]
     assert (await administrator.get(path)).status_code == 200

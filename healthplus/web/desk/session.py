@@ -17,6 +17,7 @@ from healthplus.staff.log_in import Challenge, From, LoggedIn
 from healthplus.staff.passkeys import Site
 from healthplus.staff.rights import Right
 from healthplus.staff.sessions import LOCK_SECONDS, SESSION_SECONDS, StaffSession
+from healthplus.web.desk.office.labels import LABELS
 from healthplus.web.desk.office.tabs import has_office, tabs_of
 from healthplus.web.desk.texts import error_text
 from healthplus.web.http.ids import ID_MAX
@@ -184,6 +185,7 @@ def desk_page(request: AnyRequest, template: str, *, status: int = 200, **values
         has_office=has_office,
         lock_seconds=LOCK_SECONDS,
         here=_here(request),
+        labels=LABELS,
         tabs_of=tabs_of,
         **values,
     )

@@ -9,11 +9,13 @@ from decimal import Decimal
 
 from healthplus.directory.fees import FUNDINGS, checked_fee
 from healthplus.errors import BadInput
+from healthplus.money import FEE_MINOR_MAX, in_units
 from healthplus.names import is_name
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.languages import Language
 
 DAY_MINUTES = 24 * 60
+_NAME_LENGTH_MAX = 60
 
 
 class Form:
@@ -62,8 +64,11 @@ class Form:
         """Return what is separated by commas, each once."""
         parts = dict.fromkeys(" ".join(part.split()) for part in self.given.get(field, "").split(","))
         names = [part for part in parts if part]
-        if len(names) > count_max or not all(is_name(name, 60) for name in names):
+        if len(names) > count_max:
             self.fail(field, self.gettext("At most %(count)s, separated by commas.") % {"count": count_max})
+        elif not all(is_name(name, _NAME_LENGTH_MAX) for name in names):
+            text = self.gettext("Each of them has at most %(count)s letters and signs.")
+            self.fail(field, text % {"count": _NAME_LENGTH_MAX})
         return names
 
     def number(self, field: str, low: int, high: int, default: int | None = None) -> int | None:
@@ -103,7 +108,11 @@ class Form:
                 raise BadInput
             return checked_fee(Decimal(text), currency)
         except BadInput:
-            self.fail(field, self.gettext("An amount such as 500 or 649.50."))
+            most = in_units(FEE_MINOR_MAX, currency)
+            if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII) and Decimal(text) > most:
+                self.fail(field, self.gettext("At most %(amount)s.") % {"amount": f"{most:,.0f}"})
+            else:
+                self.fail(field, self.gettext("An amount such as 500 or 649.50."))
         return None
 
     def fee_and_funding(self, currency: str) -> tuple[int | None, str]:
