@@ -111,6 +111,7 @@ async def test_recent_proof_is_asked_and_nothing_typed_is_lost(db: Database, war
 
 async def test_an_administrator_sees_to_all_accounts(app: Litestar, db: Database, administrator: Browser) -> None:
     desk = await log_in(app, db, "desk", 2, "meera")
+    assert "All accounts and roles" in await shows(administrator, "/office/1/staff")
     assert "meera" in await shows(administrator, "/office/staff?name=mee")
     assert "/office/staff/1" not in (await administrator.get("/office/staff?name=mee")).text
     assert "Clinic 2" in await shows(administrator, "/office/staff/2")
