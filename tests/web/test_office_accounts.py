@@ -36,6 +36,7 @@ async def administrator(app: Litestar, db: Database) -> Browser:
 def link_of(page: str) -> str:
     found = re.search(r"https?://\S+/desk/welcome\?link=\S+", page)
     assert found, page
+    assert found[0].startswith("http://localhost/")  # where browsers have passkeys
     return found[0]
 
 

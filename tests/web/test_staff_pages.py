@@ -381,3 +381,13 @@ async def test_who_tries_what_is_not_theirs_is_noted(app: Litestar, db: Database
         if refused.status_code == 403:
             assert (row["action"], row["is_refused"], row["clinic_id"]) == ("see_page", True, clinic_id)
             assert row["session_id"] is not None
+
+
+async def test_the_lock_leads_back_to_the_page_where_it_was_pressed(app: Litestar, db: Database) -> None:
+    desk = await logged_in(app, db)
+    page = await desk.get("/hi/desk/account?done=app")
+    assert 'action="/hi/desk/lock?next=%2Fdesk%2Faccount%3Fdone%3Dapp"' in page.text
+    for referer, back in (("http://x/desk/account/password", "%2Fdesk%2Faccount%2Fpassword"), ("http://[", "%2Fdesk")):
+        page = await desk.post("/desk/account/password", {"password": "x"}, {"referer": referer})
+        assert page.status_code == 422
+        assert f'action="/desk/lock?next={back}"' in page.text

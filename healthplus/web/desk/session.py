@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from healthplus.web.desk.office.labels import LABELS
 from healthplus.web.desk.office.tabs import has_office, tabs_of
 from healthplus.web.desk.texts import error_text
 from healthplus.web.http.ids import ID_MAX
+from healthplus.web.languages import split_path
 from healthplus.web.pages.rendering import language_of, page
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import begin_page, local_path, site
@@ -167,9 +169,12 @@ def error_values(request: AnyRequest, error: HealthPlusError | None) -> dict[str
 
 
 def _here(request: AnyRequest) -> str:
-    """Return the address of this page, to come back to; of an answer to a form, that of the form's page."""
-    path = request.url.path
-    if request.method == "GET" and request.url.query and not path.endswith("/welcome"):  # a link is secret
+    """Return the address of this page, to come back to; of an answer to a form, that of the page that sent it."""
+    if request.method != "GET":
+        sent_from = re.match(r"https?://[^/]+(/[^?#]*)", request.headers.get("referer", ""))
+        return desk_path_of(sent_from[1] if sent_from else None)
+    path = split_path(request.url.path)[1]
+    if request.url.query and not path.endswith("/welcome"):  # a link is secret
         path += f"?{request.url.query}"
     return path
 

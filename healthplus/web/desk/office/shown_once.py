@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,8 +23,8 @@ def log_in_link(request: AnyRequest, token: str) -> str:
     url = site(request).url
     if is_loopback(urlsplit(url).hostname or ""):
         # Browsers have passkeys on this machine's pages at its name alone; the port is the one that this page is at.
-        port = urlsplit(f"//{request.headers.get('host', '')}").port or urlsplit(url).port
-        url = f"http://localhost:{port}" if port else "http://localhost"
+        port = re.search(r":\d+$", request.headers.get("host", ""), re.ASCII)
+        url = f"http://localhost{port[0] if port else ''}"
     return f"{url}{LINK_PATH}{token}"
 
 
