@@ -145,7 +145,9 @@ async def test_cities_of_one_slug_are_several_and_a_rush_for_one_makes_one(
     clinic = {"name": "C", "address": "1 Road", "lead_minutes": "10"}
 
     async def add(city: str, state: str) -> None:
-        answer = await administrator.http.post("/office/new", data={**clinic, "city": city, "state": state})
+        answer = await administrator.http.post(
+            "/office/new", data={**clinic, "city": city, "state": state, "sure": "1"}
+        )
         assert answer.status_code == 303, (city, state, answer.status_code)
 
     for city, state in (
