@@ -61,12 +61,6 @@ async def provider(window: BrowserWindow) -> None:
     await go(window, f"{path}/provider/{provider_id}")
 
 
-@state("office-services")
-async def services(window: BrowserWindow) -> None:
-    path, _ = await office(window)
-    await go(window, f"{path}/services")
-
-
 @state("office-terms")
 async def terms(window: BrowserWindow) -> None:
     path, _ = await office(window)
