@@ -132,7 +132,7 @@ async def test_each_patient_of_a_number_has_a_row(db: Database, logins: Logins, 
     for sql, more in (
         (queries.history, (100,)),
         (queries.audit, (None, None, None, None, 50)),
-        (queries.export_audit, (None, None, 50)),
+        (queries.export_audit, (None, None, None, None, 50)),
         (queries.find_booking, ()),
     ):
         args = (FIRST, LAST) if sql is queries.find_booking else (None, FIRST, LAST)
