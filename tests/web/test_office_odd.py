@@ -164,3 +164,16 @@ async def test_cities_of_one_slug_are_several_and_a_rush_for_one_makes_one(
         row["name"].lower() for row in await db.fetch("SELECT name FROM directory.city WHERE slug ~ '^(zed|rush)'")
     ]
     assert sorted(names) == sorted(("zed x", "zed x", "zed-x", "zed.x", "zed, x", "rush y", "rush-y", "rush.y"))
+
+
+def test_what_is_wrong_with_a_field_is_said_as_it_is() -> None:
+    long_name = "x" * 61
+    form = Form({"fee": "99999999999", "specialities": f"{long_name}, {long_name}y", "phone": "abc"}, ENGLISH)
+    form.fee("fee", "INR")
+    form.names("specialities", 10)
+    form.phone("phone")
+    form.written("registration", 60, r"\d+", "Digits.")  # nothing is typed
+    assert form.errors.keys() == {"fee", "specialities", "phone"}
+    assert form.errors["fee"].startswith("At most ")
+    assert form.errors["specialities"] == "Each of them has at most 60 letters and signs."
+    assert Form({"phone": "+91 98765 43210"}, ENGLISH).phone("phone") == "+91 98765 43210"
