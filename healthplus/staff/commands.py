@@ -138,8 +138,8 @@ def reset_command(settings: Settings, log_on: str, *, ends_factors: bool) -> Non
 
 
 def _show_link(settings: Settings, token: str) -> None:
-    # The product may run on another port than these settings say.
-    site_url = settings.site_url if settings.public_url else ""
+    # Browsers have passkeys on this machine's pages at its name alone; `port` may be another than where it runs.
+    site_url = settings.site_url if settings.public_url else f"http://localhost:{settings.port}"
     click.echo(f"{site_url}{LINK_PATH}{token}\nGive it to this person alone: it works once, within a day.")
 
 

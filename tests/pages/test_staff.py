@@ -51,7 +51,7 @@ async def test_a_passkey_opens_the_desk_and_a_locked_screen(window: BrowserWindo
     await window.press("Lock")
     await expect(page.get_by_role("heading", level=1)).to_have_text("The screen is locked")
     await page.get_by_role("button", name="Use a passkey").click()
-    await page.wait_for_url("**/desk")
+    await page.wait_for_url("**/desk/account")
     # The password alone is half the way in by now.
     await window.press("Log out")
     await log_in(window, "demo-desk", window.product.data.staff_password)
@@ -153,6 +153,33 @@ async def test_an_idle_screen_locks_itself(window: BrowserWindow) -> None:
     await page.fill("#password", window.product.data.staff_password)
     await window.press("Unlock")
     await page.wait_for_url("**/desk/account")
+
+
+async def test_locking_one_tab_closes_the_others_and_what_was_typed_comes_back(window: BrowserWindow) -> None:
+    page, database = window.page, window.product.database
+    await be(window, "demo-ward")
+    clinic_id = await database.fetch_value(
+        "SELECT clinic_id FROM staff.membership JOIN staff.account USING (staff_id) WHERE log_on = 'demo-ward' LIMIT 1"
+    )
+    form = f"/office/{clinic_id}/provider/new?from=week"
+    await go(window, form)
+    await page.fill("#name", "Dr Half Typed")
+    other = await page.context.new_page()
+    await other.goto(page.url.partition("/office")[0] + "/desk/account")
+    await other.get_by_role("button", name="Lock").click()
+    await page.wait_for_url("**/desk/locked?next=*")
+    assert "Half Typed" not in await page.content()
+    await page.fill("#password", window.product.data.staff_password)
+    await window.press("Unlock")
+    await page.wait_for_url(f"**{form}")
+    assert await page.input_value("#name") == "Dr Half Typed"
+    # Somebody else who logs in finds nothing of it.
+    await page.fill("#name", "Dr Half Typed")
+    await window.press("Lock")
+    await page.get_by_role("heading", level=1, name="The screen is locked").wait_for()
+    await window.press("Log out")
+    await page.wait_for_url("**/desk/log-in*")
+    assert await page.evaluate("sessionStorage.getItem('draft')") is None
 
 
 async def test_who_types_is_not_idle(window: BrowserWindow) -> None:

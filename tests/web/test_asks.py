@@ -168,7 +168,7 @@ async def test_it_is_over_when_the_appointment_changed(
     # Also when it is only looked at.
     await ask(desk, booking, "cancel")
     assert (await environment.book.cancel(PROVIDER, booking, environment.actor("asha"))).code == "cancelled"
-    assert "Nothing is asked just now" in await shows(ward, ASKS)
+    assert "The desk asks for no change just now" in await shows(ward, ASKS)
     assert [one["action"] for one in await audit_entries(db, "ask_over")] == ["ask_over"] * 2
 
 

@@ -39,7 +39,7 @@ def said(action: str, detail: str, language: Language = ENGLISH, currency: str |
         (
             "add_leave",
             "changed; 2026-12-01T18:30:00.000000Z to 2026-12-02T18:30:00.000000Z",
-            "Wed 2 Dec, 12:00 am – Thu 3 Dec, 12:00 am",
+            "2 December 2026, 12:00 am – 3 December 2026, 12:00 am",
         ),
         (
             "remove_leave",
@@ -50,11 +50,14 @@ def said(action: str, detail: str, language: Language = ENGLISH, currency: str |
         ("close_provider", "changed", ""),
         ("close_provider", "conflict", "appointments are in the way"),
         ("change_provider", "Dr Rao; fee 50000 online", "Dr Rao | ₹500 | paid online"),
+        ("put_service", "X-ray; 10000; 10 min; Do not eat; drink", "X-ray | ₹100 | 10 min | Do not eat; drink"),
+        ("close_service", "Root canal", "Root canal"),
+        ("close_service", "1123", "number 1123"),
         ("put_service", "X-ray; chest; 10000; 10 min", "X-ray; chest | ₹100 | 10 min"),
         (
             "set_terms",
             "root-canal; 24,4h; 10,-%; -,50000",
-            "root-canal | later than 24 h before: 10 % kept | later than 4 h before: ₹500 kept",
+            "root-canal | cancelled less than 24 h before: 10 % kept | cancelled less than 4 h before: ₹500 kept",
         ),
         ("set_terms", "h; %; ", "all is refunded until it begins"),
         ("see_audit", "demo-ward see_booking", "demo-ward | Looked at an appointment"),

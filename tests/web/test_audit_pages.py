@@ -251,11 +251,19 @@ async def test_what_is_late_is_said(db: Database, administrator: Browser) -> Non
     known = ((await product_now(db)) - timedelta(hours=75)).astimezone(ZoneInfo(HOME_ZONE)).strftime("%Y-%m-%dT%H:%M")
     await administrator.post("/office/breaches/new", {"known": known, "happened": "x", "data": "y"})
     assert "hours late" in await shows(administrator, "/office/breaches/1")
+    assert "hours late" in await shows(administrator, "/office/breaches")
 
 
 async def test_keys(app: Litestar, db: Database, administrator: Browser) -> None:
     form = {"name": "Acme", "scope_search": "1", "per_minute": "60", "per_day": "5000"}
-    for wrong in ({"name": ""}, {"scope_search": ""}, {"per_minute": "0"}, {"per_day": "x"}, {"expires_days": "0"}):
+    for wrong in (
+        {"name": ""},
+        {"scope_search": ""},
+        {"per_minute": "0"},
+        {"per_day": "x"},
+        {"per_day": "10"},
+        {"expires_days": "0"},
+    ):
         answer = await administrator.post("/office/system/keys/new", {**form, **wrong})
         assert answer.status_code == 422, wrong
     done = await administrator.post("/office/system/keys/new", {**form, "expires_days": "30"})
@@ -268,7 +276,8 @@ async def test_keys(app: Litestar, db: Database, administrator: Browser) -> None
     assert "hp_" not in await shows(administrator, "/office/system/keys")
     key_id = await db.fetch_value("SELECT key_id FROM accounts.developer_key WHERE name = 'Acme'")
     revoke = f"/office/system/keys/{key_id}/revoke"
-    assert goes_to(await administrator.post(revoke)) == "/office/system/keys?done=revoked"
+    assert "Revoke the key of" in words(await administrator.post(revoke))
+    assert goes_to(await administrator.post(revoke, {"sure": "1"})) == "/office/system/keys?done=revoked"
     assert (await administrator.post(revoke)).status_code == 404
     assert [one["detail"] for one in await audit_entries(db, "add_key")] == [f"key {key_id}"]
     await move_clock(db, minutes=6)

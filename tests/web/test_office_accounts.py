@@ -12,9 +12,10 @@ from tests.fixtures.clock import move_clock
 from tests.fixtures.environment import Environment
 from tests.fixtures.staff import PASSWORD, cheap_hashes, make_staff
 from tests.web.client import Browser
-from tests.web.staff import audit_entries, goes_to, log_in, shows, words
+from tests.web.staff import audit_entries, goes_to, hidden, log_in, shows, words
 
 STAFF = "/office/1/staff"
+SURE = {"sure": "1"}
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,7 @@ async def administrator(app: Litestar, db: Database) -> Browser:
 def link_of(page: str) -> str:
     found = re.search(r"https?://\S+/desk/welcome\?link=\S+", page)
     assert found, page
+    assert found[0].startswith("http://localhost/")  # where browsers have passkeys
     return found[0]
 
 
@@ -69,7 +71,7 @@ async def test_a_ward_administrator_adds_somebody_who_logs_in(app: Litestar, db:
 
 async def test_disabling_and_letting_in_again(app: Litestar, db: Database, ward: Browser) -> None:
     desk = await log_in(app, db, "desk")
-    assert goes_to(await ward.post(f"{STAFF}/2/disable")) == f"{STAFF}?done=disabled"
+    assert goes_to(await ward.post(f"{STAFF}/2/disable", SURE)) == f"{STAFF}?done=disabled"
     assert goes_to(await desk.get("/desk")).startswith("/desk/log-in")
     assert "Let in again" in await shows(ward, STAFF)
     assert goes_to(await ward.post(f"{STAFF}/2/enable", {"name": "Meera"})) == f"{STAFF}?done=enabled"
@@ -101,7 +103,7 @@ async def test_recent_proof_is_asked_and_nothing_typed_is_lost(db: Database, war
     assert back == "/desk/prove?next=%2Foffice%2F1%2Fstaff%2Fnew%3Flog_on%3Dasha.rao%26name%3DAsha%2BRao"
     assert goes_to(await ward.get(f"{STAFF}/new")).startswith("/desk/prove")
     for act in ("link", "disable", "enable", "remove"):
-        assert goes_to(await ward.post(f"{STAFF}/1/{act}")) == "/desk/prove?next=%2Foffice%2F1%2Fstaff"
+        assert goes_to(await ward.post(f"{STAFF}/1/{act}")) == "/desk/prove?next=%2Foffice%2F1%2Fstaff%3Fdone%3Dagain"
     shown = goes_to(await ward.post(f"/desk/prove?{back.partition('?')[2]}", {"password": PASSWORD}))
     page = await ward.get(shown)
     assert 'value="asha.rao"' in page.text
@@ -110,6 +112,7 @@ async def test_recent_proof_is_asked_and_nothing_typed_is_lost(db: Database, war
 
 async def test_an_administrator_sees_to_all_accounts(app: Litestar, db: Database, administrator: Browser) -> None:
     desk = await log_in(app, db, "desk", 2, "meera")
+    assert "All accounts and roles" in await shows(administrator, "/office/1/staff")
     assert "meera" in await shows(administrator, "/office/staff?name=mee")
     assert "/office/staff/1" not in (await administrator.get("/office/staff?name=mee")).text
     assert "Clinic 2" in await shows(administrator, "/office/staff/2")
@@ -137,7 +140,7 @@ async def test_an_administrator_sees_to_all_accounts(app: Litestar, db: Database
     assert (await administrator.post("/office/staff/new", {**new, "provider": "9"})).status_code == 422
     assert goes_to(await administrator.post("/office/staff/new", new)) == "/office/staff/3?done=added"
     assert "Dr 1" in await shows(administrator, "/office/staff/3")
-    assert goes_to(await administrator.post("/office/staff/3/disable")) == "/office/staff/3?done=disabled"
+    assert goes_to(await administrator.post("/office/staff/3/disable", SURE)) == "/office/staff/3?done=disabled"
     assert goes_to(await administrator.post("/office/staff/3/enable")) == "/office/staff/3?done=enabled"
     assert goes_to(await administrator.post("/office/staff/3/link")) == "/office/staff/3?done=link"
     assert (await administrator.get("/office/staff/99")).status_code == 404
@@ -145,8 +148,60 @@ async def test_an_administrator_sees_to_all_accounts(app: Litestar, db: Database
 
 
 async def test_the_last_administrator_stays(administrator: Browser) -> None:
-    for path, form in (("disable", {}), ("role", {"role": "none"})):
+    for path, form in (("disable", SURE), ("role", {"role": "none"})):
         answer = await administrator.post(f"/office/staff/1/{path}", form)
         assert answer.status_code == 422
         assert "last administrator" in words(answer)
     assert (await administrator.get("/office/staff")).status_code == 200
+
+
+async def test_an_administrator_is_made_of_every_clinic_and_after_a_question(
+    app: Litestar, db: Database, administrator: Browser
+) -> None:
+    desk = await log_in(app, db, "desk", 1, "meera")
+    for path in ("/office/staff/2/role", "/office/staff/new"):
+        form = {"role": "administrator", "log_on": "asha.rao", "name": "Asha Rao"}
+        narrower = await administrator.post(path, {**form, **SURE, "clinic": "1"})
+        assert narrower.status_code == 422
+        assert "one of every clinic" in words(narrower)
+        asked = await administrator.post(path, form)
+        assert asked.status_code == 200
+        assert "an administrator of every clinic?" in words(asked)
+        assert hidden(asked, "role") == "administrator"
+    assert (await desk.get("/office/staff")).status_code == 403
+    assert not await db.fetch_value("SELECT count(*) FROM staff.account WHERE log_on = 'asha.rao'")
+    made = await administrator.post("/office/staff/2/role", {"role": "administrator", **SURE})
+    assert goes_to(made) == "/office/staff/2?done=role"
+    assert goes_to(await administrator.post("/office/staff/new", {**form, **SURE})) == "/office/staff/3?done=added"
+
+
+async def test_disabling_is_asked_first(app: Litestar, db: Database, ward: Browser) -> None:
+    desk = await log_in(app, db, "desk")
+    administrator = await log_in(app, db, "administrator", None, "nair")
+    for browser, path in ((ward, STAFF), (administrator, "/office/staff")):
+        asked = await browser.post(f"{path}/2/disable")
+        assert asked.status_code == 200
+        assert "Disable the account of" in words(asked)
+    assert "Clinic 1" in await shows(desk, "/desk")
+
+
+async def test_after_proof_a_press_that_was_not_done_says_so(db: Database, ward: Browser) -> None:
+    await move_clock(db, minutes=6)
+    back = goes_to(await ward.post(f"{STAFF}/1/link"))
+    shown = goes_to(await ward.post(back, {"password": PASSWORD}))
+    assert "Nothing was done yet" in await shows(ward, shown)
+
+
+async def test_an_account_that_is_there_becomes_a_doctor_of_the_clinic(
+    app: Litestar, db: Database, administrator: Browser
+) -> None:
+    await log_in(app, db, "desk", 1, "meera")
+    role = {"role": "practitioner", "clinic": "1"}
+    for other in ("", "99", "x"):
+        refused = await administrator.post("/office/staff/2/role", {**role, "provider": other})
+        assert refused.status_code == 422
+        assert 'id="provider"' in refused.text
+    assert goes_to(await administrator.post("/office/staff/2/role", {**role, "provider": "1"}))
+    assert "Dr 1" in await shows(administrator, "/office/staff/2")
+    again = await administrator.post("/office/staff/2/role", {**role, "provider": "2"})
+    assert again.status_code == 422  # whose account it is stays

@@ -22,7 +22,7 @@ from tests.web.objects import OBJECTS, make_objects
 from tests.web.staff import DOCTOR, SHIFT, goes_to, hidden, log_in, picture, words
 from tests.web.test_staff_routes import desk_routes
 
-_CLINIC = {"name": "A", "address": "B", "city": "Pune", "state": "M"}
+_CLINIC = {"name": "A", "address": "B", "city": "Pune", "state": "M", "sure": "1"}
 _LEAVE = {"from_day": "2083-03-01", "key": "k"}
 _SERVICE = {"provider": "{provider_id}", "name": "X-ray", "fee": "100", "length_minutes": "10", "day_1": "1"}
 _TIMES = {**SHIFT, "weekday": "1", "starts": "13:00", "ends": "16:30"}
@@ -48,7 +48,7 @@ _ASKED = "see_booking ask_change"
 STEPS = [
     Step("/office/{clinic_id}/staff/new", "add_staff set_role make_link", {"log_on": "desk.two", "name": "D"}),
     Step("/office/{clinic_id}/staff/{staff_id}/link", "make_link"),
-    Step("/office/{clinic_id}/staff/{staff_id}/disable", "disable"),
+    Step("/office/{clinic_id}/staff/{staff_id}/disable", "disable", {"sure": "1"}),
     Step("/office/{clinic_id}/staff/{staff_id}/enable", "enable make_link"),
     Step("/office/{clinic_id}/staff/{staff_id}/remove", "set_role"),
     Step(
@@ -58,7 +58,7 @@ STEPS = [
     ),
     Step("/office/staff/{staff_id}/role", "set_role make_link", {"role": "desk", "clinic": "{clinic_id}"}),
     Step("/office/staff/{staff_id}/link", "make_link"),
-    Step("/office/staff/{staff_id}/disable", "disable"),
+    Step("/office/staff/{staff_id}/disable", "disable", {"sure": "1"}),
     Step("/office/staff/{staff_id}/enable", "enable make_link"),
     Step("/desk/{clinic_id}/ask", _ASKED, {**_ASK, "kind": "edit_patient", "name": "Asha"}, role="desk"),
     Step("/office/{clinic_id}/asks/{ask_id}/refuse", "refuse_ask"),
@@ -67,7 +67,7 @@ STEPS = [
     Step("/office/breaches/new", "note_breach", {"known": "2026-11-01T09:00", "happened": "x", "data": "y"}),
     Step("/office/breaches/{breach_id}", "add_to_breach", {**_TOLD, "kind": "board_told"}),
     Step("/office/system/keys/new", "add_key", {"name": "A", "scope_search": "1", "per_minute": "1", "per_day": "1"}),
-    Step("/office/system/keys/{key_id}/revoke", "revoke_key"),
+    Step("/office/system/keys/{key_id}/revoke", "revoke_key", {"sure": "1"}),
     Step("/office/new", "add_clinic", _CLINIC),
     *(
         Step(f"/office/{{clinic_id}}/{rest}", actions, form, was)
@@ -83,7 +83,7 @@ STEPS = [
             ("leave", "see_in_the_way add_leave", {**_LEAVE, "who": "all"}, ""),
             ("holiday/{holiday_id}/remove", "remove_leave", {}, ""),
             ("services", "put_service", _SERVICE, ""),
-            ("services/{service_id}/close", "close_service", {}, ""),
+            ("services/{service_id}/close", "close_service", {"sure": "1"}, ""),
             ("terms", "set_terms", {"service": "", "unit": "percent", "hours_1": "4", "kept_1": "50"}, ""),
             ("provider/{provider_id}", "change_provider", {**DOCTOR, "funding": "online"}, "version"),
             ("provider/{provider_id}/photo", "set_photo", {}, ""),

@@ -50,14 +50,15 @@ async def test_services_and_terms(ward: Browser, db: Database) -> None:
         "kept_2": "100",
     }
     assert goes_to(await ward.post(f"{OFFICE}/terms", ladder)) == f"{OFFICE}/terms?done=saved"
-    assert "Later than 4 hours before: ₹500 kept" in words(await ward.get(f"{OFFICE}/terms"))
+    assert "Cancelled less than 4 hours before: ₹500 kept" in words(await ward.get(f"{OFFICE}/terms"))
     assert (await ward.post(f"{OFFICE}/terms", {**ladder, "kept_2": "900"})).status_code == 422
     assert goes_to(
         await ward.post(f"{OFFICE}/terms", {"service": "", "unit": "percent", "hours_1": "24", "kept_1": "50"})
     )
     assert await db.fetch_value("SELECT terms_id FROM directory.clinic WHERE clinic_id = 2") is not None
     close = f"{OFFICE}/services/{row['service_id']}/close"
-    assert goes_to(await ward.post(close)) == f"{OFFICE}/services?done=closed"
+    assert "It cannot be opened again" in words(await ward.post(close))
+    assert goes_to(await ward.post(close, {"sure": "1"})) == f"{OFFICE}/services?done=closed"
     assert (await ward.post(close)).status_code == 404
 
 
@@ -136,7 +137,7 @@ async def test_what_all_clinics_have_the_administrators_close_and_take_back(
         assert "At all the doctor’s clinics: an administrator" in words(page)
         assert (await ward.post(act)).status_code == 404
         assert act in (await administrator.get(path)).text
-        assert goes_to(await administrator.post(act))
+        assert goes_to(await administrator.post(act, {"sure": "1"}))
 
 
 async def test_a_doctor_is_added_and_changed(ward: Browser, administrator: Browser, db: Database) -> None:
@@ -315,7 +316,16 @@ async def test_a_clinic_is_added_by_administrators_alone(ward: Browser, administ
     assert (await ward.post("/office/new", form)).status_code == 403
     answer = await administrator.post("/office/new", {**form, "name": ""})
     assert answer.status_code == 422
-    path = goes_to(await administrator.post("/office/new", form)).partition("?")[0]
+    for field, wrong in (("phone", "abc"), ("phone", "12"), ("postal_code", "ABC")):
+        assert (await administrator.post("/office/new", {**form, field: wrong})).status_code == 422
+    misspelt = await administrator.post("/office/new", {**form, "city": "Punee"})
+    assert "No clinic in Punee, Maharashtra can be booked yet." in words(misspelt)
+    again = await administrator.post("/office/new", {**form, "name": "clinic 1", "city": "Pune"})
+    assert "There is a clinic of this name in Pune already." in words(again)
+    bare = await administrator.post("/office/new", {})
+    assert "Name: This is needed. Address: This is needed. City: This is needed." in words(bare)
+    assert not await db.fetch_value("SELECT count(*) FROM directory.city WHERE name = 'Punee'")
+    path = goes_to(await administrator.post("/office/new", {**form, "sure": "1"})).partition("?")[0]
     assert (await administrator.get(path)).status_code == 200
     found = await administrator.get("/office/system/clinics?name=sahy")
     assert "Sahyadri Clinic" in words(found)
@@ -325,5 +335,5 @@ async def test_a_clinic_is_added_by_administrators_alone(ward: Browser, administ
     mistyped = await administrator.post(f"{path}/clinic", {**changed, "gstin": "27AAPFU0939F1ZX"})
     assert mistyped.status_code == 422
     assert goes_to(await administrator.post(f"{path}/clinic", changed)) == f"{path}/clinic?done=saved"
-    assert (await administrator.post(f"{path}/clinic", {**changed, "phone": "2"})).status_code == 409
+    assert (await administrator.post(f"{path}/clinic", {**changed, "phone": "020 9876"})).status_code == 409
     assert (await administrator.get(f"/office/{2**40}")).status_code == 404

@@ -145,7 +145,9 @@ async def test_cities_of_one_slug_are_several_and_a_rush_for_one_makes_one(
     clinic = {"name": "C", "address": "1 Road", "lead_minutes": "10"}
 
     async def add(city: str, state: str) -> None:
-        answer = await administrator.http.post("/office/new", data={**clinic, "city": city, "state": state})
+        answer = await administrator.http.post(
+            "/office/new", data={**clinic, "city": city, "state": state, "sure": "1"}
+        )
         assert answer.status_code == 303, (city, state, answer.status_code)
 
     for city, state in (
@@ -162,3 +164,16 @@ async def test_cities_of_one_slug_are_several_and_a_rush_for_one_makes_one(
         row["name"].lower() for row in await db.fetch("SELECT name FROM directory.city WHERE slug ~ '^(zed|rush)'")
     ]
     assert sorted(names) == sorted(("zed x", "zed x", "zed-x", "zed.x", "zed, x", "rush y", "rush-y", "rush.y"))
+
+
+def test_what_is_wrong_with_a_field_is_said_as_it_is() -> None:
+    long_name = "x" * 61
+    form = Form({"fee": "99999999999", "specialities": f"{long_name}, {long_name}y", "phone": "abc"}, ENGLISH)
+    form.fee("fee", "INR")
+    form.names("specialities", 10)
+    form.phone("phone")
+    form.written("registration", 60, r"\d+", "Digits.")  # nothing is typed
+    assert form.errors.keys() == {"fee", "specialities", "phone"}
+    assert form.errors["fee"].startswith("At most ")
+    assert form.errors["specialities"] == "Each of them has at most 60 letters and signs."
+    assert Form({"phone": "+91 98765 43210"}, ENGLISH).phone("phone") == "+91 98765 43210"

@@ -191,7 +191,9 @@ async def test_a_locked_screen_shows_nothing_until_it_is_opened(app: Litestar, d
     assert goes_to(await desk.post("/desk/account/log-out-everywhere")) == "/desk/locked?next=%2Fdesk"
     locked = await desk.get("/desk/locked?next=/desk/account")
     assert "Show that you are Meera Rao" in locked.text
-    assert (await desk.post("/desk/prove", {"password": "wrong"})).status_code == 422
+    wrong = await desk.post("/desk/prove", {"password": "wrong"})
+    assert wrong.status_code == 422
+    assert "This password isn’t right" in words(wrong.text)  # no log-on ID is asked for
     assert goes_to(await desk.post("/desk/prove?next=/desk/account", {"password": PASSWORD})) == "/desk/account"
     assert (await desk.get("/desk/account")).status_code == 200
     assert goes_to(await desk.get("/desk/locked?next=/desk/account")) == "/desk/account"
@@ -228,7 +230,12 @@ async def test_a_link_leads_to_the_first_log_in(app: Litestar, db: Database, des
     assert re.fullmatch(r"[A-Z2-7]{32}", secret)
     short = {**given, "password": SHORT_PASSWORD, "code": await code_of(db, secret)}
     assert (await desk.post(path, {**short, "app": "forged"})).status_code == 422
-    assert goes_to(await desk.post(path, short)) == "/desk/log-in?next=%2Fdesk"
+    chosen = goes_to(await desk.post(path, short))
+    assert chosen == "/desk/log-in?next=%2Fdesk&done=chosen&log_on=meera"
+    page = await desk.get(chosen)
+    assert "Your password is set" in words(page.text)
+    assert 'value="meera"' in page.text
+    assert "<b>" not in (await desk.get("/desk/log-in?done=chosen&log_on=<b>")).text
     assert (await desk.post(path, short)).status_code == 410
     assert (await desk.get(path)).status_code == 410
     assert (await desk.get("/desk/welcome")).status_code == 410
@@ -247,7 +254,7 @@ async def test_what_one_logs_in_with_is_changed_after_showing_who_one_is(app: Li
     assert goes_to(await desk.post(f"{account}/password", {"password": "x"})) == (
         "/desk/prove?next=%2Fdesk%2Faccount%2Fpassword"
     )
-    assert goes_to(await desk.post(f"{account}/app/remove")) == "/desk/prove?next=%2Fdesk%2Faccount"
+    assert goes_to(await desk.post(f"{account}/app/remove")) == "/desk/prove?next=%2Fdesk%2Faccount%3Fdone%3Dagain"
     assert "show again that you are" in (await desk.get("/desk/prove?next=/desk/account/password")).text
     back = await desk.post("/desk/prove?next=/desk/account/password", {"password": PASSWORD})
     assert goes_to(back) == f"{account}/password"
@@ -374,3 +381,13 @@ async def test_who_tries_what_is_not_theirs_is_noted(app: Litestar, db: Database
         if refused.status_code == 403:
             assert (row["action"], row["is_refused"], row["clinic_id"]) == ("see_page", True, clinic_id)
             assert row["session_id"] is not None
+
+
+async def test_the_lock_leads_back_to_the_page_where_it_was_pressed(app: Litestar, db: Database) -> None:
+    desk = await logged_in(app, db)
+    page = await desk.get("/hi/desk/account?done=app")
+    assert 'action="/hi/desk/lock?next=%2Fdesk%2Faccount%3Fdone%3Dapp"' in page.text
+    for referer, back in (("http://x/desk/account/password", "%2Fdesk%2Faccount%2Fpassword"), ("http://[", "%2Fdesk")):
+        page = await desk.post("/desk/account/password", {"password": "x"}, {"referer": referer})
+        assert page.status_code == 422
+        assert f'action="/desk/lock?next={back}"' in page.text

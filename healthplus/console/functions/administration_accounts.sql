@@ -66,10 +66,12 @@ BEGIN
 END $$;
 
 -- Has somebody be p_role at a clinic (an administrator: at every, which is NULL), or nothing any more: 'done', 'not_found', 'last',
--- 'no_clinic', or 'no_provider' (only who was added as one is a practitioner); or 'link': what they logged in with has ended, as a ward
+-- 'no_clinic', or 'no_provider' (a practitioner is one, at that clinic: p_provider_id, or NULL for who they are already);
+-- or 'link': what they logged in with has ended, as a ward
 -- administrator may know it, and they choose anew by this link.
 CREATE FUNCTION console.set_role(
-    p_token_hash bytea, p_address text, p_staff_id bigint, p_clinic_id bigint, p_role text, p_link_hash bytea
+    p_token_hash bytea, p_address text, p_staff_id bigint, p_clinic_id bigint, p_role text, p_link_hash bytea,
+    p_provider_id bigint
 ) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
@@ -78,7 +80,11 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     IF p_role IS NOT NULL AND p_clinic_id IS NOT NULL AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN
         RETURN 'no_clinic';
-    ELSIF staff.is_of_provider(p_role::staff.role) AND EXISTS (SELECT FROM staff.account WHERE staff_id = p_staff_id AND provider_id IS NULL) THEN
+    ELSIF staff.is_of_provider(p_role::staff.role) AND NOT staff.be_provider(p_staff_id, (
+        SELECT provider_clinic.provider_id FROM directory.provider_clinic
+        WHERE provider_clinic.clinic_id = p_clinic_id
+            AND provider_clinic.provider_id = coalesce(p_provider_id, (SELECT account.provider_id FROM staff.account WHERE staff_id = p_staff_id))
+    )) THEN
         RETURN 'no_provider';
     END IF;
     outcome := staff.set_role(p_staff_id, p_clinic_id, p_role::staff.role, caller.actor, caller.session_id, p_address);

@@ -150,7 +150,7 @@ BEGIN
         ELSIF p_former_id IS DISTINCT FROM given.known_id THEN
             IF directory.close_service(p_former_id, p_clinic_id, directory.clinics_of(former.provider_id) = ARRAY[p_clinic_id]) IS NOT NULL THEN
                 PERFORM staff.append_audit(
-                    caller.actor, caller.session_id, p_address, 'close_service', false, p_former_id::text, NULL, p_clinic_id, NULL,
+                    caller.actor, caller.session_id, p_address, 'close_service', false, directory.service_name(p_former_id), NULL, p_clinic_id, NULL,
                     former.provider_id);
             ELSIF (former.provider_id, former.service_type_id) <> (p_provider_id, given.service_type_id) THEN
                 RETURN 'elsewhere';
@@ -178,7 +178,8 @@ BEGIN
     closed_of := directory.close_service(p_service_id, p_clinic_id, staff.may_at_all(caller.staff_id, 'manage_schedule', (
         SELECT directory.clinics_of(provider_id) FROM directory.service WHERE service_id = p_service_id)));
     PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'close_service', closed_of IS NULL, p_service_id::text, NULL, p_clinic_id, NULL, closed_of);
+        caller.actor, caller.session_id, p_address, 'close_service', closed_of IS NULL, directory.service_name(p_service_id), NULL, p_clinic_id,
+        NULL, closed_of);
     RETURN CASE WHEN closed_of IS NULL THEN 'not_found' ELSE 'done' END;
 END $$;
 

@@ -82,6 +82,11 @@ CREATE FUNCTION directory.clinics_of(p_provider_id bigint) RETURNS bigint[] LANG
     SELECT array(SELECT clinic_id FROM directory.provider_clinic WHERE provider_id = p_provider_id ORDER BY clinic_id)
 $$;
 
+-- What a service is called, also one that is closed.
+CREATE FUNCTION directory.service_name(p_service_id bigint) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT service_type.name FROM directory.service JOIN directory.service_type USING (service_type_id) WHERE service_id = p_service_id
+$$;
+
 -- What a provider says of itself, and its fee at a clinic; NULL where it does not work there.
 CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT profile || jsonb_build_object(

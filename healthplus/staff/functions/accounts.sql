@@ -63,6 +63,14 @@ BEGIN
         AND NOT staff.has_other_administrator(p_staff_id);
 END $$;
 
+-- Has an account be a provider's, and stay so; whether it is now.
+CREATE FUNCTION staff.be_provider(p_staff_id bigint, p_provider_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE staff.account SET provider_id = p_provider_id
+    WHERE staff_id = p_staff_id AND provider_id IS NULL AND p_provider_id IS NOT NULL AND disabled_at IS NULL;
+    RETURN EXISTS (SELECT FROM staff.account WHERE staff_id = p_staff_id AND provider_id = p_provider_id);
+END $$;
+
 -- Whether a role would be more than what somebody is who is the desk of one clinic at most. Its ward administrator made their link, and
 -- may have chosen what they log in with.
 CREATE FUNCTION staff.widens(p_staff_id bigint, p_clinic_id bigint, p_role staff.role) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$

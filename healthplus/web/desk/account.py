@@ -16,6 +16,7 @@ from healthplus.web.desk.office.tabs import first_page
 from healthplus.web.desk.session import (
     ANSWER_LENGTH_MAX,
     FIELD_LENGTH_MAX,
+    again,
     challenge_of,
     come_from,
     desk_page,
@@ -62,6 +63,7 @@ class DeskController(Controller):
         form = await form_of(request)
         app_secret = _unsealed_app(request, form)
         try:
+            log_on = (await services(request).own_account.link(_link(request)))["log_on"]
             await services(request).own_account.use_link(
                 _link(request),
                 form.get("password", "")[:FIELD_LENGTH_MAX],
@@ -71,7 +73,7 @@ class DeskController(Controller):
             )
         except HealthPlusError as error:
             return await _welcome_page(request, error, app_secret)
-        return see_other(request, "/desk/log-in", {"next": "/desk"})
+        return see_other(request, "/desk/log-in", {"next": "/desk", "done": "chosen", "log_on": log_on})
 
 
 class AccountController(Controller):
@@ -117,7 +119,7 @@ class AccountController(Controller):
 
     @post("/app/remove", **needs("logged_in"))
     async def remove_app(self, request: AnyRequest) -> Response[str]:
-        session = require_recent_proof(request, _ACCOUNT)
+        session = require_recent_proof(request, again(_ACCOUNT))
         try:
             await services(request).own_account.remove_app(session, _address(request))
         except HealthPlusError as error:
@@ -147,7 +149,7 @@ class AccountController(Controller):
 
     @post("/passkey/{passkey_id:uuid}/remove", **needs("logged_in"))
     async def remove_passkey(self, request: AnyRequest, passkey_id: FromPath[UUID]) -> Response[str]:
-        session = require_recent_proof(request, _ACCOUNT)
+        session = require_recent_proof(request, again(_ACCOUNT))
         try:
             await services(request).own_account.remove_passkey(session, passkey_id, _address(request))
         except HealthPlusError as error:

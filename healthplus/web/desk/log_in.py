@@ -9,6 +9,7 @@ from litestar.datastructures import Cookie
 
 from healthplus.errors import HealthPlusError, LogInRefused
 from healthplus.staff import passkeys
+from healthplus.staff.accounts import is_log_on
 from healthplus.staff.log_in import LoggedIn, SecondFactorNeeded
 from healthplus.web.desk.session import (
     ANSWER_LENGTH_MAX,
@@ -130,6 +131,9 @@ class LogInController(Controller):
             else:
                 password = form.get("password", "")[:FIELD_LENGTH_MAX]
                 await log_in.prove_with_password(session, password, requester)
+        except LogInRefused as error:
+            # The page shows no log-on ID.
+            return await _proof_page(request, error if "reason" in error.members else LogInRefused(reason="password"))
         except HealthPlusError as error:
             return await _proof_page(request, error)
         return see_other(request, _next(request))
@@ -153,6 +157,8 @@ def _logged_in(request: AnyRequest, logged_in: LoggedIn) -> Response[str]:
 
 
 def _log_in_page(request: AnyRequest, error: HealthPlusError | None = None, log_on: str = "") -> Response[str]:
+    # Who has just chosen a password is asked for it, with their ID filled in.
+    chosen = request.query_params.get("log_on", "") if request.query_params.get("done") == "chosen" else ""
     question = cookie = None
     if (passkey_site := find_passkey_site(request)) is not None:
         challenge = secrets.token_bytes(32)
@@ -163,7 +169,8 @@ def _log_in_page(request: AnyRequest, error: HealthPlusError | None = None, log_
         "log_in.html",
         cookies=[cookie] if cookie else [],
         question=question,
-        log_on=log_on,
+        log_on=log_on or (chosen if is_log_on(chosen) else ""),
+        is_chosen=bool(chosen) and error is None,
         next=_next(request),
         **error_values(request, error),
     )

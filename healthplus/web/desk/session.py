@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
@@ -18,9 +19,11 @@ from healthplus.staff.log_in import Challenge, From, LoggedIn
 from healthplus.staff.passkeys import Site
 from healthplus.staff.rights import Right
 from healthplus.staff.sessions import LOCK_SECONDS, SESSION_SECONDS, StaffSession
+from healthplus.web.desk.office.labels import LABELS
 from healthplus.web.desk.office.tabs import has_office, tabs_of
 from healthplus.web.desk.texts import error_text
 from healthplus.web.http.ids import ID_MAX
+from healthplus.web.languages import split_path
 from healthplus.web.pages.rendering import language_of, page
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import begin_page, local_path, site
@@ -95,6 +98,11 @@ def require_recent_proof(request: AnyRequest, back_to: str | None = None) -> Sta
     return session
 
 
+def again(path: str) -> str:
+    """Return the address of a page that says that a press was not done, as who pressed had to show who they are."""
+    return f"{path}?done=again"
+
+
 def console(request: AnyRequest) -> Console:
     """Return what calls the console's functions for who is logged in, as the role that gives them this route's right.
 
@@ -161,6 +169,17 @@ def error_values(request: AnyRequest, error: HealthPlusError | None) -> dict[str
     }
 
 
+def _here(request: AnyRequest) -> str:
+    """Return the address of this page, to come back to; of an answer to a form, that of the page that sent it."""
+    if request.method != "GET":
+        sent_from = re.match(r"https?://[^/]+(/[^?#]*)", request.headers.get("referer", ""))
+        return desk_path_of(sent_from[1] if sent_from else None)
+    path = split_path(request.url.path)[1]
+    if request.url.query and not path.endswith("/welcome"):  # a link is secret
+        path += f"?{request.url.query}"
+    return path
+
+
 def desk_page(
     request: AnyRequest, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
 ) -> Response[str]:
@@ -173,6 +192,8 @@ def desk_page(
         staff=staff_of(request),
         has_office=has_office,
         lock_seconds=LOCK_SECONDS,
+        here=_here(request),
+        labels=LABELS,
         tabs_of=tabs_of,
         **values,
     )

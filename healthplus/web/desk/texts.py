@@ -45,6 +45,7 @@ WITHOUT_PAGES: frozenset[Right] = frozenset(
 PROMISED = {right: text for right, text in RIGHTS.items() if right not in WITHOUT_PAGES}
 _REFUSED = {
     None: N_("This log-on ID and password don’t belong together."),
+    "password": N_("This password isn’t right. Try again."),
     "code": N_("This code isn’t right, or was used before. Take the next one from your app."),
     "passkey": N_("This passkey couldn’t be used. Try again, or use your password."),
     "over": N_("That took too long. Log in again."),

@@ -67,6 +67,14 @@ async def staff_link(window: BrowserWindow) -> None:
     await window.page.wait_for_selector(".once")
 
 
+@state("office-question")
+async def question(window: BrowserWindow) -> None:
+    await be(window)
+    await go(window, f"/office/{await clinic_of(window)}/staff")
+    await window.page.locator(".accounts form[action$='/disable'] button").first.click()
+    await window.page.wait_for_selector(".button.danger")
+
+
 @state("office-staff-new-wrong")
 async def staff_new(window: BrowserWindow) -> None:
     await be(window)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from litestar import Response
+
 from healthplus.staff.accounts import NAME_LENGTH_MAX, is_log_on
 from healthplus.web.desk.office.forms import Form
+from healthplus.web.desk.office.question import question_page
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.services import AnyRequest
 
@@ -21,6 +24,15 @@ def name_and_log_on(form: Form) -> tuple[str, str]:
             form.gettext("This can’t be a log-on ID. Write it like asha.rao."),
         )
     return log_on, form.text("name", NAME_LENGTH_MAX, required=True)
+
+
+def ask_to_disable(request: AnyRequest, form: Form, back: str, name: str) -> Response[str]:
+    asked = form.gettext("Disable the account of %(name)s?") % {"name": name}
+    says = form.gettext(
+        "They are logged out everywhere at once; their password, app and passkeys end. "
+        "To come back they need a new log-in link."
+    )
+    return question_page(request, form, back, asked, says, form.gettext("Disable the account"))
 
 
 def put_aside(path: str, form: Form, *fields: str) -> str:

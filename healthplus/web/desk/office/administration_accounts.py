@@ -9,24 +9,25 @@ from litestar import Controller, Response, get, post
 
 from healthplus.accounts.sessions import hash_token
 from healthplus.console.console import queries
+from healthplus.database import Record
 from healthplus.errors import NotFound
-from healthplus.staff.accounts import LINK_PATH
 from healthplus.staff.rights import Role, is_everywhere, is_of_provider
-from healthplus.web.desk.office.account_forms import brought_back, name_and_log_on, put_aside
+from healthplus.web.desk.office.account_forms import ask_to_disable, brought_back, name_and_log_on, put_aside
 from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
-from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
-from healthplus.web.desk.session import console, needs, require_recent_proof
+from healthplus.web.desk.office.question import is_sure, question_page
+from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, log_in_link, take_once
+from healthplus.web.desk.session import again, console, needs, require_recent_proof
 from healthplus.web.desk.texts import ROLES
 from healthplus.web.http.ids import StaffId
 from healthplus.web.languages import N_
 from healthplus.web.pages.rendering import see_other
-from healthplus.web.pages.session import site
 from healthplus.web.services import AnyRequest
 
 _ALL = "/office/staff"
 _ROWS = 50
+_NUMBER = N_("A number, as the address of its page has it.")
 _REFUSALS = {
     "taken": ("log_on", N_("Somebody has this log-on ID already. Choose another.")),
     "no_clinic": ("clinic", N_("There is no clinic of this number.")),
@@ -64,10 +65,12 @@ class AccountsController(Controller):
         require_recent_proof(request, put_aside(f"{_ALL}/new", form, *_FIELDS))
         log_on, name = name_and_log_on(form)
         role = _role(form)
-        clinic_id = _number(form, "clinic") if role and not is_everywhere(role) else None
+        clinic_id = _clinic_of(form, role)
         provider_id = _number(form, "provider") if role and is_of_provider(role) else None
         if not form.is_good:
             return _new_page(request, form)
+        if role == "administrator" and not is_sure(form):
+            return _ask_for_all(request, form, f"{_ALL}/new", name)
         token = secrets.token_urlsafe(32)
         row = await console(request).change(
             queries.add_account, log_on, name, role, clinic_id, provider_id, hash_token(token)
@@ -85,21 +88,26 @@ class AccountsController(Controller):
     @post("/{staff_id:int}/role", **needs("manage_staff"))
     async def set_role(self, request: AnyRequest, staff_id: StaffId) -> Response[str]:
         """Have somebody be something at a clinic, or nothing any more; an administrator is one of every clinic."""
-        require_recent_proof(request, f"{_ALL}/{staff_id}")
+        require_recent_proof(request, again(f"{_ALL}/{staff_id}"))
         form = await read_form(request)
         takes_it = form.given.get("role") == "none"
         role = None if takes_it else _role(form)
-        at_every = is_everywhere(role) if role else takes_it and not form.given.get("clinic")
-        clinic_id = None if at_every else _number(form, "clinic")
+        takes_all = takes_it and not form.given.get("clinic")
+        clinic_id = None if takes_all else _clinic_of(form, role)
+        is_doctor = role is not None and is_of_provider(role)
+        provider_id = form.id("provider", form.gettext(_NUMBER)) if is_doctor else None
         if not form.is_good:
             return await _account_page(request, staff_id, form)
+        if role == "administrator" and not is_sure(form):
+            account = await _account(request, staff_id)
+            return _ask_for_all(request, form, f"{_ALL}/{staff_id}", account["name"])
         changed, token = (staff_id, clinic_id, role), secrets.token_urlsafe(32)
-        args = (*changed, hash_token(token))
+        args = (*changed, hash_token(token), provider_id)
         return await _done(request, staff_id, "role", queries.set_role, *args, form=form, token=token)
 
     @post("/{staff_id:int}/link", **needs("manage_staff"))
     async def make_link(self, request: AnyRequest, staff_id: StaffId) -> Response[str]:
-        require_recent_proof(request, f"{_ALL}/{staff_id}")
+        require_recent_proof(request, again(f"{_ALL}/{staff_id}"))
         form, token = await read_form(request), secrets.token_urlsafe(32)
         made = (staff_id, hash_token(token), form.given.get("factors") == "1")
         row = await console(request).change(queries.make_link, *made)
@@ -107,12 +115,16 @@ class AccountsController(Controller):
 
     @post("/{staff_id:int}/disable", **needs("manage_staff"))
     async def disable(self, request: AnyRequest, staff_id: StaffId) -> Response[str]:
-        require_recent_proof(request, f"{_ALL}/{staff_id}")
-        return await _done(request, staff_id, "disabled", queries.disable_account, staff_id)
+        require_recent_proof(request, again(f"{_ALL}/{staff_id}"))
+        form = await read_form(request)
+        if not is_sure(form):
+            account = await _account(request, staff_id)
+            return ask_to_disable(request, form, f"{_ALL}/{staff_id}", account["name"])
+        return await _done(request, staff_id, "disabled", queries.disable_account, staff_id, form=form)
 
     @post("/{staff_id:int}/enable", **needs("manage_staff"))
     async def enable(self, request: AnyRequest, staff_id: StaffId) -> Response[str]:
-        require_recent_proof(request, f"{_ALL}/{staff_id}")
+        require_recent_proof(request, again(f"{_ALL}/{staff_id}"))
         form, token = await read_form(request), secrets.token_urlsafe(32)
         row = await console(request).change(queries.enable_account, staff_id, hash_token(token))
         return _link_or_not_found(request, row, staff_id, form, token, "enabled")
@@ -151,8 +163,30 @@ def _link_or_not_found(
 
 def _show_link(request: AnyRequest, staff_id: int, whose: str, token: str, done: str) -> Response[str]:
     page = f"{_ALL}/{staff_id}"
-    shown = ShownOnce(page, whose[:200], f"{site(request).url}{LINK_PATH}{token}")
+    shown = ShownOnce(page, whose[:200], log_in_link(request, token))
     return see_other(request, page, {"done": done}, [keep_once(request, shown)])
+
+
+async def _account(request: AnyRequest, staff_id: int) -> Record:
+    row = await console(request).fetch_row(queries.account, staff_id)
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _clinic_of(form: Form, role: Role | None) -> int | None:
+    """Return the clinic at which somebody is to be something; an administrator is one of every clinic."""
+    if role and is_everywhere(role):
+        if form.given.get("clinic", "").strip():
+            form.fail("clinic", form.gettext("An administrator is one of every clinic. Leave the clinic empty."))
+        return None
+    return _number(form, "clinic")
+
+
+def _ask_for_all(request: AnyRequest, form: Form, back: str, name: str) -> Response[str]:
+    asked = form.gettext("Make %(name)s an administrator of every clinic?") % {"name": name}
+    says = form.gettext("They can change everything at every clinic, see the whole audit, and give roles to others.")
+    return question_page(request, form, back, asked, says, form.gettext("Make them an administrator"))
 
 
 def _role(form: Form) -> Role | None:
@@ -162,7 +196,7 @@ def _role(form: Form) -> Role | None:
 
 def _number(form: Form, field: str) -> int | None:
     """Return the number of a clinic or doctor, as their pages' addresses have it."""
-    return form.id(field, form.gettext("A number, as the address of its page has it."), required=True)
+    return form.id(field, form.gettext(_NUMBER), required=True)
 
 
 def _refuse(form: Form, refusal: str) -> None:
@@ -175,9 +209,7 @@ def _new_page(request: AnyRequest, form: Form | None = None) -> Response[str]:
 
 
 async def _account_page(request: AnyRequest, staff_id: int, form: Form | None = None) -> Response[str]:
-    row = await console(request).fetch_row(queries.account, staff_id)
-    if row is None:
-        raise NotFound
+    row = await _account(request, staff_id)
     once, cookies = take_once(request, f"{_ALL}/{staff_id}")
     return administration_page(
         request, "account.html", "accounts", form, account=row, roles=ROLES, once=once, cookies=cookies

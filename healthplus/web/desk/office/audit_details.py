@@ -52,6 +52,7 @@ _WORDS: dict[str, str] = {
 }
 """What functions write, which is no person's own words; "" is said by the action itself."""
 _ASK = re.compile(r"(\w+)(?: (\w+))?(?:: (.*))?", re.DOTALL)
+_SERVICE = re.compile(r"(.*?); (\d+); (\d+) min(?:; (.*))?", re.DOTALL)
 _SHIFT = re.compile(r"\d* (\d) (\d\d:\d\d)\S*?-(\d\d:\d\d)\S*?/(\d+)")
 
 
@@ -124,7 +125,7 @@ def _leave(detail: str, reader: Reader) -> Iterator[Part]:
     instants = [datetime.fromisoformat(text) for text in re.findall(r"\d{4}-[\dT:.-]+Z", during)]
     yield Part(
         " – ".join(
-            f"{reader.language.date(at, reader.zone)}, {reader.language.clock(at, reader.zone)}" for at in instants
+            f"{reader.language.long_date(at, reader.zone)}, {reader.language.clock(at, reader.zone)}" for at in instants
         )
     )
 
@@ -138,10 +139,18 @@ def _provider(detail: str, reader: Reader) -> Iterator[Part]:
 
 
 def _service(detail: str, reader: Reader) -> Iterator[Part]:
-    name, minor, minutes = ["", "", *detail.rsplit("; ", 2)][-3:]
+    found = _SERVICE.fullmatch(detail)
+    name, minor, minutes, preparation = found.groups(default="") if found else (detail, "", "", "")
     yield Part(name, is_typed=True)
     yield reader.money(minor)
-    yield reader.say(N_("%(count)s min"), count=minutes.removesuffix(" min"))
+    if minutes:
+        yield reader.say(N_("%(count)s min"), count=minutes)
+    yield Part(preparation, is_typed=True)
+
+
+def _closed_service(detail: str, reader: Reader) -> Iterator[Part]:
+    # Entries of earlier releases have a number there.
+    yield from (_number if detail.isdecimal() else _typed)(detail, reader)
 
 
 def _terms(detail: str, reader: Reader) -> Iterator[Part]:
@@ -151,7 +160,7 @@ def _terms(detail: str, reader: Reader) -> Iterator[Part]:
     steps = [step for step in zip_longest(*columns, fillvalue="-") if step[0]]
     for before, percent, minor in steps:
         kept = reader.money(minor).text or minor if percent in ("", "-") else f"{percent} %"
-        yield reader.say(N_("later than %(hours)s h before: %(kept)s kept"), hours=before, kept=kept)
+        yield reader.say(N_("cancelled less than %(hours)s h before: %(kept)s kept"), hours=before, kept=kept)
     if not steps:
         yield reader.say(N_("all is refunded until it begins"))
 
@@ -189,11 +198,12 @@ _READINGS: dict[str, _Reading] = {
     **dict.fromkeys(("add_provider", "change_provider"), _provider),
     **dict.fromkeys(("see_audit", "export_audit"), _search),
     **dict.fromkeys(("see_breach", "note_breach", "add_to_breach"), _breach),
-    **dict.fromkeys(("close_service", "add_key", "revoke_key"), _number),
+    **dict.fromkeys(("add_key", "revoke_key"), _number),
     **dict.fromkeys(("add_clinic", "change_clinic", "add_picture", "change_picture", "add_passkey"), _typed),
     "change_shifts": _shifts,
     **dict.fromkeys(("add_leave", "remove_leave"), _leave),
     "put_service": _service,
+    "close_service": _closed_service,
     "set_terms": _terms,
     "see_in_the_way": _booked,
 }

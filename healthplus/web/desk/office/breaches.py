@@ -22,7 +22,7 @@ from healthplus.web.services import AnyRequest, services
 
 _PATH = "/office/breaches"
 _TEXT_LENGTH_MAX = 4000
-_PEOPLE_MAX = 999_999
+_PEOPLE_MAX = 2_000_000_000
 _HOUR = timedelta(hours=1)
 
 DUTIES = {
@@ -79,6 +79,7 @@ class BreachesController(Controller):
             "breaches.html",
             "breaches",
             breaches=[(row, duties_of(row, now)) for row in rows],
+            time_left=time_left,
             zone=HOME_ZONE,
         )
 
@@ -95,7 +96,7 @@ class BreachesController(Controller):
             assert row is not None
             if row["breach_id"] is not None:
                 return see_other(request, f"{_PATH}/{row['breach_id']}", {"done": "noted"})
-            form.fail("known", form.gettext(_REFUSALS["not_yet"]))
+            form.fail("known", form.gettext("This is still to come. Say since when it is known."))
         return _new_page(request, form)
 
     @get("/{breach_id:int}", **needs("manage_breaches"))
@@ -151,7 +152,9 @@ def _local(at: datetime) -> str:
 def time_left(language: Language, hours: int) -> str:
     """Return how long there is until something is due, or since when it is late, in words."""
     if hours < 0:
-        late = -hours
+        late = -hours - 1  # whole hours, as what is left is counted
+        if late == 0:
+            return language.gettext("less than an hour late")
         return language.ngettext("%(count)s hour late", "%(count)s hours late", late) % {"count": late}
     if hours == 0:
         return language.gettext("less than an hour left")

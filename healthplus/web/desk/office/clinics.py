@@ -18,12 +18,18 @@ from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import BODY_BYTES_MAX, Typed, ask, change, office_page, read_form
 from healthplus.web.desk.office.leave import at_clock
 from healthplus.web.desk.office.over_all import at_once, change_all
+from healthplus.web.desk.office.question import is_sure, question_page
 from healthplus.web.desk.office.tabs import first_page, has_office
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.pages.booking import parsed_instant
+from healthplus.web.pages.home import known_names
 from healthplus.web.pages.rendering import see_other
 from healthplus.web.services import AnyRequest, services
+
+_SAME_NAME_MAX = 50
+_POSTAL_CODE = r"(?=.*\d)[A-Za-z\d]{2,6}([ -]?[A-Za-z\d]{2,4})?"
+"""Also as other countries write them."""
 
 
 class OfficesController(Controller):
@@ -51,6 +57,10 @@ class OfficesController(Controller):
         clinic = _clinic_from_form(form, is_new=True)
         if not form.is_good:
             return _new_page(request, form)
+        if not is_sure(form) and (doubt := await _doubt_of(request, form, clinic)):
+            return question_page(
+                request, form, "/office/new", form.gettext("Is this right?"), doubt, form.gettext("Add the clinic")
+            )
         row = await console(request).change(queries.add_clinic, clinic)
         assert row is not None
         return see_other(request, f"/office/{row['answer']}", {"done": "added"})
@@ -129,6 +139,19 @@ class ClinicController(Controller):
         return see_other(request, f"/office/{clinic_id}/clinic", {"done": "open", "stands": stands or ""})
 
 
+async def _doubt_of(request: AnyRequest, form: Form, clinic: dict[str, Any]) -> str:
+    """Return what is to be looked at again before a clinic is added: it may be there, or its city mistyped."""
+    rows = await console(request).fetch(queries.clinics, clinic["name"], None, 0, _SAME_NAME_MAX)
+    city, name = clinic["city"].casefold(), clinic["name"].casefold()
+    if any(row["name"].casefold() == name and row["city"].casefold() == city for row in rows):
+        return form.gettext("There is a clinic of this name in %(city)s already.") % {"city": clinic["city"]}
+    cities, _ = await known_names(request)
+    if clinic["city_slug"] not in {one["slug"] for one in cities}:
+        place = {"city": clinic["city"], "state": clinic["state"]}
+        return form.gettext("No clinic in %(city)s, %(state)s can be booked yet. Is the city spelt right?") % place
+    return ""
+
+
 def _closing_since(form: Form, now: datetime) -> datetime:
     """Return since when all of a clinic is closed, also what was closed before the form came again; that keeps it."""
     began = parsed_instant(form.given.get("closing", ""))
@@ -146,8 +169,8 @@ def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
     clinic: dict[str, Any] = {
         "name": form.text("name", 200, required=True),
         "address": form.text("address", 500, required=True),
-        "postal_code": form.text("postal_code", 20),
-        "phone": form.text("phone", 40),
+        "postal_code": form.written("postal_code", 20, _POSTAL_CODE, form.gettext("A PIN code, such as 411004.")),
+        "phone": form.phone("phone"),
         "gstin": _gstin(form),
         "latitude": latitude,
         "longitude": longitude,

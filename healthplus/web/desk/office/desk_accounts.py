@@ -9,17 +9,16 @@ from litestar import Controller, Response, get, post
 from healthplus.accounts.sessions import hash_token
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
-from healthplus.staff.accounts import LINK_PATH
-from healthplus.web.desk.office.account_forms import brought_back, name_and_log_on, put_aside
+from healthplus.web.desk.office.account_forms import ask_to_disable, brought_back, name_and_log_on, put_aside
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import office_page, read_form
-from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
-from healthplus.web.desk.session import console, needs, require_recent_proof
+from healthplus.web.desk.office.question import is_sure
+from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, log_in_link, take_once
+from healthplus.web.desk.session import again, console, needs, require_recent_proof
 from healthplus.web.desk.texts import ROLES
 from healthplus.web.http.ids import ClinicId, StaffId
 from healthplus.web.pages.rendering import see_other
-from healthplus.web.pages.session import site
 from healthplus.web.services import AnyRequest
 
 
@@ -52,7 +51,7 @@ class DeskAccountsController(Controller):
 
     @post("/{staff_id:int}/link", **needs("manage_desk_accounts"))
     async def make_link(self, request: AnyRequest, clinic_id: ClinicId, staff_id: StaffId) -> Response[str]:
-        require_recent_proof(request, f"/office/{clinic_id}/staff")
+        require_recent_proof(request, again(f"/office/{clinic_id}/staff"))
         form, token = await read_form(request), secrets.token_urlsafe(32)
         made = (clinic_id, staff_id, hash_token(token), form.given.get("factors") == "1")
         await _change(request, queries.link_for_desk, *made)
@@ -60,20 +59,27 @@ class DeskAccountsController(Controller):
 
     @post("/{staff_id:int}/disable", **needs("manage_desk_accounts"))
     async def disable(self, request: AnyRequest, clinic_id: ClinicId, staff_id: StaffId) -> Response[str]:
-        require_recent_proof(request, f"/office/{clinic_id}/staff")
+        require_recent_proof(request, again(f"/office/{clinic_id}/staff"))
+        form = await read_form(request)
+        if not is_sure(form):
+            rows = await console(request).fetch(queries.clinic_accounts, clinic_id)
+            name = next((row["name"] for row in rows if row["staff_id"] == staff_id and row["is_own"]), None)
+            if name is None:
+                raise NotFound
+            return ask_to_disable(request, form, f"/office/{clinic_id}/staff", name)
         await _change(request, queries.disable_desk_account, clinic_id, staff_id)
         return see_other(request, f"/office/{clinic_id}/staff", {"done": "disabled"})
 
     @post("/{staff_id:int}/enable", **needs("manage_desk_accounts"))
     async def enable(self, request: AnyRequest, clinic_id: ClinicId, staff_id: StaffId) -> Response[str]:
-        require_recent_proof(request, f"/office/{clinic_id}/staff")
+        require_recent_proof(request, again(f"/office/{clinic_id}/staff"))
         form, token = await read_form(request), secrets.token_urlsafe(32)
         await _change(request, queries.enable_desk_account, clinic_id, staff_id, hash_token(token))
         return _show_link(request, clinic_id, form.given.get("name", ""), token, "enabled")
 
     @post("/{staff_id:int}/remove", **needs("manage_desk_accounts"))
     async def remove(self, request: AnyRequest, clinic_id: ClinicId, staff_id: StaffId) -> Response[str]:
-        require_recent_proof(request, f"/office/{clinic_id}/staff")
+        require_recent_proof(request, again(f"/office/{clinic_id}/staff"))
         await _change(request, queries.remove_from_desk, clinic_id, staff_id)
         return see_other(request, f"/office/{clinic_id}/staff", {"done": "removed"})
 
@@ -87,7 +93,7 @@ async def _change(request: AnyRequest, sql: str, *args: object) -> None:
 
 def _show_link(request: AnyRequest, clinic_id: int, whose: str, token: str, done: str) -> Response[str]:
     page = f"/office/{clinic_id}/staff"
-    shown = ShownOnce(page, whose[:200], f"{site(request).url}{LINK_PATH}{token}")
+    shown = ShownOnce(page, whose[:200], log_in_link(request, token))
     return see_other(request, page, {"done": done}, [keep_once(request, shown)])
 
 

@@ -9,11 +9,13 @@ from decimal import Decimal
 
 from healthplus.directory.fees import FUNDINGS, checked_fee
 from healthplus.errors import BadInput
+from healthplus.money import FEE_MINOR_MAX, in_units
 from healthplus.names import is_name
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.languages import Language
 
 DAY_MINUTES = 24 * 60
+_NAME_LENGTH_MAX = 60
 
 
 class Form:
@@ -44,12 +46,29 @@ class Form:
             self.fail(field, self.gettext("At most %(count)s letters and signs, please.") % {"count": length_max})
         return text
 
+    def phone(self, field: str) -> str:
+        """Return a phone number as people write it, of a mobile or not; empty where nothing is typed."""
+        text = self.text(field, 40)
+        if text and not (re.fullmatch(r"\+?[\d\s()./-]+", text, re.ASCII) and 6 <= sum(map(str.isdigit, text)) <= 15):
+            self.fail(field, self.gettext("A phone number, such as 020 2543 1234 or +91 98765 43210."))
+        return text
+
+    def written(self, field: str, length_max: int, pattern: str, wrong: str) -> str:
+        """Return a text that is written in one way; empty where nothing is typed. `wrong`: the error."""
+        text = self.text(field, length_max)
+        if text and not re.fullmatch(pattern, text):
+            self.fail(field, wrong)
+        return text
+
     def names(self, field: str, count_max: int) -> list[str]:
         """Return what is separated by commas, each once."""
         parts = dict.fromkeys(" ".join(part.split()) for part in self.given.get(field, "").split(","))
         names = [part for part in parts if part]
-        if len(names) > count_max or not all(is_name(name, 60) for name in names):
+        if len(names) > count_max:
             self.fail(field, self.gettext("At most %(count)s, separated by commas.") % {"count": count_max})
+        elif not all(is_name(name, _NAME_LENGTH_MAX) for name in names):
+            text = self.gettext("Each of them has at most %(count)s letters and signs.")
+            self.fail(field, text % {"count": _NAME_LENGTH_MAX})
         return names
 
     def number(self, field: str, low: int, high: int, default: int | None = None) -> int | None:
@@ -57,7 +76,7 @@ class Form:
         text = self.given.get(field, "").strip()
         if not text and default is not None:
             return default
-        if re.fullmatch(r"\d{1,6}", text, re.ASCII) and low <= int(text) <= high:
+        if re.fullmatch(r"\d{1,10}", text, re.ASCII) and low <= int(text) <= high:
             return int(text)
         self.fail(field, self.gettext("A whole number from %(low)s to %(high)s.") % {"low": low, "high": high})
         return None
@@ -89,7 +108,11 @@ class Form:
                 raise BadInput
             return checked_fee(Decimal(text), currency)
         except BadInput:
-            self.fail(field, self.gettext("An amount such as 500 or 649.50."))
+            most = in_units(FEE_MINOR_MAX, currency)
+            if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII) and Decimal(text) > most:
+                self.fail(field, self.gettext("At most %(amount)s.") % {"amount": f"{most:,.0f}"})
+            else:
+                self.fail(field, self.gettext("An amount such as 500 or 649.50."))
         return None
 
     def fee_and_funding(self, currency: str) -> tuple[int | None, str]:

@@ -122,12 +122,14 @@ def _provider_of(form: Form, currency: str, this_year: int) -> dict[str, Any]:
         "name": form.text("name", 200, required=True),
         "gender": form.choice("gender", GENDERS),
         "qualifications": form.text("qualifications", 200),
-        "registration": form.text("registration", 60),
+        "registration": form.written(
+            "registration", 60, r"[\w .,:/()-]+", form.gettext("Letters, digits and signs as in MMC/2011/04321.")
+        ),
         "council": form.text("council", 200),
         "bio": form.text("bio", 1000, lines=True),
         "languages": form.names("languages", 20),
         "practising_since": form.number("practising_since", 1900, this_year) if since else None,
-        "phone": form.text("phone", 40),
+        "phone": form.phone("phone"),
         "accepts_new_patients": form.given.get("accepts", "1") == "1",
         "max_booking_days": form.number("max_booking_days", 0, 366, 60),
         "specialities": [{"slug": slug(name), "name": name} for name in form.names("specialities", 10)],

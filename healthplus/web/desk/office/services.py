@@ -13,10 +13,11 @@ from healthplus.directory.ladder import Step, ladder_text, parse_ladder
 from healthplus.directory.preparation import PREPARATION_MAX
 from healthplus.directory.service_text import BUFFER_MINUTES_MAX, LENGTH_MINUTES_MAX, NAME_MAX, Service, check_service
 from healthplus.directory.weekdays import has_day, in_bits
-from healthplus.errors import BadInput
+from healthplus.errors import BadInput, NotFound
 from healthplus.names import service_slug
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import ask, change, office_page, read_form
+from healthplus.web.desk.office.question import is_sure, question_page
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ClinicId, ServiceId
 from healthplus.web.languages import N_
@@ -58,6 +59,13 @@ class ServicesController(Controller):
 
     @post("/services/{service_id:int}/close", **needs("manage_schedule"))
     async def close(self, request: AnyRequest, clinic_id: ClinicId, service_id: ServiceId) -> Response[str]:
+        form = await read_form(request)
+        if not is_sure(form):
+            known = await ask(request, queries.services, clinic_id)
+            open_ones = {one["service_id"]: one for one in known["services"] if one["closed_at"] is None}
+            if service_id not in open_ones or not open_ones[service_id]["may_close"]:
+                raise NotFound
+            return _ask_to_close(request, form, clinic_id, open_ones[service_id])
         await change(request, queries.close_service, clinic_id, service_id)
         return see_other(request, f"/office/{clinic_id}/services", {"done": "closed"})
 
@@ -77,6 +85,12 @@ class ServicesController(Controller):
         amounts = [step.kept_minor for step in steps]
         await change(request, queries.set_terms, clinic_id, slug or None, *columns, amounts)
         return see_other(request, f"/office/{clinic_id}/terms", {"done": "saved"})
+
+
+def _ask_to_close(request: AnyRequest, form: Form, clinic_id: int, service: dict[str, Any]) -> Response[str]:
+    asked = form.gettext("Close %(name)s?") % {"name": f"{service['name']}, {service['provider']}"}
+    says = form.gettext("It can no longer be booked. What is booked stays. It cannot be opened again, only added again.")
+    return question_page(request, form, f"/office/{clinic_id}/services", asked, says, form.gettext("Close the service"))
 
 
 def _service_of(form: Form, currency: str) -> Service | None:

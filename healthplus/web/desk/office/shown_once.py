@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urlsplit
+
 import msgspec
 from litestar.datastructures import Cookie
 
+from healthplus.setting_checks import is_loopback
+from healthplus.staff.accounts import LINK_PATH
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import site
 from healthplus.web.services import AnyRequest
 
 _COOKIE = "desk-once"
 _SECONDS = 120
+
+
+def log_in_link(request: AnyRequest, token: str) -> str:
+    """Return the address of a one-use link, as somebody else opens it."""
+    url = site(request).url
+    if is_loopback(urlsplit(url).hostname or ""):
+        # Browsers have passkeys on this machine's pages at its name alone; the port is the one that this page is at.
+        port = re.search(r":\d+$", request.headers.get("host", ""), re.ASCII)
+        url = f"http://localhost{port[0] if port else ''}"
+    return f"{url}{LINK_PATH}{token}"
 
 
 class ShownOnce(msgspec.Struct, frozen=True):

@@ -16,8 +16,9 @@ from healthplus.web.desk.office.account_forms import brought_back, put_aside
 from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
+from healthplus.web.desk.office.question import is_sure, question_page
 from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
-from healthplus.web.desk.session import console, needs, require_recent_proof
+from healthplus.web.desk.session import again, console, needs, require_recent_proof
 from healthplus.web.http.ids import KeyId
 from healthplus.web.languages import HOME_ZONE
 from healthplus.web.pages.rendering import language_of, see_other
@@ -87,6 +88,9 @@ class SystemController(Controller):
         if not scopes:
             form.fail("scope_search", form.gettext("Choose what the key is for."))
         quotas = form.number("per_minute", 1, _QUOTA_MAX), form.number("per_day", 1, _QUOTA_MAX)
+        per_minute, per_day = quotas
+        if per_minute is not None and per_day is not None and per_day < per_minute:
+            form.fail("per_day", form.gettext("A day has at least as many as a minute."))
         days = form.number("expires_days", 1, 3660) if form.given.get("expires_days", "").strip() else None
         if not form.is_good:
             return _key_page(request, form)
@@ -98,7 +102,15 @@ class SystemController(Controller):
 
     @post("/keys/{key_id:int}/revoke", **needs("manage_keys"))
     async def revoke_key(self, request: AnyRequest, key_id: KeyId) -> Response[str]:
-        require_recent_proof(request, f"{_PATH}/keys")
+        require_recent_proof(request, again(f"{_PATH}/keys"))
+        form = await read_form(request)
+        if not is_sure(form):
+            keys = {row["key_id"]: row for row in await console(request).fetch(queries.developer_keys)}
+            if key_id not in keys or keys[key_id]["revoked_at"]:
+                raise NotFound
+            asked = form.gettext("Revoke the key of %(name)s?") % {"name": keys[key_id]["name"]}
+            says = form.gettext("Programs with it are refused at once, and for good. They need a new key.")
+            return question_page(request, form, f"{_PATH}/keys", asked, says, form.gettext("Revoke the key"))
         row = await console(request).change(queries.revoke_key, key_id)
         assert row is not None
         if row["name"] is None:
