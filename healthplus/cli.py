@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -27,6 +28,7 @@ from healthplus.database import (
     running_database,
 )
 from healthplus.database.logins import missing_logins
+from healthplus.demo import DemoGuide
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.directory.reminder_commands import reminders_group
 from healthplus.directory.service_commands import service_group
@@ -40,7 +42,7 @@ from healthplus.notices.commands import push_key_command
 from healthplus.ops.backup_commands import backup_command, restore_command
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
-from healthplus.ops.demo_guide import demo_guide
+from healthplus.ops.demo_guide import demo_guide, demo_text
 from healthplus.payments.gateways.sandbox_process import require_bank
 from healthplus.reviews.commands import review_group
 from healthplus.serving import require_free_port, run_app
@@ -181,20 +183,21 @@ def demo(i_know: bool, port: str | None) -> None:
     settings = Settings.from_environment(options={"sandbox_payments": "1", "sandbox_notices": "1", "port": port})
     configure_logs(settings.log_format)
 
-    async def fill(dsn: str) -> str:
+    async def fill(dsn: str) -> DemoGuide:
         async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
             database.space = FreeSpace.of(settings)
-            return await demo_guide(
-                database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
-            )
+            data, address = await create_demo_data(database), f"http://{settings.host}:{settings.port}"
+            guide = await demo_guide(database, data, address)
+            click.echo(await demo_text(database, data, guide, address))
+            return guide
 
     _require_startable(settings, i_know=i_know, needs_sandboxes=True)
     require_free_port(settings.host, settings.port)
     with migrated_database(settings, with_secret_key, kept=True) as found:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
         # As the owner: it is made in bulk, and moves the counters of ids.
-        click.echo(asyncio.run(fill(found.database_owner_url or found.database_url or "")))
-        run_app(found)
+        guide = asyncio.run(fill(found.database_owner_url or found.database_url or ""))
+        run_app(replace(found, demo_guide=guide.as_setting()))
 
 
 def _require_startable(settings: Settings, *, i_know: bool, needs_sandboxes: bool = False) -> None:

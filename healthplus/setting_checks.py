@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import phonenumbers
 
+from healthplus.demo import read_demo_guide
 from healthplus.logs import check_log_format, check_sentry_dsn
 
 SECRET_LENGTH_MIN = 32
@@ -180,5 +181,6 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "metrics_host": _check_host,
     "sentry_dsn": check_sentry_dsn,
     "map_tiles": _check_map_tiles,
+    "demo_guide": read_demo_guide,
 }
 """What a value must be like besides its type: each raises ValueError, whose text goes on after the setting's name."""

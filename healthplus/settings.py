@@ -76,6 +76,7 @@ class Settings:
     log. `metrics_port` is where Prometheus reads, on `metrics_host`; `metrics_folder`, which `serve` makes, is where
     the app processes count meanwhile. `sentry_dsn` is a Sentry server that is told of faults. `map_tiles` is the
     address of the tiles of a map of OpenStreetMap's data, with {z}, {x} and {y}; without it maps are plain drawings.
+    `demo_guide` is what `healthplus demo` tells its app processes, for the page /demo.
     """
 
     # Settings that may contain a password are not shown, here and below.
@@ -133,6 +134,7 @@ class Settings:
     sentry_dsn: str | None = field(default=None, repr=False)
     # It may have a key in it, which pages show anyway.
     map_tiles: str | None = None
+    demo_guide: str | None = field(default=None, repr=False)
 
     @property
     def site_url(self) -> str:

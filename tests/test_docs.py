@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from itertools import islice
 from pathlib import Path
 
+import click
 import pytest
 
+from healthplus.cli import main
+
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = ROOT / "README.md"
+DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)\)")
 
 
@@ -16,6 +22,28 @@ LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)\)")
 def test_links_lead_somewhere(document: Path) -> None:
     links = [target for _, target in LINK.findall(document.read_text("utf-8")) if not target.startswith("http")]
     assert [target for target in links if not (document.parent / target).exists()] == []
+
+
+def test_the_list_of_areas_is_that_of_the_layers() -> None:
+    """From the highest down, those of one layer in any order."""
+    text = README.read_text("utf-8")
+    listed = text[text.index("    healthplus/\n") : text.index("    healthplus_bench/")]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = [re.findall(r"\w+", layer) for layer in contracts[0]["layers"]]
+    modules = {name for layer in layers for name in layer if (ROOT / "healthplus" / f"{name}.py").exists()}
+    areas = iter(re.findall(r"(?m)^ {6}(\w+)/ ", listed))
+    for layer in layers:
+        wanted = {*layer} - modules
+        assert set(islice(areas, len(wanted))) == wanted
+    assert list(areas) == []
+    assert [name for name in modules if f"{name}.py" not in listed] == []
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = README.read_text("utf-8")
+    by_make = {"demo", "sandbox-bank"}
+    commands = {*main.list_commands(click.Context(main))} - by_make
+    assert [name for name in sorted(commands) if f"    healthplus {name}" not in text] == []
 
 
 def test_each_step_of_a_booking_is_where_its_page_says() -> None:

@@ -12,7 +12,7 @@ from healthplus.errors import DatabaseBusy, DatabaseReadOnly, Unauthenticated
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
-_TOKEN_LENGTH_MAX = 128
+TOKEN_LENGTH_MAX = 128
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -33,7 +33,7 @@ def hash_token(token: str) -> bytes:
 
 async def patient_of_token(database: Database, token: str) -> int | None:
     """Return the id of the patient whose token this is; None when it is unknown, revoked or expired."""
-    return None if len(token) > _TOKEN_LENGTH_MAX else await patient_of_hash(database, hash_token(token))
+    return None if len(token) > TOKEN_LENGTH_MAX else await patient_of_hash(database, hash_token(token))
 
 
 async def patient_of_hash(database: Database, token_hash: bytes) -> int | None:
@@ -74,7 +74,7 @@ class KnownTokens:
 
     async def patient_of(self, token: str, *, afresh: bool = False) -> int | None:
         """Return what `patient_of_token` returns, at most SECONDS_MAX old; not from the cache if `afresh`."""
-        if len(token) > _TOKEN_LENGTH_MAX:
+        if len(token) > TOKEN_LENGTH_MAX:
             return None
         return await self.patient_of_hash(hash_token(token), afresh=afresh)
 
@@ -87,7 +87,7 @@ class KnownTokens:
 
         For a change whose own statement looks whether it still is.
         """
-        if len(token) > _TOKEN_LENGTH_MAX:
+        if len(token) > TOKEN_LENGTH_MAX:
             return None
         token_hash = hash_token(token)
         patient_id = await self._look_up(token_hash, self.OWNER_SECONDS_MAX)

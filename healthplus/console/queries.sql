@@ -14,13 +14,13 @@ SELECT console.add_to_desk($1, $2, $3, $4, $5, $6) AS staff_id
 -- Make a new link for somebody of the front desk.
 SELECT console.link_for_desk($1, $2, $3, $4, $5, $6) AS outcome
 
--- name: disable_desk
+-- name: disable_desk_account
 -- End the way in of somebody of the front desk.
-SELECT console.disable_desk($1, $2, $3, $4) AS outcome
+SELECT console.disable_desk_account($1, $2, $3, $4) AS outcome
 
--- name: enable_desk
+-- name: enable_desk_account
 -- Let somebody of the front desk in again, with a new link.
-SELECT console.enable_desk($1, $2, $3, $4, $5) AS outcome
+SELECT console.enable_desk_account($1, $2, $3, $4, $5) AS outcome
 
 -- name: accounts
 -- A page of all accounts.
@@ -35,8 +35,8 @@ SELECT * FROM console.account($1, $2, $3)
 SELECT * FROM console.add_account($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: set_role
--- Have somebody be something at a clinic, or nothing any more.
-SELECT console.set_role($1, $2, $3, $4, $5) AS outcome
+-- Have somebody be something at a clinic, or nothing any more; with a link, if they must choose a password anew.
+SELECT console.set_role($1, $2, $3, $4, $5, $6) AS outcome
 
 -- name: make_link
 -- Make a new link.
@@ -55,8 +55,8 @@ SELECT console.enable_account($1, $2, $3, $4) AS outcome
 SELECT * FROM console.audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- name: export_audit
--- The audit to take away.
-SELECT * FROM console.export_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+-- The audit to take away, a page of it.
+SELECT * FROM console.export_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- name: history
 -- All that is known of one appointment, or of a patient's.
@@ -113,3 +113,83 @@ SELECT console.add_key($1, $2, $3, $4, $5, $6, $7, $8) AS key_id
 -- name: revoke_key
 -- Revoke a developer's key.
 SELECT console.revoke_key($1, $2, $3) AS name
+
+-- name: office
+-- A clinic with its providers and leave.
+SELECT console.office($1, $2, $3)
+
+-- name: holiday
+-- The leaves that make up a holiday.
+SELECT * FROM console.holiday($1, $2, $3, $4)
+
+-- name: week
+-- A provider's week.
+SELECT console.week($1, $2, $3, $4, $5)
+
+-- name: provider
+-- A provider of a clinic.
+SELECT console.provider($1, $2, $3, $4)
+
+-- name: services
+-- The services and terms of a clinic.
+SELECT console.services($1, $2, $3)
+
+-- name: change_shifts
+-- Change shifts of a provider.
+SELECT console.change_shifts($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer
+
+-- name: add_leave
+-- Add a leave of a provider.
+SELECT console.add_leave($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer
+
+-- name: remove_leave
+-- Take a leave back.
+SELECT console.remove_leave($1, $2, $3, $4, $5) AS answer
+
+-- name: in_the_way_of_holiday
+-- What is in the way of a holiday of a clinic.
+SELECT console.in_the_way_of_holiday($1, $2, $3, $4, $5)
+
+-- name: set_provider_closed
+-- Close a provider at a clinic, or open it.
+SELECT console.set_provider_closed($1, $2, $3, $4, $5, $6) AS answer
+
+-- name: set_clinic_closed
+-- Close a clinic, or open it.
+SELECT console.set_clinic_closed($1, $2, $3, $4) AS answer
+
+-- name: add_clinic
+-- Add a clinic.
+SELECT console.add_clinic($1, $2, $3) AS answer
+
+-- name: put_clinic
+-- Change what a clinic says of itself.
+SELECT console.put_clinic($1, $2, $3, $4, $5) AS answer
+
+-- name: put_provider
+-- Add a provider to a clinic, or change one.
+SELECT console.put_provider($1, $2, $3, $4, $5, $6) AS answer
+
+-- name: set_photo
+-- Give a provider a photo, or take it away.
+SELECT console.set_photo($1, $2, $3, $4, $5, $6, $7) AS answer
+
+-- name: add_clinic_picture
+-- Add a picture of a clinic.
+SELECT console.add_clinic_picture($1, $2, $3, $4, $5, $6, $7) AS answer
+
+-- name: change_clinic_picture
+-- Change what is said of a clinic's picture and its place, or remove it.
+SELECT console.change_clinic_picture($1, $2, $3, $4, $5, $6) AS answer
+
+-- name: put_service
+-- Have a provider offer a service.
+SELECT console.put_service($1, $2, $3, $4, $5, $6) AS answer
+
+-- name: close_service
+-- Close a service.
+SELECT console.close_service($1, $2, $3, $4) AS answer
+
+-- name: set_terms
+-- Set the terms of new holds.
+SELECT console.set_terms($1, $2, $3, $4, $5, $6, $7) AS answer

@@ -44,7 +44,7 @@ AREAS = (
         "staff",
         (
             *("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql"),
-            *("clinics.sql", "asks.sql", "breaches.sql"),
+            *("asks.sql", "breaches.sql"),
         ),
     ),
     Area(
@@ -74,7 +74,7 @@ AREAS = (
         "console",
         "console",
         (
-            *("accounts.sql", "desk_accounts.sql", "all_accounts.sql"),
+            *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql"),
         ),

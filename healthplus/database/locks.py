@@ -43,6 +43,5 @@ RETENTION = AdvisoryLock(
 )
 
 BACKUP = AdvisoryLock(5, "back-up", "following what is written: one process at a time", ("backup/queries.sql",))
-AUDIT = AdvisoryLock(6, "audit", "adding to its chain: one process at a time", ("staff/functions/audit_chain.sql",))
 
-LOCKS = (MIGRATIONS, SIGN_IN_CODES, WORD_COUNTS, RETENTION, BACKUP, AUDIT)
+LOCKS = (MIGRATIONS, SIGN_IN_CODES, WORD_COUNTS, RETENTION, BACKUP)

@@ -30,7 +30,7 @@ from healthplus.database.limits import MIGRATION, REQUESTS
 from healthplus.database.locks import MIGRATIONS, SPACE
 from healthplus.database.pool import check_server
 from healthplus.database.release import RELEASE
-from healthplus.database.rights import apply_rights
+from healthplus.database.rights import apply_rights, require_no_makers
 from healthplus.errors import DatabaseError, DatabaseNotSetUp, MigrationConflict
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ _TELL_SECONDS = 10.0
 # These wait for the transactions that are open, as long as it takes, with a lock that keeps nobody from reading or
 # writing. Broken off, they would begin again from nothing.
 _CONCURRENTLY = re.compile(r"(CREATE (UNIQUE )?|DROP |RE)INDEX CONCURRENTLY\b")
+
+_EXTENSION = re.compile(r'permission denied to create extension "(\w+)"')
 
 _ROLLING_SINCE = 1
 """The first release whose processes can go on while the next is applied: 1 renamed what those before it use."""
@@ -149,8 +151,8 @@ async def migrate(
     `login_key`, these get passwords made with that key. With `may_be_next`, a database that went from this
     release to the next is left as it is: what processes of this one use was kept. Raises MigrationConflict when the
     database is of a newer release, its record and the files disagree, or processes of a release that could not go on
-    are connected; DatabaseError when a table is in use all the time or this role may not change it, BadInput for an
-    `app_role` that cannot be used, and the errors of `Database.connect`.
+    are connected; DatabaseError when a table is in use all the time, this role may not change it, or a login could do
+    what the owner may; BadInput for an `app_role` that cannot be used, and the errors of `Database.connect`.
     """
     product = _read(package, areas, release)
     async with _connected(dsn) as connection:
@@ -168,6 +170,7 @@ async def migrate(
             with _owners_only():
                 await _apply_all(connection, product, state, app_role)
         await _patiently(connection, "rights", partial(apply_rights, connection, product.schemas, app_role, login_key))
+        await require_no_makers(connection, app_role)
 
 
 async def _apply_all(connection: _Connection, product: _Product, state: _State, app_role: str | None) -> None:
@@ -199,6 +202,11 @@ def _owners_only() -> Iterator[None]:
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
+        if (extension := _EXTENSION.search(str(error))) is not None:
+            raise DatabaseError(
+                f"The database lacks the extension {extension[1]}. As an administrator of the server, run there: "
+                f"CREATE EXTENSION {extension[1]} CASCADE; then migrate again."
+            ) from error
         raise DatabaseError(
             f"The database role may not bring the database to this release ({error}). Run `healthplus migrate` with "
             "DATABASE_OWNER_URL, the address with which the database's owner connects."

@@ -51,7 +51,8 @@ SELECT added, updated FROM directory.put_services($1)
 -- All services of a provider: those that can be booked first, then those that are closed, the last one first.
 SELECT service_id, service_type.slug, coalesce(name_slug, service_type.slug) AS name_slug, service_type.name, is_test, clinic_id,
     clinic.name AS clinic, length_minutes, buffer_minutes, starts_every, weekdays, allows_more_a_day, fee_minor, service.currency,
-    funding::text AS funding, opened_at, closed_at
+    funding::text AS funding, opened_at, closed_at,
+    (SELECT preparation FROM directory.preparations_of(ARRAY[service.service_id])) AS preparation
 FROM directory.service
 JOIN directory.service_type USING (service_type_id)
 LEFT JOIN directory.clinic USING (clinic_id)

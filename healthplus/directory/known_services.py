@@ -72,6 +72,12 @@ class KnownServices:
         found = await self.find(service_ids)
         return sorted(found.values(), key=lambda one: (one.name.casefold(), one.service_id))
 
+    async def preparations(self, service_ids: Iterable[int]) -> dict[int, str]:
+        """Return what a patient has to do before services, where there is anything, as it is now."""
+        ids = list(service_ids)
+        rows = await self._database.fetch(queries.preparations, ids) if ids else []
+        return {row["service_id"]: row["preparation"] for row in rows}
+
     async def offered(
         self, provider_id: int, clinic_id: int | None, ids: Sequence[int], slugs: Sequence[str]
     ) -> list[Record]:

@@ -5,6 +5,10 @@ SELECT service_id, provider_id, clinic_id, service_type_id, slug, name, is_test,
 FROM directory.service JOIN directory.service_type USING (service_type_id)
 WHERE service_id = ANY ($1::bigint[])
 
+-- name: preparations
+-- What is to be done before services, by their ids.
+SELECT service_id, preparation FROM directory.preparations_of($1)
+
 -- name: offered
 -- What a provider offers of services by ids or slugs, at each of its clinics or only at one.
 SELECT clinic_id, service_id, slug

@@ -9,6 +9,7 @@ import click
 from healthplus.database import Database, Record, load
 from healthplus.directory.commands import ID, find_row, with_database
 from healthplus.directory.fees import FUNDINGS, read_fee
+from healthplus.directory.preparation import checked_preparation
 from healthplus.directory.service_text import BUFFER_MINUTES_MAX, LENGTH_MINUTES_MAX, Service, service_text
 from healthplus.directory.services import put_service
 from healthplus.directory.weekdays import in_bits, parse_days
@@ -39,6 +40,7 @@ def service_group() -> None:
 @click.option("--buffer", "buffer_minutes", type=_BUFFER, default=0, help="Minutes that are kept free after it.")
 @click.option("--starts-every", type=int, default=1, help="Starts on every so many slots of a shift only.")
 @click.option("--days", default="Mon-Sun", show_default=True, help='Only on some days, such as "Mon,Wed" or "Mon-Fri".')
+@click.option("--preparation", help='What a patient has to do before it, not naming it; "" takes it away.')
 @click.option("--more-a-day", is_flag=True, help="A patient may have others with the provider on that day.")
 @click.pass_obj
 def add_service_command(  # noqa: PLR0913 - a service has as many facts
@@ -54,6 +56,7 @@ def add_service_command(  # noqa: PLR0913 - a service has as many facts
     buffer_minutes: int,
     starts_every: int,
     days: str,
+    preparation: str | None,
     more_a_day: bool,
 ) -> None:
     """Offer a service, or change it: what is held and booked keeps what it had. PROVIDER is an id or identifier."""
@@ -74,6 +77,7 @@ def add_service_command(  # noqa: PLR0913 - a service has as many facts
             starts_every,
             in_bits(parse_days(days)),
             more_a_day,
+            None if preparation is None else checked_preparation(preparation),
         )
         clinic_id = None if at is None else int(at["clinic_id"])
         did, row = await put_service(database, offering["provider_id"], clinic_id, service, currency)
@@ -133,7 +137,8 @@ def _line(row: Record) -> str:
     service = Service(**{name: row[name] for name in Service.__struct_fields__})
     kind = "test" if row["is_test"] else "visit"
     closed = f"; closed {row['closed_at']:%Y-%m-%d %H:%M} UTC" if row["closed_at"] else ""
+    before = f"; before it: {row['preparation']}" if row["preparation"] else ""
     return (
         f"service {row['service_id']} ({kind} {row['slug']}), {row['clinic'] or 'all clinics'}: "
-        f"{service_text(service, row['currency'])} ({unit_name(row['currency'])}){closed}"
+        f"{service_text(service, row['currency'])} ({unit_name(row['currency'])}){closed}{before}"
     )

@@ -22,6 +22,7 @@ class Service(msgspec.Struct, frozen=True):
     """What a provider offers, as a row of directory.service. `funding` None: as visits there are paid.
 
     `fee_minor` is in the smallest unit of a currency that goes with it; `weekdays` are bits, Monday's the lowest.
+    `preparation` is what a patient has to do before it; None leaves what is known, and "" takes it away.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Service(msgspec.Struct, frozen=True):
     starts_every: int = 1
     weekdays: int = ALL_DAYS
     allows_more_a_day: bool = False
+    preparation: str | None = None
 
 
 def check_service(service: Service, currency: str) -> Service:

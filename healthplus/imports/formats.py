@@ -13,6 +13,7 @@ import msgspec
 
 from healthplus.directory.fees import checked_fee, require_funding
 from healthplus.directory.gstin import checked_gstin
+from healthplus.directory.preparation import checked_preparation
 from healthplus.directory.reminder_hours import parse_reminder_hours
 from healthplus.directory.service_text import Service, parse_services
 from healthplus.errors import BadInput
@@ -175,6 +176,7 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     shifts: Annotated[str, msgspec.Meta(max_length=5000)] = ""
     tests: _Services = ""
     services: _Services = ""
+    preparation: Annotated[str, msgspec.Meta(max_length=100_000)] = ""
 
 
 class _PostalCodeRow(msgspec.Struct):
@@ -262,6 +264,8 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         **{name: getattr(row, name) for name in Provider.__struct_fields__ if name not in other},
     )
     fee_minor, funding = _price(row, currency)
+    offered = _services("tests", row.tests, currency), _services("services", row.services, currency)
+    tests, services = _prepared(offered, row.preparation)
     return Entry(
         line,
         clinic,
@@ -270,8 +274,8 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         funding,
         _list(row.specialities),
         parse_shifts(row.shifts),
-        _services("tests", row.tests, currency),
-        _services("services", row.services, currency),
+        tests,
+        services,
         currency,
     )
 
@@ -330,6 +334,27 @@ def _services(column: str, text: str, currency: str) -> tuple[Service, ...]:
             raise BadInput(f"{column}: {service.name!r} is there twice")
         seen.add(service_slug(service.name))
     return services
+
+
+def _prepared(offered: tuple[tuple[Service, ...], ...], text: str) -> list[tuple[Service, ...]]:
+    """Return a row's tests and services, each with what is to be done before it, out of `NAME=TEXT; NAME=TEXT`."""
+    before: dict[str, str] = {}
+    for part in _list(text):
+        name, equals, said = part.partition("=")
+        try:
+            if not (equals and name.strip()):
+                raise BadInput("expected a name and a text, such as 'Lipid Profile=Do not eat for 10 hours before.'")
+            if service_slug(name) in before:
+                raise BadInput("this name is there twice")
+            before[service_slug(name)] = checked_preparation(said)
+        except BadInput as problem:
+            raise BadInput(f"preparation {part[:60]!r}: {problem}") from None
+    if unknown := before.keys() - {service_slug(one.name) for services in offered for one in services}:
+        raise BadInput(f"preparation: {min(unknown)!r} is none of the tests and services of this row")
+    return [
+        tuple(msgspec.structs.replace(one, preparation=before.get(service_slug(one.name))) for one in services)
+        for services in offered
+    ]
 
 
 def _list(text: str) -> tuple[str, ...]:

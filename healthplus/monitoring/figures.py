@@ -93,6 +93,7 @@ def _of_read(read: Read) -> Iterator[Metric]:
         ("healthplus_queue_called", "Tickets that are called for a time that was let go.", "called"),
         ("healthplus_queues", "Providers in whose queue somebody waits.", "queues"),
         ("healthplus_expiry_lag_seconds", "How long what ought to have ended is over, at most.", "lag_seconds"),
+        ("healthplus_audit_unchained_seconds", "How long the audit waits for its chain.", "unchained_seconds"),
     ):
         yield GaugeMetricFamily(name, about, read.book[column])
     due = GaugeMetricFamily(

@@ -1,6 +1,7 @@
 -- name: book_figures
--- What is held, offered and queued for now, and how late the first of it is that ought to have ended. All by small indexes.
-SELECT live.holds, live.offers, queued.waiting, queued.queues, called.called, lag.lag_seconds
+-- What is held, offered and queued for now, and how late the first of it is that ought to have ended; and how long the audit waits for its
+-- chain. All by small indexes.
+SELECT live.holds, live.offers, queued.waiting, queued.queues, called.called, lag.lag_seconds, staff.unchained_seconds() AS unchained_seconds
 FROM public.app_now() AS now_at
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE NOT offer) AS holds, count(*) FILTER (WHERE offer) AS offers

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from healthplus.backup.state import BackupState
 from healthplus.database import Database, FreeSpace, PostgresError, Record
-from healthplus.database.logins import IS_SHARED, ONE_LOGIN
+from healthplus.database.logins import IS_SHARED, MAKERS, ONE_LOGIN, logins_beside, makers_fault
 from healthplus.database.release import RELEASE
 from healthplus.errors import HealthPlusError
 from healthplus.fonts import NO_FONT, hindi_font
@@ -24,6 +24,8 @@ DUE_SECONDS_MAX = 600.0
 """Money that is due for longer is a fault: captures and refunds take seconds."""
 LATE_SECONDS_MAX = 30.0
 """A hold that should have ended for longer, likewise."""
+UNCHAINED_SECONDS_MAX = 60.0
+"""An entry of the audit is in its chain within seconds, unless a transaction stays open."""
 SILENT_SECONDS = 30.0
 """An app process says every few seconds that it lives; one that has not for so long is not counted."""
 TASK_SECONDS_MAX = 300.0
@@ -41,6 +43,8 @@ class Status:
     """Why bookings cannot be made; none, when they can."""
     is_login_shared: bool | None = None
     """Whether staff have no logins of their own at the database. None: it cannot be asked."""
+    makers: str | None = None
+    """Which logins could do what the owner of the database may, and what ends that; None: none."""
     database: str = ""
     """Which was looked at: where the service has other settings, that may be another than it works on."""
     release: int = RELEASE
@@ -75,6 +79,8 @@ async def read_status(settings: Settings, dsn: str) -> Status:
             _add(status, await read_figures(database, settings))
             status.database_release = await database.fetch_value(queries.database_release)
             status.is_login_shared = await database.fetch_value(IS_SHARED)
+            app_role = await database.fetch_value("SELECT session_user")
+            status.makers = makers_fault(await database.fetch(MAKERS, logins_beside(app_role)))
             for row in await database.fetch(queries.processes):
                 (status.processes if row["seen_seconds"] < SILENT_SECONDS else status.silent).append(dict(row))
             status.errors = list(map(dict, await database.fetch(queries.errors, _DAYS)))
@@ -114,10 +120,11 @@ def _add(status: Status, read: Read) -> None:
 
 
 def _faults(status: Status) -> Iterator[str]:
+    if status.makers is not None:
+        yield status.makers
     if status.backup is not None:
         yield from _backup_faults(status.backup)
-    if status.book.get("lag_seconds", 0.0) > LATE_SECONDS_MAX:
-        yield "Holds end late."
+    yield from _book_faults(status.book)
     for due in status.money_due:
         if due["oldest_seconds"] > DUE_SECONDS_MAX:
             yield f"Money is due at the gateway ({due['step']}, {due['currency']}) for more than ten minutes."
@@ -127,6 +134,13 @@ def _faults(status: Status) -> Iterator[str]:
     for task, seconds in status.tasks.items():
         if seconds > TASK_SECONDS_MAX and task not in _MAY_TAKE_LONGER:
             yield f"The background task {task!r} has not done its work for more than five minutes."
+
+
+def _book_faults(book: dict[str, Any]) -> Iterator[str]:
+    if book.get("lag_seconds", 0.0) > LATE_SECONDS_MAX:
+        yield "Holds end late."
+    if book.get("unchained_seconds", 0.0) > UNCHAINED_SECONDS_MAX:
+        yield "The audit has not been chained for more than a minute."
 
 
 def _backup_faults(backup: BackupState) -> Iterator[str]:
@@ -145,8 +159,7 @@ def lines_of(status: Status) -> Iterator[tuple[str, str, bool]]:
     databases = "" if status.database_release == status.release else f"; database: release {status.database_release}"
     yield "HealthPlus", f"release {status.release}{databases}", False
     yield "Database", status.database, False
-    if status.is_login_shared:
-        yield "", ONE_LOGIN, True
+    yield from _logins(status)
     yield "Bookings", "can be made" if not status.reasons else "CANNOT be made", bool(status.reasons)
     for reason in status.reasons:
         yield "", reason, True
@@ -176,6 +189,12 @@ def lines_of(status: Status) -> Iterator[tuple[str, str, bool]]:
         yield "Tasks ran", ", ".join(f"{name} {_ago(at)}" for name, at in sorted(status.tasks.items())), False
 
 
+def _logins(status: Status) -> Iterator[tuple[str, str, bool]]:
+    for text in (ONE_LOGIN if status.is_login_shared else None, status.makers):
+        if text is not None:
+            yield "", text, True
+
+
 def _backup(backup: BackupState | None) -> Iterator[tuple[str, str, bool]]:
     if backup is None:
         yield "Back-up", "none is set up", False
@@ -196,6 +215,8 @@ def _book(book: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
     yield "Queues", queued, False
     lag = book["lag_seconds"]
     yield "Holds end", f"{lag:.1f} s late at most" if lag else "in time", lag > LATE_SECONDS_MAX
+    if (unchained := book["unchained_seconds"]) > UNCHAINED_SECONDS_MAX:
+        yield "Audit", f"its chain stands still since {_ago(unchained)}", True
 
 
 def _money(status: Status) -> Iterator[tuple[str, str, bool]]:

@@ -11,7 +11,7 @@ import msgspec
 
 from healthplus.accounts.phone_numbers import phone_number
 from healthplus.accounts.sessions import hash_token
-from healthplus.database import Database, load
+from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput, BadSignature
 from healthplus.notices.push import DEVICES_MAX, Subscription, WebPushSender
 from healthplus.notices.sender import NoSender
@@ -89,11 +89,13 @@ class Preferences:
         """Stop a device from showing the patient's notices."""
         await self._database.execute(queries.remove_push_subscription, patient_id, endpoint)
 
-    async def appointment_of(self, code: str, patient_id: int) -> tuple[int, UUID] | None:
-        """Return the provider and booking that a message's link leads to; None where it is not this patient's."""
+    async def booking_of(self, code: str, patient_id: int) -> Record | None:
+        """Return the booking that a message's link leads to; None where it is not this patient's.
+
+        `is_appointment` is whether it was ever booked, `offered_to` the ticket of one that the queue only offered.
+        """
         link_id = id_of_code(code)
-        row = link_id and await self._database.fetch_row(queries.appointment_of, link_id, patient_id)
-        return (row["provider_id"], row["booking_id"]) if row else None
+        return await self._database.fetch_row(queries.booking_of, link_id, patient_id) if link_id else None
 
     async def note_coming(self, provider_id: int, booking_id: UUID, patient_id: int) -> bool:
         """Note that a patient is coming; return False where the appointment is not theirs, or has begun."""

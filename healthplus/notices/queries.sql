@@ -20,6 +20,8 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
     city.time_zone, coalesce(booking.deadline, taken.until) AS deadline, booking.offer, coalesce(booking.fee_minor, 0) AS fee_minor,
     clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
+    CASE WHEN taken.kind = 'reminder' AND taken.channel = 'email' THEN ARRAY(
+        SELECT DISTINCT preparation FROM directory.preparations_of(booking.service_ids)) END AS preparations,
     taken.kind = 'cancelled' AND EXISTS (
         SELECT FROM booking.event_log
         WHERE event_log.provider_id = taken.provider_id AND event_log.booking_id = taken.booking_id AND event_log.kind = 'cancelled'
@@ -102,12 +104,14 @@ SELECT notices.add_reminders($1)
 -- Do what a reply by SMS says.
 SELECT notices.take_reply($1, $2)
 
--- name: appointment_of
--- The appointment that the code of a reminder, or of the booking itself, leads to, if it is this patient's.
-SELECT provider_id, booking_id FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
+-- name: booking_of
+-- The booking that the code of a reminder, or of the booking itself, leads to, if it is this patient's; whether it is an appointment,
+-- and the ticket of one that was only offered.
+SELECT provider_id, booking_id, true AS is_appointment, NULL::uuid AS offered_to FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
 UNION ALL
-SELECT provider_id, booking_id FROM booking.booking
-WHERE booking_id = $1 AND patient_id = $2 AND state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
+SELECT provider_id, booking_id, state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show'), CASE WHEN offer THEN ticket_id END
+FROM booking.booking
+WHERE booking_id = $1 AND patient_id = $2
 LIMIT 1
 
 -- name: tell_earlier

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-APPOINTMENTS = "/appointments"
 TURN = "/turn"
 """Leads to what the patient who is signed in waits for, or is offered."""
 APPOINTMENT = "/a/"
-"""Leads, with the code of the reminder or else of the booking after it, to the appointment, for its patient."""
+"""Leads, with the code of the reminder or else of the booking after it, to the appointment, for its patient.
+
+Of what was never booked it leads to the page that says what became of it, and of its money.
+"""
 EARLIER = "/e/"
 """Leads, in the same way, to where the appointment can be moved to the time that came free."""
 
@@ -24,13 +26,14 @@ class Text(NamedTuple):
     message: str
     action: str
     with_fee: bool = False
-    page: str = APPOINTMENTS
+    page: str = APPOINTMENT
 
 
 class Texts(NamedTuple):
     """The texts of one language: `prefix` is what the paths of its pages begin with.
 
-    `clock` and `exact_clock` write a time of day, `fee` how a fee is paid; `why` and `settings` end each e-mail.
+    `clock` and `exact_clock` write a time of day, `fee` how a fee is paid, and `before` introduces what is to be done
+    before; `why` and `settings` end each e-mail.
     """
 
     code: str
@@ -40,6 +43,7 @@ class Texts(NamedTuple):
     rupees: str
     prefix: str
     fee: Mapping[str, str]
+    before: str
     why: str
     settings: str
     texts: Mapping[str, Text]

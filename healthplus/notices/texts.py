@@ -2,7 +2,7 @@
 
 They name neither doctor nor clinic nor speciality: others can read a message on a locked screen or over a shoulder, and
 it is kept for years. For the same reason their links name nothing either: they lead to pages that ask the reader to
-sign in, that of a turn to the offer itself, those of an appointment and of an earlier time to the appointment.
+sign in, that of a turn to the offer itself, all others to the appointment, or to what became of it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,10 @@ def sms_of(row: Record, wording: Wording, channel: str = "sms") -> Sms:
 
 
 def email_of(row: Record, wording: Wording) -> Email:
-    """Return the e-mail for a row of `take_due`, as `sms_of` does the SMS; it also states the fee."""
+    """Return the e-mail for a row of `take_due`, as `sms_of` does the SMS.
+
+    It also states the fee, and reminds of what is to be done before: no SMS does, since that hints at what it is for.
+    """
     texts = LANGUAGES[row["language"]]
     text = texts.texts[template_of(row)]
     facts = _facts(row, wording, texts)
@@ -90,6 +93,7 @@ def email_of(row: Record, wording: Wording) -> Email:
     lines = [text.message.format_map(facts)]
     if text.with_fee and row["funding"] in texts.fee and row["fee_minor"]:
         lines.append(texts.fee[row["funding"]].format_map(facts))
+    lines += [f"{texts.before}: {one}" for one in row["preparations"] or ()]
     plain = [*lines, f"{text.action}: {link}", f"{texts.why} {texts.settings}: {settings}", "HealthPlus"]
     return Email(
         row["address"],

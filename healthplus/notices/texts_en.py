@@ -1,6 +1,6 @@
 """The texts of all notices in English: ASCII, since with one other letter an SMS holds half as many."""
 
-from healthplus.notices.text import APPOINTMENT, EARLIER, TURN, Text, Texts
+from healthplus.notices.text import EARLIER, TURN, Text, Texts
 
 _CHANGE = "See, move or cancel it"
 
@@ -15,6 +15,7 @@ ENGLISH = Texts(
         "online": "The fee is {fee}, paid online.",
         "clinic": "The fee is {fee}, to be paid at the clinic.",
     },
+    before="Before you come",
     why="You get this because you book with HealthPlus.",
     settings="Choose what we send you",
     texts={
@@ -23,54 +24,49 @@ ENGLISH = Texts(
             "Your appointment is booked for {when}.",
             _CHANGE,
             with_fee=True,
-            page=APPOINTMENT,
         ),
         "moved": Text(
             "Your appointment has moved",
             "Your appointment has moved to {when}.",
             _CHANGE,
             with_fee=True,
-            page=APPOINTMENT,
         ),
         "cancelled": Text(
             "Your appointment is cancelled",
-            "Appointment on {when} cancelled. What was paid online is refunded.",
+            "{when} is cancelled. What was paid online will be refunded.",
             "Book again",
-            page=APPOINTMENT,
         ),
         "cancelled_kept": Text(
             "Your appointment is cancelled",
-            "{when} is cancelled: {kept} is kept by its terms, {returned} is refunded.",
+            "{when} is cancelled: {kept} is kept, {returned} will be refunded.",
             "Details",
         ),
         "replaced": Text(
             "Your earlier appointment is cancelled",
-            "{when} is cancelled: your new time replaces it. What was paid online is refunded.",
+            "Your new time replaces {when}. What was paid will be refunded.",
             "Details",
         ),
         "replaced_kept": Text(
             "Your earlier appointment is cancelled",
-            "Your new time replaces {when}: {kept} is kept, {returned} is refunded.",
+            "{when} is replaced: {kept} is kept, {returned} will be refunded.",
             "Details",
         ),
         "needs_rebooking": Text(
             "Please choose another time",
             "The clinic cannot keep your appointment on {when}.",
             "Choose another time",
-            page=APPOINTMENT,
         ),
         "stands": Text(
             "Your appointment stands",
             "Your appointment on {when} stands after all.",
             _CHANGE,
-            page=APPOINTMENT,
         ),
         "expired": Text(
             "Your 5 minutes are over", "Your 5 minutes are over; {when} was released. No money was taken.", "Try again"
         ),
         "expired_paid": Text(
             "Your 5 minutes are over",
-            "Your 5 minutes are over; {when} was released. What you paid is refunded.",
+            "Your 5 minutes are over; {when} was released. You will be refunded.",
             "Try again",
         ),
         "withdrawn": Text(
@@ -112,29 +108,25 @@ ENGLISH = Texts(
             page=TURN,
         ),
         "refunded": Text(
-            "Your refund has started",
-            "{returned} is refunded. Your bank may take some days to show it.",
+            "Your refund is on its way",
+            "{returned} is on its way to the account you paid from, usually within 7 days.",
             "Details",
-            page=APPOINTMENT,
         ),
         "refunded_part": Text(
-            "Your refund has started",
-            "{returned} of what you paid is refunded. Your bank may take some days to show it.",
+            "Your refund is on its way",
+            "{returned} of what you paid is on its way back, usually within 7 days.",
             "Details",
-            page=APPOINTMENT,
         ),
         "reminder": Text(
             "Your appointment is coming up",
             "Your appointment is on {when}.",
             "Confirm, move or cancel",
             with_fee=True,
-            page=APPOINTMENT,
         ),
         "reminder_reply": Text(
             "Your appointment is coming up",
             "Your appointment is on {when}. Coming? Reply YES.",
             "To move or cancel",
-            page=APPOINTMENT,
         ),
         "earlier": Text(
             "An earlier time is free",
@@ -146,7 +138,6 @@ ENGLISH = Texts(
             "Your appointment is not cancelled",
             "Nothing is cancelled yet: your appointment is on {when}.",
             "Move or cancel it",
-            page=APPOINTMENT,
         ),
     },
 )

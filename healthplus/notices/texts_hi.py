@@ -1,6 +1,6 @@
 """The texts of all notices in Hindi. Each SMS is as short as it can be: a part holds 67 of these letters."""
 
-from healthplus.notices.text import APPOINTMENT, EARLIER, TURN, Text, Texts
+from healthplus.notices.text import EARLIER, TURN, Text, Texts
 
 _CHANGE = "बदलें या रद्द करें"
 
@@ -15,32 +15,31 @@ HINDI = Texts(
         "online": "फ़ीस {fee} है, ऑनलाइन दी जा चुकी है।",
         "clinic": "फ़ीस {fee} है, क्लिनिक में देनी है।",
     },
+    before="आने से पहले",
     why="यह संदेश इसलिए आया क्योंकि आप HealthPlus से बुकिंग करते हैं।",
     settings="चुनें कि हम आपको क्या भेजें",
     texts={
-        "booked": Text("आपकी अपॉइंटमेंट बुक हो गई", "अपॉइंटमेंट बुक: {when}।", _CHANGE, with_fee=True, page=APPOINTMENT),
-        "moved": Text(
-            "आपकी अपॉइंटमेंट का समय बदल गया", "अपॉइंटमेंट अब {when} पर है।", _CHANGE, with_fee=True, page=APPOINTMENT
-        ),
-        "cancelled": Text("आपकी अपॉइंटमेंट रद्द हो गई", "{when} रद्द। दिया पैसा लौटेगा।", "फिर से बुक करें", page=APPOINTMENT),
+        "booked": Text("आपकी अपॉइंटमेंट बुक हो गई", "अपॉइंटमेंट बुक: {when}।", _CHANGE, with_fee=True),
+        "moved": Text("आपकी अपॉइंटमेंट का समय बदल गया", "अपॉइंटमेंट अब {when} पर है।", _CHANGE, with_fee=True),
+        "cancelled": Text("आपकी अपॉइंटमेंट रद्द हो गई", "{when} रद्द। दिया पैसा लौटेगा।", "फिर से बुक करें"),
         "cancelled_kept": Text("आपकी अपॉइंटमेंट रद्द हो गई", "{when} रद्द: {kept} कटे, {returned} लौटेंगे।", "विवरण"),
         "replaced": Text(
             "आपकी पहले की अपॉइंटमेंट रद्द हो गई",
-            "{when} की जगह नया समय है। दिया पैसा लौटेगा।",
+            "{when} की जगह नया समय है। पैसा लौटेगा।",
             "विवरण",
         ),
         "replaced_kept": Text(
             "आपकी पहले की अपॉइंटमेंट रद्द हो गई",
-            "{when} बदला गया: {kept} कटे, {returned} लौटेंगे।",
+            "{when} बदला: {kept} कटे, {returned} लौटेंगे।",
             "विवरण",
         ),
-        "needs_rebooking": Text("कृपया दूसरा समय चुनें", "{when} पर क्लिनिक नहीं देख पाएगा।", "समय बदलें", page=APPOINTMENT),
-        "stands": Text("आपकी अपॉइंटमेंट बनी हुई है", "{when} की अपॉइंटमेंट बनी हुई है।", "समय बदलें", page=APPOINTMENT),
-        "expired": Text("आपके 5 मिनट पूरे हो गए", "5 मिनट पूरे; {when} छूटा। पैसा नहीं कटा।", "फिर कोशिश करें"),
+        "needs_rebooking": Text("कृपया दूसरा समय चुनें", "{when} पर क्लिनिक नहीं देख पाएगा।", "समय बदलें"),
+        "stands": Text("आपकी अपॉइंटमेंट बनी हुई है", "{when} की अपॉइंटमेंट बनी हुई है।", "समय बदलें"),
+        "expired": Text("आपके 5 मिनट पूरे हो गए", "5 मिनट पूरे; {when} छूटा। पैसा नहीं कटा।", "विवरण"),
         "expired_paid": Text(
             "आपके 5 मिनट पूरे हो गए",
             "5 मिनट पूरे; {when} छूटा। पैसा लौटेगा।",
-            "फिर कोशिश करें",
+            "विवरण",
         ),
         "withdrawn": Text("क्लिनिक ने आपका समय हटाया", "क्लिनिक ने {when} हटाया। पैसा नहीं कटा।", "दूसरे समय"),
         "withdrawn_paid": Text("क्लिनिक ने आपका समय हटाया", "क्लिनिक ने {when} हटाया। पैसा लौटेगा।", "दूसरे समय"),
@@ -66,20 +65,18 @@ HINDI = Texts(
             "लौट आएँ",
             page=TURN,
         ),
-        "refunded": Text("आपका पैसा लौट रहा है", "{returned} लौटा दिए हैं। बैंक में कुछ दिन लगते हैं।", "विवरण", page=APPOINTMENT),
-        "refunded_part": Text("आपका पैसा लौट रहा है", "दिए पैसे में से {returned} लौटा दिए हैं।", "विवरण", page=APPOINTMENT),
+        "refunded": Text("आपका पैसा लौट रहा है", "{returned} लौट रहे हैं, अक्सर 7 दिन में।", "विवरण"),
+        "refunded_part": Text("आपका पैसा लौट रहा है", "दिए पैसे में से {returned} लौट रहे हैं, अक्सर 7 दिन में।", "विवरण"),
         "reminder": Text(
             "आपकी अपॉइंटमेंट आने वाली है",
             "अपॉइंटमेंट {when} पर है।",
             "बताएँ या बदलें",
             with_fee=True,
-            page=APPOINTMENT,
         ),
         "reminder_reply": Text(
             "आपकी अपॉइंटमेंट आने वाली है",
             "अपॉइंटमेंट {when} पर। आएँगे? YES लिखें।",
             "बदलें",
-            page=APPOINTMENT,
         ),
         "earlier": Text(
             "इससे पहले का समय खाली है",
@@ -87,6 +84,6 @@ HINDI = Texts(
             "लें",
             page=EARLIER,
         ),
-        "not_cancelled": Text("आपकी अपॉइंटमेंट रद्द नहीं हुई", "रद्द नहीं हुई: {when}।", "बदलें या रद्द करें", page=APPOINTMENT),
+        "not_cancelled": Text("आपकी अपॉइंटमेंट रद्द नहीं हुई", "रद्द नहीं हुई: {when}।", "बदलें या रद्द करें"),
     },
 )

@@ -19,7 +19,7 @@ from healthplus.ops.demo_directory import Directory, DirectoryMaker
 from healthplus.ops.demo_facts import FACTS, draw_person, fake_phone, slug
 from healthplus.ops.demo_portraits import portraits
 from healthplus.ops.demo_profiles import Profile, profile
-from healthplus.ops.demo_services import SERVICE_TYPES, Service
+from healthplus.ops.demo_services import PREPARATIONS, SERVICE_TYPES, Service
 from healthplus.ops.demo_staff import make_staff
 from healthplus.search.word_counts import count_words
 
@@ -261,6 +261,15 @@ async def _store_services(tx: Transaction, services: Sequence[Service], now: dat
             *("starts_every", "weekdays", "allows_more_a_day", "fee_minor", "funding", "opened_at"),
         ],
         [(*one._replace(type_slug=types[one.type_slug]), now - BOOKING_AGE_MAX) for one in services],
+    )
+    await tx.copy_rows(
+        "directory.preparation",
+        ["provider_id", "clinic_id", "service_type_id", "text"],
+        [
+            (one.provider_id, one.clinic_id, types[one.type_slug], PREPARATIONS[one.type_slug])
+            for one in services
+            if one.type_slug in PREPARATIONS
+        ],
     )
 
 

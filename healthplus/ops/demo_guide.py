@@ -1,4 +1,7 @@
-"""What the demo prints when it starts: how to try the queue with two browsers, and commands that work when pasted."""
+"""What the demo prints when it starts, and its page /demo says: whom to be, and what to try.
+
+What is printed besides has commands that work when pasted.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from zoneinfo import ZoneInfo
 from healthplus.accounts.consent import CURRENT
 from healthplus.booking.book import Book
 from healthplus.database import Database, load
+from healthplus.demo import DemoGuide, WaitingRoom
 from healthplus.ops.demo_data import DemoData
 from healthplus.ops.demo_staff import STAFF
-from healthplus.staff.rights import Role
 
 _queries = load(Path(__file__).with_name("demo_guide.sql"))
 _ZONE = ZoneInfo("Asia/Kolkata")
@@ -22,8 +25,21 @@ _LASTING = timedelta(hours=1)
 _READ_ID = """python3 -c 'import json,sys; body=json.load(sys.stdin); print(body.get("id") or sys.exit(str(body)))'"""
 
 
-async def demo_guide(database: Database, data: DemoData, address: str) -> str:
-    """Return the text, with addresses below `address`; the times in it are free at this moment."""
+async def demo_guide(database: Database, data: DemoData, address: str) -> DemoGuide:
+    """Return what the page says; the times in it are free at this moment."""
+    return DemoGuide(
+        await _waiting_room(database, Book(database), data.nearly_full_doctor_id),
+        next(iter(data.patient_tokens)),
+        data.patient_phone,
+        {log_on: role for log_on, (_, role) in STAFF.items()},
+        data.staff_password,
+        # Browsers have passkeys on this machine by this name only.
+        f"{address.replace('//127.0.0.1', '//localhost')}/desk",
+    )
+
+
+async def demo_text(database: Database, data: DemoData, guide: DemoGuide, address: str) -> str:
+    """Return what is printed, with addresses below `address`; the times in it are free at this moment."""
     book = Book(database)
     tomorrow = (await book.now()).replace(microsecond=0) + timedelta(days=1)
     doctor = data.two_clinics_doctor_id
@@ -40,10 +56,10 @@ async def demo_guide(database: Database, data: DemoData, address: str) -> str:
         f'"to": "{_local(free[-1]["ends_at"])}"}}'
     )
     return f"""
-HealthPlus is starting: open {address} in a browser ({address}/hi for Hindi).
-{await _waiting_room(database, book, data.nearly_full_doctor_id, address)}
-{_services(data, first, address)}
-{_desk(data, address)}
+HealthPlus is starting: open {address} in a browser ({address}/hi for Hindi); {address}/demo says what to try.
+{_waiting_text(guide.waiting_room, address)}
+{_services(guide, address)}
+{_desk(guide)}
 Its programming interface, in another terminal:
 
 # Two patients, {first} and {second}, a developer's key, and a function that sends requests as one of them
@@ -83,8 +99,8 @@ ask $FIRST {address}/api/v1/openapi.json
 Stop with Ctrl-C; what was booked stays."""
 
 
-async def _waiting_room(database: Database, book: Book, nearly_full_id: int, address: str) -> str:
-    """Return how to try the queue alone, where one time of a day is left; "" where no doctor has a free time."""
+async def _waiting_room(database: Database, book: Book, nearly_full_id: int) -> WaitingRoom | None:
+    """Return where to try the queue alone, where one time of a day is left; None where no doctor has a free time."""
     now = (await book.now()).replace(microsecond=0)
     scarce = await database.fetch(_queries.doctors_with_full_days, now)
     best: tuple[int, int, int, int, date] | None = None
@@ -94,13 +110,21 @@ async def _waiting_room(database: Database, book: Book, nearly_full_id: int, add
         if best is not None and best[0] == 1:
             break
     if best is None:
-        return ""
+        return None
     _, free, doctor, clinic, day = best
+    return WaitingRoom(f"/doctor/{doctor}/-/{clinic}?day={day}", free)
+
+
+def _waiting_text(room: WaitingRoom | None, address: str) -> str:
+    """Return how to try the queue alone; "" where no doctor has a free time."""
+    if room is None:
+        return ""
+    free = room.free
     left, then = ("the one free time", "it is") if free == 1 else (f"one of the {free} free times", "once all are")
     return f"""
 The waiting room, with two phones, or two browsers that do not know of each other (one a private window):
   1. On the first, hold {left} of a doctor who is nearly full:
-     {address}/doctor/{doctor}/-/{clinic}?day={day}
+     {address}{room.path}
      Sign in with any mobile number, say 98765 12345; its code is shown at {address}/demo
   2. On the second, with another number, open the same address: {then} held, join the queue.
   3. On the first, give the time back, or let its five minutes pass: the second is offered it, at once.
@@ -129,26 +153,26 @@ async def _days_of(book: Book, doctor: int, now: datetime) -> list[_Day]:
     return [_Day(*where, free[where], left[where]) for where in sorted(lasting)]
 
 
-def _services(data: DemoData, patient: str, address: str) -> str:
+def _services(guide: DemoGuide, address: str) -> str:
     """Return what to try with services, and as a patient who has appointments, where there is one."""
     text = f"""Services, each with its length and price:
   * Search for cbc in Pune, choose tests of a lab, and pay for them together: {address}/find?need=cbc&place=Pune
   * Search for root canal in Pune, and see when an hour is free: {address}/find?need=root+canal&place=Pune
 """
-    if data.patient_phone:
-        text += f"""  * Sign in with {data.patient_phone} as {patient}, who has been to a lab and to doctors:
+    if guide.patient_phone:
+        text += f"""  * Sign in with {guide.patient_phone} as {guide.patient}, who has been to a lab and to doctors:
     see a receipt, rate one of them, or cancel what is ahead and see what is returned: {address}/appointments
 """
     return text
 
 
-def _desk(data: DemoData, address: str) -> str:
-    """Return how to log in as the clinics' people; browsers have passkeys on this machine by this name only."""
-    called: dict[Role, str] = {"desk": "front desk", "practitioner": "doctor", "ward": "ward administrator"}
-    people = ", ".join(f"{log_on} ({called.get(role, role)})" for log_on, (_, role) in STAFF.items())
-    return f"""The desk, for the clinics' people: {address.replace("//127.0.0.1", "//localhost")}/desk
+def _desk(guide: DemoGuide) -> str:
+    """Return how to log in as the clinics' people."""
+    called = {"desk": "front desk", "practitioner": "doctor", "ward": "ward administrator"}
+    people = ", ".join(f"{log_on} ({called.get(role, role)})" for log_on, role in guide.staff.items())
+    return f"""The desk, for the clinics' people: {guide.desk_url}
   * Log in as one of {people},
-    each with the password {data.staff_password}
+    each with the password {guide.staff_password}
 """
 
 

@@ -41,6 +41,9 @@ SERVICE_TYPES = [
 ]
 """Slug, name, and whether it is a test."""
 
+PREPARATIONS = {service_slug(name): test["preparation"] for name, test in TESTS.items() if "preparation" in test}
+"""What is to be done before a test, by its slug."""
+
 TEST_SLUGS = frozenset(service_slug(name) for name in TESTS)
 
 NOT_FOR_EVERYBODY = frozenset(

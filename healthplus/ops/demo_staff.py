@@ -10,7 +10,7 @@ from healthplus.accounts.actors import System
 from healthplus.database import Transaction, load
 from healthplus.staff.accounts import add_staff, set_role
 from healthplus.staff.passwords import HASHER, LENGTH_MIN
-from healthplus.staff.rights import Role
+from healthplus.staff.rights import Role, is_everywhere, is_of_provider
 
 _queries = load(Path(__file__).with_name("demo_data.sql"))
 
@@ -32,7 +32,7 @@ async def make_staff(tx: Transaction, provider_id: int) -> str:
     there = {row["log_on"] for row in await tx.fetch(_queries.staff_there, list(STAFF))}
     for log_on, (name, role) in STAFF.items():
         if log_on not in there:
-            staff_id = await add_staff(tx, log_on, name, _ACTOR, provider_id if role == "practitioner" else None)
-            await set_role(tx, staff_id, None if role == "administrator" else clinic_id, role, _ACTOR)
+            staff_id = await add_staff(tx, log_on, name, _ACTOR, provider_id if is_of_provider(role) else None)
+            await set_role(tx, staff_id, None if is_everywhere(role) else clinic_id, role, _ACTOR)
     await tx.execute(_queries.put_staff_password, list(STAFF), password_hash)
     return password

@@ -214,7 +214,7 @@ WHERE a.state IN ('reserved', 'booked', 'arrived') AND NOT a.offer AND NOT booki
     AND a.instead_of_id IS DISTINCT FROM b.booking_id AND b.instead_of_id IS DISTINCT FROM a.booking_id
     AND NOT EXISTS (
         SELECT FROM booking.event
-        WHERE kind IN ('reserved', 'moved') AND reason <> '' AND actor NOT LIKE 'patient:%'
+        WHERE kind IN ('reserved', 'moved') AND reason <> '' AND reason !~ '^was \S+$' AND actor NOT LIKE 'patient:%'
             AND (provider_id, booking_id) IN ((a.provider_id, a.booking_id), (b.provider_id, b.booking_id)))
 
 -- name: replaced_are_cancelled

@@ -108,17 +108,29 @@ class Browse:
         city_id: int | None = await self._database.fetch_value(queries.city_id, sendable(slug))
         return city_id
 
-    async def clinic(self, clinic_id: int, limit: int, offset: int) -> tuple[Document, list[Document]]:
-        """Return a clinic's page and at most `limit` of its providers after the first `offset`. Raises NotFound."""
+    async def clinic(
+        self, clinic_id: int, limit: int, offset: int, speciality: str | None = None
+    ) -> tuple[Document, list[Document]]:
+        """Return a clinic's page and at most `limit` of its providers after the first `offset`. Raises NotFound.
+
+        With the slug of a `speciality`, only providers who have it.
+        """
         clinic = await self._database.fetch_value(queries.clinic, clinic_id)
         if clinic is None:
             raise NotFound("There is no such clinic; the page of a provider names those where they work.")
-        rows = await self._database.fetch(queries.clinic_providers, clinic_id, limit, offset)
+        rows = await self._database.fetch(queries.clinic_providers, clinic_id, limit, offset, speciality)
         return clinic, [row["document"] for row in rows]
 
-    async def provider(self, provider_id: int) -> Document:
-        """Return a provider's page, with the next three times free at each clinic at this moment. Raises NotFound."""
-        provider: Document | None = await self._database.fetch_value(queries.provider, provider_id)
+    async def clinic_specialities(self, clinic_id: int) -> list[Record]:
+        """Return the specialities at a clinic with how many `providers` have each, and how many are there in all."""
+        return await self._database.fetch(queries.clinic_specialities, clinic_id)
+
+    async def provider(self, provider_id: int, *, is_spread: bool = False) -> Document:
+        """Return a provider's page, with the next three times free at each clinic at this moment. Raises NotFound.
+
+        With `is_spread`, the times are spread over the first day that has any; `that_day` is how many it has.
+        """
+        provider: Document | None = await self._database.fetch_value(queries.provider, provider_id, is_spread)
         if provider is None:
             raise NotFound("There is no such provider; search for one.")
         return provider

@@ -41,8 +41,8 @@ SELECT search.clinic_document(clinic, city) || jsonb_build_object(
     'open_now', search.is_open(clinic_id, time_zone, now_at),
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('provider_id', post.provider_id, 'slug', slug, 'name', service_type.name, 'price_minor', service.fee_minor,
-                'currency', service.currency, 'funding', service.funding)
+            jsonb_build_object('provider_id', post.provider_id, 'service_id', service_id, 'slug', slug, 'name', service_type.name,
+                'price_minor', service.fee_minor, 'currency', service.currency, 'funding', service.funding)
             ORDER BY lower(service_type.name), service.fee_minor, post.provider_id), '[]')
         FROM directory.provider_clinic AS post
         CROSS JOIN LATERAL directory.offered_services(post.provider_id, clinic.clinic_id) AS service
@@ -53,7 +53,8 @@ FROM (SELECT public.app_now() AS now_at) AS clock, directory.clinic JOIN directo
 WHERE clinic_id = $1
 
 -- name: clinic_providers
--- Those who work at a clinic: first the hospital, clinic or laboratory itself, then doctors by name.
+-- Those who work at a clinic, of all specialities or of that with slug $4: first the hospital, clinic or laboratory itself, then doctors by
+-- name.
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', provider.name, 'specialities', search.specialities(provider_id),
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count, 'accepts_new_patients', accepts_new_patients,
@@ -63,11 +64,24 @@ SELECT jsonb_build_object(
 FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
 LEFT JOIN directory.provider_photo USING (provider_id)
 WHERE clinic_id = $1 AND provider_clinic.closed_since IS NULL
+    AND ($4::text IS NULL OR EXISTS (
+        SELECT FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
+        WHERE provider_speciality.provider_id = provider_clinic.provider_id AND slug = $4))
 ORDER BY type = 'doctor', provider.name, provider_id
 LIMIT $2 OFFSET $3
 
+-- name: clinic_specialities
+-- The specialities at a clinic, with how many providers there have each, most first; and `everybody`, how many there are in all.
+WITH here AS (SELECT provider_id FROM directory.provider_clinic WHERE clinic_id = $1 AND closed_since IS NULL)
+
+SELECT slug, name, count(*) AS providers, (SELECT count(*) FROM here) AS everybody
+FROM here JOIN directory.provider_speciality USING (provider_id) JOIN directory.speciality USING (speciality_id)
+GROUP BY slug, name
+ORDER BY providers DESC, name
+
 -- name: provider
--- A provider's page: who they are, and at each clinic when and for how much; with the next three times that can be had there.
+-- A provider's page: who they are, and at each clinic when and for how much; with three of the next times that can be had
+-- there, the very next or, if $2, spread over the day.
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', name, 'salutation', nullif(salutation, ''),
     'given_name', nullif(given_name, ''), 'family_name', nullif(family_name, ''), 'gender', gender,
@@ -80,8 +94,8 @@ SELECT jsonb_build_object(
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('slug', slug, 'name', service_type.name, 'price_minor', fee_minor, 'currency', currency,
-                'funding', funding)
+            jsonb_build_object('service_id', service_id, 'slug', slug, 'name', service_type.name, 'price_minor', fee_minor,
+                'currency', currency, 'funding', funding)
             ORDER BY lower(service_type.name), service_id), '[]')
         FROM directory.service JOIN directory.service_type USING (service_type_id)
         WHERE service.provider_id = provider.provider_id AND is_test AND closed_at IS NULL),
@@ -100,9 +114,12 @@ SELECT jsonb_build_object(
                 'fee_minor', fee_minor, 'currency', clinic.currency, 'funding', funding,
                 'opening_times', search.provider_hours(
                     provider.provider_id, clinic_id, (now_at AT TIME ZONE time_zone)::date),
-                'next_free', search.next_free(provider.provider_id, clinic_id, 3, now_at),
                 'service_ids', ARRAY(
-                    SELECT service_id FROM directory.offered_services(provider.provider_id, clinic_id) ORDER BY service_id))
+                    SELECT service_id FROM directory.offered_services(provider.provider_id, clinic_id) ORDER BY service_id)
+            ) || CASE WHEN $2::boolean THEN (
+                SELECT jsonb_build_object('next_free', p_times, 'that_day', p_that_day)
+                FROM search.spread_free(provider.provider_id, clinic_id, 3, now_at)
+            ) ELSE jsonb_build_object('next_free', search.next_free(provider.provider_id, clinic_id, 3, now_at)) END
             ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
         WHERE provider_clinic.provider_id = provider.provider_id AND provider_clinic.closed_since IS NULL)

@@ -86,6 +86,10 @@ class SplitKeyword:
         named = found.named or found.titled  # a whole name tells more
         self.own_ids = tuple(sorted(named.get(max(named, key=len, default=""), ())))
 
+    def has_word(self, word: str) -> bool:
+        """Return whether words.toml or the directory has a word of the keyword."""
+        return word in self._known
+
     def word_query(self, word: str) -> str:
         """Return the query of a word: itself or, if no listing has it, all words that start with it."""
         return _quoted(word) + self._star(word)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 from healthplus.database import Database, load
 
@@ -40,7 +41,7 @@ class Meaning:
     types: set[str] = field(default_factory=set)
     is_symptom: bool = False
     first: frozenset[str] = frozenset()  # of the specialities that see to a symptom, the one that sees it first
-    urgent: str = ""  # body or mind: what cannot wait for an appointment
+    urgent: Literal["body", "mind", ""] = ""  # body or mind: what cannot wait for an appointment
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Vocabulary:
     places: frozenset[str]
     phrase_words_max: int
     genders: Mapping[str, str]  # by a word that asks for a doctor of this gender
+    ordinary: frozenset[str]  # one slip from a word for what is urgent
 
     def is_place(self, phrase: str) -> bool:
         """Return whether a phrase is the name of a city, whether or not the directory has it."""
@@ -86,7 +88,8 @@ def _load(path: Path) -> Vocabulary:
     longest = max(len(phrase.split()) for phrase in phrases)
     places = frozenset(map(_folded, content["places"]))
     genders = {_folded(word): gender for gender, words in content["genders"].items() for word in words}
-    return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, places, longest, genders)
+    ordinary = frozenset(content["ordinary"])
+    return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, places, longest, genders, ordinary)
 
 
 def _folded(text: str) -> str:
@@ -127,7 +130,7 @@ def _spelt(word: str) -> str:
     return folded if is_known else word
 
 
-def urgency(text: str) -> str:
+def urgency(text: str) -> Literal["body", "mind", ""]:
     """Return whether a text tells of what cannot wait: "mind", "body" or ""; of both "mind", whose notice says all."""
     return max((VOCABULARY.phrases[phrase].urgent for phrase in _phrases_of(plain_words(text))), default="")
 

@@ -10,7 +10,7 @@ from healthplus.accounts.sessions import hash_token
 from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, Conflict, LastAdministrator, NotFound
 from healthplus.names import is_name
-from healthplus.staff.rights import Role
+from healthplus.staff.rights import Role, is_everywhere
 from healthplus.staff.sessions import queries
 
 LINK_PATH = "/desk/welcome?link="
@@ -40,18 +40,22 @@ async def add_staff(
 
 async def set_role(
     database: Database | Transaction, staff_id: int, clinic_id: int | None, role: Role | None, actor: Actor
-) -> None:
-    """Have somebody be `role` at a clinic, in the place of what they were there; None: nothing any more.
+) -> bool:
+    """Set, replace or (None) remove a person's role at a clinic.
 
-    Without a clinic: at every clinic, which only an administrator is. Raises NotFound and LastAdministrator.
+    Without a clinic: at every clinic, which only an administrator is. Return whether they need a new link: where this
+    is more than the desk of one clinic, whose ward administrator may know it, all that they logged in with has ended.
+    Raises NotFound and LastAdministrator.
     """
-    if role is not None and (role == "administrator") != (clinic_id is None):
+    if role is not None and is_everywhere(role) != (clinic_id is None):
         raise BadInput("An administrator is one of every clinic; every other role is for one clinic.")
-    match await database.fetch_value(queries.set_role, staff_id, clinic_id, role, str(actor)):
+    outcome = await database.fetch_value(queries.set_role, staff_id, clinic_id, role, str(actor))
+    match outcome:
         case "not_found":
             raise NotFound("There is no such account, or it is disabled.")
         case "last":
             raise LastAdministrator
+    return bool(outcome == "link_due")
 
 
 async def make_link(

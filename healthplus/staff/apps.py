@@ -48,6 +48,7 @@ class AppSecrets:
         self._cipher = AESGCM(secret.mac("secrets of apps"))
 
     def seal(self, app_secret: str, staff_id: int) -> bytes:
+        """Return what to store of a person's secret, which `unseal` gives back for that person alone."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, app_secret.encode(), str(staff_id).encode())
 

@@ -19,8 +19,8 @@ from healthplus.staff.accounts import (
     set_role,
     staff_named,
 )
-from healthplus.staff.audit import verify_audit
-from healthplus.staff.rights import ROLES, Role
+from healthplus.staff.audit_chain import verify_audit
+from healthplus.staff.rights import ROLES, Role, is_everywhere, is_of_provider
 
 _OPERATOR = System("operator")
 
@@ -41,9 +41,9 @@ def add_command(
     settings: Settings, log_on: str, name: str, *, role: Role, clinics: tuple[str, ...], provider: str | None
 ) -> None:
     """Add a member of the staff, and print the link with which they choose their password; it works once, for a day."""
-    if (role == "practitioner") != (provider is not None):
+    if is_of_provider(role) != (provider is not None):
         raise BadInput("A practitioner is a provider, and nobody else is: say whom by --provider.")
-    if (role == "administrator") != (not clinics):
+    if is_everywhere(role) != (not clinics):
         raise BadInput("An administrator is one of every clinic; for every other role say where, as in --clinic 12.")
 
     async def add(database: Database) -> str:
@@ -73,16 +73,26 @@ def list_command(settings: Settings) -> None:
 @click.option("--clinic", help="The clinic's id or identifier; not for an administrator, who is one of every clinic.")
 @click.pass_obj
 def role_command(settings: Settings, log_on: str, role: str, clinic: str | None) -> None:
-    """Have somebody have a role at a clinic, in the place of the one they had there; `none` takes it away."""
+    """Set, replace or (`none`) remove a person's role at a clinic.
 
-    async def change(database: Database) -> None:
+    Who was at most the front desk of one clinic needs a new link, which is printed: its ward administrator may know
+    what they logged in with.
+    """
+
+    async def change(database: Database) -> str | None:
         account = await staff_named(database, log_on)
         at = clinic and await find_row(database, queries.find_clinic, clinic, "clinic")
         wanted = next((one for one in ROLES if one == role), None)
-        await set_role(database, account["staff_id"], at["clinic_id"] if at else None, wanted, _OPERATOR)
+        async with database.transaction() as transaction:
+            staff_id = account["staff_id"]
+            is_due = await set_role(transaction, staff_id, at["clinic_id"] if at else None, wanted, _OPERATOR)
+            return await make_link(transaction, staff_id, _OPERATOR) if is_due else None
 
-    with_database(settings, change, as_owner=True)
+    token = with_database(settings, change, as_owner=True)
     click.echo("The role is set.")
+    if token is not None:
+        click.echo("What they logged in with before has ended; they choose a password by this link:")
+        _show_link(settings, token)
 
 
 @staff_group.command("disable")

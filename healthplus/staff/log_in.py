@@ -6,6 +6,7 @@ What slows guesses is in functions/guesses.sql. Whether there is an account show
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 from datetime import datetime
 from typing import NamedTuple
@@ -80,37 +81,43 @@ class LogIn:
             return SecondFactorNeeded(account["staff_id"], account["version"], log_on, has_app, has_passkey)
         return await self._begin(account["staff_id"], account["version"], log_on, come_from, "password")
 
-    async def with_code(self, half: SecondFactorNeeded, code: str, come_from: From) -> LoggedIn:
+    async def with_code(self, needed: SecondFactorNeeded, code: str, come_from: From) -> LoggedIn:
         """Check the code of an app, after the password. Raises LogInRefused and TooManyGuesses."""
-        key = await self._count_code(half, come_from.requester.device)
-        factors = await self._database.fetch_row(queries.factors, half.staff_id, half.version)
+        key = await self._count_code(needed, come_from.requester.device)
+        factors = await self._database.fetch_row(queries.factors, needed.staff_id, needed.version)
         if factors is None or not factors["has_app"]:
             raise LogInRefused(reason="over")
-        app_secret = self._apps.unseal(factors["totp_secret"], half.staff_id)
+        app_secret = self._apps.unseal(factors["totp_secret"], needed.staff_id)
         step = app_secret and step_of_code(app_secret, code, factors["now_at"], factors["totp_step"])
-        if not step or not await self._database.fetch_value(queries.use_code, half.staff_id, half.version, step):
-            await self._note_refusal("", None, come_from.requester, "log_in", "code", half.staff_id)
+        if not step or not await self._database.fetch_value(queries.use_code, needed.staff_id, needed.version, step):
+            await self._note_refusal("", None, come_from.requester, "log_in", "code", needed.staff_id)
             raise LogInRefused(reason="code")
         await self._database.execute(queries.return_guess, [key])
-        return await self._begin(half.staff_id, half.version, half.log_on, come_from, "password and code")
+        return await self._begin(
+            needed.staff_id,
+            needed.version,
+            needed.log_on,
+            come_from,
+            "password and code",
+        )
 
     async def with_passkey(
-        self, challenge: Challenge, answer: str, come_from: From, half: SecondFactorNeeded | None = None
+        self, challenge: Challenge, answer: str, come_from: From, needed: SecondFactorNeeded | None = None
     ) -> LoggedIn:
         """Check a passkey's answer; of the person whose password was right, if one was. Raises LogInRefused."""
-        staff_id = half.staff_id if half else None
+        staff_id = needed.staff_id if needed else None
         row = await self._check_passkey(challenge, answer, staff_id, come_from.requester, "log_in")
         return await self._begin(row["staff_id"], row["version"], row["log_on"], come_from, "passkey")
 
     async def prove_with_password(self, session: StaffSession, password: str, requester: Requester) -> None:
-        """Have somebody show who they are, which opens a locked screen. Raises LogInRefused and TooManyGuesses."""
+        """Check a password; unlock the screen and renew the proof. Raises LogInRefused and TooManyGuesses."""
         account = await self._check(session.log_on, password, requester, _proof_action(session), session)
         await self._prove(session, account["version"], "password", requester)
 
     async def prove_with_passkey(
         self, session: StaffSession, challenge: Challenge, answer: str, requester: Requester
     ) -> None:
-        """Do so by passkey. Raises LogInRefused."""
+        """Check a passkey; unlock the screen and renew the proof. Raises LogInRefused."""
         action = _proof_action(session)
         row = await self._check_passkey(challenge, answer, session.staff_id, requester, action, session)
         await self._prove(session, row["version"], "passkey", requester)
@@ -124,27 +131,36 @@ class LogIn:
     ) -> Record:
         """Return the account whose password this is."""
         mac = self._secret.mac
-        keys = {
-            "address": mac("staff address", requester.address),
-            "network": mac("staff network", requester.network),
-            "account": mac("staff account", log_on),
-            "device": self._device_hash(log_on, requester.device),
-        }
         tried = await self._database.fetch_row(
-            queries.count_guess, log_on, keys["account"], keys["address"], keys["network"], keys["device"]
+            queries.count_guess,
+            log_on,
+            mac("staff account at address", log_on, requester.address),
+            mac("staff address", requester.address),
+            mac("staff network", requester.network),
+            mac("staff account", log_on),
+            self._device_hash(log_on, requester.device),
         )
         assert tried is not None
         _require_room(tried["wait_seconds"], "desk_guesses")
         if tried["held_seconds"]:
             async with idle():
                 await asyncio.sleep(tried["held_seconds"])
-        if not await self._passwords.verify(tried["password_hash"], password, is_known=tried["is_known"]):
+        if not await self._fits(tried, password):
             actor, session_id = _who(session)
             await self._note_refusal(actor, session_id, requester, action, "password", tried["staff_id"])
             raise LogInRefused
-        counted = ("device",) if tried["is_known"] else ("address", "network", "account")
-        await self._database.execute(queries.return_guess, [keys[name] for name in counted])
+        await self._database.execute(queries.return_guess, tried["counted"])
         return tried
+
+    async def _fits(self, tried: Record, password: str) -> bool:
+        try:
+            return await self._passwords.verify(
+                tried["password_hash"], password, is_known=tried["is_known"], is_beyond=tried["is_beyond"]
+            )
+        except TooManyGuesses:
+            await self._database.execute(queries.return_guess, tried["counted"])  # it was not made
+            refused.count("desk_guesses")
+            raise
 
     async def _check_passkey(
         self,
@@ -156,14 +172,15 @@ class LogIn:
         session: StaffSession | None = None,
     ) -> Record:
         """Return the passkey that answered a challenge well, once; it must be of `staff_id`, if not None."""
-        key = self._secret.mac("staff answers", requester.address)
-        _require_room(await self._database.fetch_value(queries.count_answer, key), "desk_answers")
         row = await self._answered(challenge, answer)
         if row is None or staff_id not in (None, row["staff_id"]):
-            actor, session_id = _who(session)
-            await self._note_refusal(actor, session_id, requester, action, "passkey", staff_id)
+            key = self._secret.mac("staff answers", requester.address)
+            if await self._database.fetch_value(queries.count_answer, key):
+                actor, session_id = _who(session)
+                await self._note_refusal(actor, session_id, requester, action, "passkey", staff_id)
+            else:
+                refused.count("desk_answers")
             raise LogInRefused(reason="passkey")
-        await self._database.execute(queries.return_guess, [key])
         return row
 
     async def _answered(self, challenge: Challenge, answer: str) -> Record | None:
@@ -189,7 +206,7 @@ class LogIn:
 
     async def _begin(self, staff_id: int, version: int, log_on: str, come_from: From, how: str) -> LoggedIn:
         # Always a token of our own making, never one that the browser came with.
-        token, device = secrets.token_urlsafe(32), come_from.requester.device or secrets.token_urlsafe(32)
+        token, device = secrets.token_urlsafe(32), self._own_device(come_from.requester.device)
         former = hash_token(come_from.token) if come_from.token else None
         session_id: UUID | None = await self._database.fetch_value(
             queries.begin_session,
@@ -206,15 +223,28 @@ class LogIn:
             raise LogInRefused(reason="over")
         return LoggedIn(token, device)
 
-    async def _count_code(self, half: SecondFactorNeeded, device: str | None) -> bytes:
+    async def _count_code(self, needed: SecondFactorNeeded, device: str | None) -> bytes:
         """Count a guess at a code; return the bucket that it went into."""
-        device_hash = self._device_hash(half.log_on, device)
-        keys = (self._secret.mac("staff code", who) for who in (device_hash.hex(), f"strangers to {half.staff_id}"))
-        row = await self._database.fetch_row(queries.count_code, half.staff_id, device_hash, *keys)
+        device_hash = self._device_hash(needed.log_on, device)
+        keys = (self._secret.mac("staff code", who) for who in (device_hash.hex(), f"strangers to {needed.staff_id}"))
+        row = await self._database.fetch_row(queries.count_code, needed.staff_id, device_hash, *keys)
         assert row is not None
         _require_room(row["wait_seconds"], "desk_codes")
         key: bytes = row["key_hash"]
         return key
+
+    def _own_device(self, device: str | None) -> str:
+        """Return the browser's token where it is one of ours, as colleagues share it, or a new one.
+
+        What somebody has planted there would be known to them, too.
+        """
+        name = (device or "").partition(".")[0]
+        if device is None or not hmac.compare_digest(self._named_device(name).encode(), device.encode()):
+            return self._named_device(secrets.token_urlsafe(24))
+        return device
+
+    def _named_device(self, name: str) -> str:
+        return f"{name}.{self._secret.mac('staff browser', name).hex()}"
 
     def _device_hash(self, log_on: str, device: str | None) -> bytes:
         return self._secret.mac("staff device", log_on, device or "")

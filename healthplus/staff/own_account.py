@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from healthplus.accounts.secret import Secret
-from healthplus.accounts.sessions import hash_token
+from healthplus.accounts.sessions import TOKEN_LENGTH_MAX, hash_token
 from healthplus.database import Database, Record
 from healthplus.errors import BadInput, LastFactor, LogInRefused, StaffLinkOver, WeakPassword
 from healthplus.staff import passkeys
@@ -15,8 +15,6 @@ from healthplus.staff.log_in import Challenge
 from healthplus.staff.passwords import Passwords, is_long
 from healthplus.staff.refusals import refusals_as_ours
 from healthplus.staff.sessions import StaffSession, queries
-
-_TOKEN_LENGTH_MAX = 128
 
 
 class OwnAccount:
@@ -30,7 +28,7 @@ class OwnAccount:
     async def link(self, token: str) -> Record:
         """Return whose one-use link this is. Raises StaffLinkOver."""
         row = None
-        if len(token) <= _TOKEN_LENGTH_MAX:
+        if len(token) <= TOKEN_LENGTH_MAX:
             row = await self._database.fetch_row(queries.link, hash_token(token))
         if row is None:
             raise StaffLinkOver

@@ -19,7 +19,7 @@ from webauthn.helpers.structs import (
 
 
 class Site(NamedTuple):
-    """For which site a passkey is: the host, and the whole origin that pages have. None of an address."""
+    """For which site a passkey is: the host, and the whole origin that pages have."""
 
     host: str
     origin: str

@@ -53,19 +53,19 @@ SELECT log_on, name, clinics FROM staff.own_words($1)
 SELECT has_app, totp_secret, totp_step, has_passkey, now_at FROM staff.factors_of($1, $2)
 
 -- name: own_factors
--- What who is logged in can log in with.
+-- The signed-in person's log-in methods.
 SELECT handle, has_password, password_is_long, has_app, has_passkey FROM staff.own_factors($1)
 
 -- name: count_guess
 -- Count a guess at a password, and return what to check it against.
-SELECT * FROM staff.count_guess($1, $2, $3, $4, $5)
+SELECT * FROM staff.count_guess($1, $2, $3, $4, $5, $6)
 
 -- name: count_code
 -- Count a guess at a code of an app.
 SELECT * FROM staff.count_code($1, $2, $3, $4)
 
 -- name: count_answer
--- Count an answer of a passkey.
+-- Count a bad answer of a passkey; false where the audit is not to have it.
 SELECT staff.count_answer($1)
 
 -- name: return_guess
@@ -75,6 +75,10 @@ SELECT staff.return_guess(VARIADIC $1::bytea[])
 -- name: append_refusal
 -- Note a log-in, an unlocking or a proof that was refused.
 SELECT staff.append_refusal($1, $2, $3, $4, $5, $6)
+
+-- name: append_forbidden
+-- Note a page that was refused: it is for those who have the right $4, at the clinic $5, if it is one of a clinic.
+SELECT staff.append_forbidden($1, $2, $3, $4, $5)
 
 -- name: use_code
 -- Use up the code of a time step.

@@ -20,6 +20,8 @@ Right: TypeAlias = Literal[
     "ask_leave",
     "manage_desk_accounts",
     "manage_staff",
+    "manage_clinics",
+    "add_speciality",
     "see_operations",
     "see_audit",
     "manage_keys",
@@ -43,6 +45,8 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     "ask_leave": _OWN_DAY,
     "manage_desk_accounts": _CHANGES,
     "manage_staff": _ADMINISTRATOR,
+    "manage_clinics": _ADMINISTRATOR,
+    "add_speciality": _ADMINISTRATOR,
     "see_operations": _ADMINISTRATOR,
     "see_audit": _CHANGES,
     "manage_keys": _ADMINISTRATOR,
@@ -51,15 +55,29 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
 """Who has each right, at the clinics where they are that; an administrator at every clinic."""
 
 
-def role_for(roles: Mapping[int | None, Role], right: Right, clinic_id: int | None = None) -> Role | None:
-    """Return which of somebody's roles, by clinic, gives them a right at a clinic; without a clinic, at any.
+def is_everywhere(role: Role) -> bool:
+    """Return whether one has a role at every clinic; every other role is for one clinic."""
+    return role in _ADMINISTRATOR
 
-    None among the clinics of `roles` stands for every clinic. None: they have it not.
+
+def is_of_provider(role: Role) -> bool:
+    """Return whether a role is for those alone who are a provider of the clinic."""
+    return role in _OWN_DAY
+
+
+def role_for(roles: Mapping[int | None, Role], right: Right, clinic_id: int | None) -> Role | None:
+    """Return which of somebody's roles, by clinic, gives them a right at a clinic; None: they have it not.
+
+    A clinic that is None is every clinic, among `roles` as in what is asked for.
     """
-    mine = roles.values() if clinic_id is None else (roles.get(clinic_id), roles.get(None))
-    return next((role for role in mine if role is not None and role in RIGHTS[right]), None)
+    return next((role for one in (clinic_id, None) if (role := roles.get(one)) and role in RIGHTS[right]), None)
 
 
-def has_right(roles: Mapping[int | None, Role], right: Right, clinic_id: int | None = None) -> bool:
-    """Return whether roles, by clinic, give a right at a clinic; without a clinic, at any."""
+def has_right(roles: Mapping[int | None, Role], right: Right, clinic_id: int | None) -> bool:
+    """Return whether roles, by clinic, give a right at a clinic; None: at every clinic."""
     return role_for(roles, right, clinic_id) is not None
+
+
+def has_right_anywhere(roles: Mapping[int | None, Role], right: Right) -> bool:
+    """Return whether roles, by clinic, give a right at one clinic or more."""
+    return any(role in RIGHTS[right] for role in roles.values())

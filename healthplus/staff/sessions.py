@@ -9,17 +9,17 @@ from uuid import UUID
 import msgspec
 
 from healthplus.accounts.actors import Staff
-from healthplus.accounts.sessions import hash_token
+from healthplus.accounts.sessions import TOKEN_LENGTH_MAX, hash_token
 from healthplus.database import Database, Record, load
 from healthplus.staff.refusals import refusals_as_ours
-from healthplus.staff.rights import Right, Role, has_right, role_for
+from healthplus.staff.rights import Right, Role, has_right, has_right_anywhere, role_for
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
 SESSION_SECONDS = 24 * 3600
+"""As long as staff.session_time() of the database."""
 LOCK_SECONDS = 600
-"""As long as the database has it (staff.session_time, staff.lock_time)."""
-_TOKEN_LENGTH_MAX = 128
+"""As long as staff.lock_time() of the database: what pages count before they ask again."""
 
 
 class StaffSession(msgspec.Struct, frozen=True):
@@ -43,13 +43,17 @@ class StaffSession(msgspec.Struct, frozen=True):
     def actor(self) -> Staff:
         return Staff(self.staff_id)
 
-    def role_for(self, right: Right, clinic_id: int | None = None) -> Role | None:
-        """Return the role that gives them a right at a clinic; without a clinic, at any. None: they have it not."""
+    def role_for(self, right: Right, clinic_id: int | None) -> Role | None:
+        """Return the role that gives them a right at a clinic (None: at every); None: they have it not."""
         return role_for(self.roles, right, clinic_id)
 
-    def may(self, right: Right, clinic_id: int | None = None) -> bool:
-        """Return whether they have a right at a clinic; without a clinic, at any."""
+    def may(self, right: Right, clinic_id: int | None) -> bool:
+        """Return whether they have a right at a clinic; None: at every clinic, as what is of no clinic needs."""
         return has_right(self.roles, right, clinic_id)
+
+    def may_anywhere(self, right: Right) -> bool:
+        """Return whether they have a right at one clinic or more."""
+        return has_right_anywhere(self.roles, right)
 
 
 class StaffSessions:
@@ -60,7 +64,7 @@ class StaffSessions:
 
     async def find(self, token: str) -> StaffSession | None:
         """Return the session of a token, and note that it is in use; None where it is nobody's, or over."""
-        if len(token) > _TOKEN_LENGTH_MAX:
+        if len(token) > TOKEN_LENGTH_MAX:
             return None
         token_hash = hash_token(token)
         row = await self._database.fetch_row(queries.use_session, token_hash)
@@ -73,6 +77,12 @@ class StaffSessions:
     async def lock(self, session: StaffSession, address: str) -> None:
         """Lock the screen of a session."""
         await self._database.execute(queries.lock_session, session.token_hash, address)
+
+    async def note_forbidden(self, session: StaffSession, right: str, clinic_id: int | None, address: str) -> None:
+        """Note that somebody asked for a page for which they lack the right."""
+        await self._database.execute(
+            queries.append_forbidden, str(session.actor), session.session_id, address, right, clinic_id
+        )
 
     async def end(self, session: StaffSession, address: str) -> None:
         """Log a session out."""

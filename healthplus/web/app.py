@@ -47,7 +47,7 @@ from healthplus.retention.retention import Retention
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
-from healthplus.staff.audit import AuditChain
+from healthplus.staff.audit_chain import AuditChain
 from healthplus.staff.log_in import LogIn
 from healthplus.staff.own_account import OwnAccount
 from healthplus.staff.passwords import Passwords

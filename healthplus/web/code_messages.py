@@ -76,6 +76,11 @@ class CodeMessages:
         if isinstance(self.sender, NoSender):
             raise SignInUnavailable
 
+    @property
+    def can_mail(self) -> bool:
+        """Return whether a sender of e-mail is set up."""
+        return not isinstance(self._email, NoSender)
+
     def send(self, sent: Sent, language: str = "en") -> None:
         """Start sending a code, unless it was sent already."""
         if sent.code is not None:

@@ -63,7 +63,7 @@ class Language:
         return self.prefix + path
 
     def known_name(self, kind: str, name: str) -> str:
-        """Return the name of a city, speciality, service or language, or the directory's own where none is known."""
+        """Return a city, speciality, service, language or preparation, or the directory's own words where not known."""
         return self._known.get((kind, name.casefold()), name)
 
     def named(self, kind: str, name: str) -> Markup:

@@ -82,7 +82,6 @@ _CLASSES = {
         GET /desk/{clinic_id}/ask
         POST /desk/{clinic_id}/ask
         GET /office
-        GET /office/find
         GET /office/new
         POST /office/new
         GET /office/{clinic_id}

@@ -1144,7 +1144,7 @@ SELDOM_MET = (
     "a key may be used again for something else", "a plain join is for whatever window",
     "who waits for another service is called", "a closed service can be held", "a move lessens what is kept",
     "what is kept free after a visit is the patient's", "a move by the clinic keeps terms",
-    "another run taken instead of an offer drops terms",
+    "another run taken instead of an offer drops terms", "nobody knows when a plain hold ends",
 )  # fmt: skip
 """Rules that it may take minutes of random steps to meet."""
 

@@ -49,7 +49,11 @@ async def test_nobody_is_let_in_who_should_not_be(db: Database, logins: Logins) 
     await set_role(db, ward_id, 1, "desk", OPERATOR)  # the role that a session began with is gone
     with pytest.raises(Forbidden):
         await ward.fetch(queries.clinic_accounts, 1)
-    await set_role(db, ward_id, 1, "ward", OPERATOR)
+    await set_role(db, ward_id, 1, "ward", OPERATOR)  # which is more, so it ends what they logged in with
+    with pytest.raises(LogInNeeded):
+        await ward.fetch(queries.clinic_accounts, 1)
+    _, token_hash = await log_in(db, "wardb", "ward")
+    ward = console_of(logins, "ward", token_hash)
     await move_clock(db, minutes=11)
     with pytest.raises(ScreenLocked):
         await ward.fetch(queries.clinic_accounts, 1)

@@ -1,6 +1,7 @@
 """Whatever of a patient a function of the console shows to staff, the audit has a row of it: which, the catalogue says.
 
-A function that is added later is called, too: its parameters are given by their names in VALUES.
+A function that is added later is called, too: Calls.values has its parameters by their names, and SHOWS_PATIENT or
+SHOWS_NONE its name.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -27,8 +28,35 @@ _FUNCTIONS = """
 SELECT proname, proargnames[1 : pronargs] AS names, proargtypes::regtype[]::text[] AS types, prosrc
 FROM pg_proc WHERE pronamespace = 'console'::regnamespace ORDER BY proname
 """
-_SHOW = {"find_booking", "asks", "in_the_way_of_holiday", "add_leave"}
-"""Of those that show a patient, some: the look must find them."""
+_SILENT = r"""
+SELECT proname FROM pg_proc
+WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
+    SELECT '\m(staff\.append_audit|' || string_agg(format('%s\.%s', pronamespace::regnamespace, proname), '|') || ')\('
+    FROM pg_proc WHERE pronamespace <> 'console'::regnamespace AND prosrc LIKE '%staff.append_audit(%')
+"""
+SHOWS_PATIENT = {
+    *("find_booking", "asks"),
+    *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
+}
+SHOWS_NONE = {
+    *(
+        "clinic_accounts",
+        "remove_from_desk",
+        "add_to_desk",
+        "link_for_desk",
+        "disable_desk_account",
+        "enable_desk_account",
+    ),
+    *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
+    *("audit", "export_audit", "history"),  # patients by their ids alone
+    *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
+    *("clinics", "see_system", "keys", "add_key", "revoke_key"),
+    *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
+    *("add_clinic", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"),
+    *("add_clinic_picture", "change_clinic_picture"),
+}
+NOT_NOTED = {"office", "holiday", "week", "provider", "services"}
+"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
@@ -60,56 +88,51 @@ class Calls:
             "p_clinic_id": 1,
             "p_provider_id": PROVIDER,
             "p_patient_id": patient_id,
-            "p_booking_id": booking,
-            "p_booking_from": booking,
-            "p_booking_to": booking,
+            **dict.fromkeys(("p_booking_id", "p_booking_from", "p_booking_to"), booking),
             "p_during": Range(starts - timedelta(hours=1), starts + timedelta(hours=3)),
             "p_closed_at": starts - timedelta(hours=1),
             "p_from": datetime(2000, 1, 1, tzinfo=UTC),
-            "p_to": far,
-            "p_before_at": far,
+            **dict.fromkeys(("p_to", "p_before_at"), far),
             "p_before_id": 2**62,
             "p_known_at": datetime(2020, 1, 1, tzinfo=UTC),
-            "p_told_at": datetime(2020, 1, 2, tzinfo=UTC),
+            "p_told_at": None,
             "p_monday": date(2026, 1, 5),
             "p_kind": "cancel",
+            "add_to_breach.p_kind": "described",
             "p_role": "desk",
             "p_confirms": True,
             "p_ends_factors": False,
-            "p_moves": {},
-            "p_was": {},
             **dict.fromkeys(("p_reason", "p_happened", "p_data", "p_measures", "p_name"), "x"),
             "p_log_on": "new.one",
-            "p_remove": [],
             "p_put": [],
+            "p_text": "x",
+            "p_place": 1,
             "p_scopes": ["search"],
             "p_expires_in": timedelta(days=1),
+            **dict.fromkeys(("p_staff_id", "p_breach_id", "p_key_id", "p_service_id", "p_former_id"), 1),
+            **dict.fromkeys(("p_leave_id", "p_holiday_id"), UUID(int=1)),
+            **dict.fromkeys(("p_link_hash", "p_key_hash"), b"x" * 32),
+            **dict.fromkeys(("p_people", "p_per_minute", "p_per_day", "p_rows", "p_rows_max"), 50),
+            **{name: {} for name in ("p_moves", "p_was", "p_wish", "p_clinic", "p_provider", "p_service")},
+            # Whatever it is, and the first page of it; what is in the way was not shown yet.
+            **dict.fromkeys(("p_who", "p_action", "p_search", "p_after", "p_after_name", "p_after_id", "p_seen_at")),
+            **dict.fromkeys(("p_slug", "p_version", "p_hash", "p_sizes", "p_webps")),
+            **dict.fromkeys(("p_hours", "p_percents", "p_amounts_minor")),
         }
 
-    def value(self, function: str, name: str, type_: str) -> Any:
-        """Return what a parameter is given: by its name, or something of its type that fits nothing."""
-        if name in self.values and not (function == "add_to_breach" and name == "p_kind"):
-            return self.values[name]
-        something: dict[str, Any] = {
-            "text": "described" if name == "p_kind" else None,
-            "bytea": b"x" * 32,
-            "uuid": uuid4(),
-            "jsonb": {},
-            "bigint": 1,
-            "integer": 50,
-            "boolean": False,
-            "timestamp with time zone": None,
-        }
-        return something.get(type_)
+    def value(self, function: str, name: str) -> Any:
+        """Return what a parameter is given: as this function has it, or all do."""
+        own = f"{function}.{name}"
+        assert own in self.values or name in self.values, f"{function}: say in Calls.values what {name} is"
+        return self.values[own if own in self.values else name]
 
     async def look(self, tx: Transaction, row: Any) -> tuple[bool, bool]:
         """Return whether a function shows the patient, and whether the audit has a row that names them then."""
         right = re.search(r"staff\.authorise\(p_token_hash, '(\w+)'", row["prosrc"])
         assert right, row["proname"]
         role = next(role for role in ROLES for name, roles in RIGHTS.items() if name == right[1] and role in roles)
-        pairs = list(zip(row["names"], row["types"], strict=True))[1:]
-        values = [self.tokens[role], *(self.value(row["proname"], *pair) for pair in pairs)]
-        places = ", ".join(f"${n}::{type_}" for n, type_ in enumerate(("bytea", *(one[1] for one in pairs)), 1))
+        values = [self.tokens[role], *(self.value(row["proname"], name) for name in row["names"][1:])]
+        places = ", ".join(f"${n}::{type_}" for n, type_ in enumerate(row["types"], 1))
         last = await tx.fetch_value("SELECT coalesce(max(entry_id), 0) FROM staff.audit_entry")
         found = await tx.fetch(
             f"SELECT to_jsonb(shown)::text FROM console.{row['proname']}({places}) AS shown", *values
@@ -142,38 +165,61 @@ async def calls(db: Database, environment: Environment, monkeypatch: pytest.Monk
         "SELECT staff.open_ask(1, 1, $1, $2, 'cancel', '{}', booking.as_seen(1, $1), 'x', 1)", held, found.patient_id
     )
     found.values["p_ask_id"] = await db.fetch_value("SELECT ask_id FROM staff.ask")
+    found.values["p_remove"] = await db.fetch_value(
+        "SELECT array_agg(shift_id) FROM schedule.shift WHERE provider_id = $1 AND clinic_id = 1", PROVIDER
+    )
     return found
 
 
 async def test_every_read_of_a_patient_is_noted(db: Database, calls: Calls) -> None:
     show, unnoted, refuse = set(), set(), set()
-    for row in await db.fetch(_FUNCTIONS):
+    rows = await db.fetch(_FUNCTIONS)
+    assert {row["proname"] for row in rows} == SHOWS_PATIENT | SHOWS_NONE, "say of each whether it shows a patient"
+    for row in rows:
         async with attempt(db) as tx:
             try:
                 shows, noted = await calls.look(tx, row)
-            except PostgresError as error:
+            except PostgresError:
                 refuse.add(row["proname"])
-                print(row["proname"], error)
                 raise _Undo from None
             show |= {row["proname"]} if shows else set()
             unnoted |= {row["proname"]} if shows and not noted else set()
     assert refuse <= _REFUSE
     assert unnoted == set()
-    assert show >= _SHOW
+    assert show == SHOWS_PATIENT
+
+
+async def test_every_function_notes_what_it_does(db: Database) -> None:
+    """By itself, or by calling what does."""
+    assert await silent(db) == NOT_NOTED
+
+
+async def silent(db: Database | Transaction) -> set[str]:
+    """Return the functions of the console that never write into the audit, whatever they are called with."""
+    found = await db.fetch(_SILENT)
+    return {row["proname"] for row in found}
+
+
+_MUTANT = """
+CREATE FUNCTION console.{name}(p_token_hash bytea, p_address text, p_clinic_id bigint{more}) RETURNS SETOF text
+LANGUAGE plpgsql AS $$
+DECLARE
+    caller record;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    {notes}
+    RETURN QUERY SELECT patient_name FROM booking.booking WHERE clinic_id = p_clinic_id;
+END $$
+"""
+_NOTES = "PERFORM staff.append_audit(caller.actor, NULL, p_address, 'see_booking', false, '', NULL, p_clinic_id);"
 
 
 async def test_one_that_is_not_is_found(db: Database, calls: Calls) -> None:
     async with attempt(db) as tx:
-        await tx.execute(
-            """CREATE FUNCTION console.mutant(p_token_hash bytea, p_address text, p_clinic_id bigint) RETURNS SETOF text
-            LANGUAGE plpgsql AS $$
-            DECLARE
-                caller record;
-            BEGIN
-                caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
-                PERFORM staff.append_audit(caller.actor, NULL, p_address, 'see_day', false, '', NULL, p_clinic_id);
-                RETURN QUERY SELECT patient_name FROM booking.booking WHERE clinic_id = p_clinic_id;
-            END $$"""
-        )
-        row = next(one for one in await tx.fetch(_FUNCTIONS) if one["proname"] == "mutant")
-        assert await calls.look(tx, row) == (True, False)
+        await tx.execute(_MUTANT.format(name="names_nobody", more="", notes=_NOTES))
+        await tx.execute(_MUTANT.format(name="takes_a_day", more=", p_day date", notes=""))
+        rows = {row["proname"]: row for row in await tx.fetch(_FUNCTIONS)}
+        assert await calls.look(tx, rows["names_nobody"]) == (True, False)
+        with pytest.raises(AssertionError, match=r"say in Calls\.values what p_day is"):
+            await calls.look(tx, rows["takes_a_day"])
+        assert await silent(tx) == {*NOT_NOTED, "takes_a_day"}

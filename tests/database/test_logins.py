@@ -18,7 +18,7 @@ from healthplus.cli import main
 from healthplus.console.logins import Logins
 from healthplus.database import Database, migrate
 from healthplus.database.logins import ONE_LOGIN, as_login, missing_logins, require_logins
-from healthplus.errors import DatabaseError, DatabaseUnreachable
+from healthplus.errors import BadInput, DatabaseError, DatabaseUnreachable
 from healthplus.monitoring.status import lines_of, read_status
 from healthplus.settings import Settings
 from tests.fixtures.clock import until
@@ -174,4 +174,117 @@ async def test_too_few_connections_are_said_before_the_start(own: Settings, blan
         await require_logins(own)
     await admin.execute("ALTER ROLE own_app CONNECTION LIMIT 30")
     assert await require_logins(own)
+    await admin.close()
+
+
+_OPERATOR = """
+CREATE FUNCTION public.theirs(text, bigint) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO staff.membership SELECT staff_id, NULL, 'administrator' FROM staff.account;
+    RETURN $1;
+END $$;
+CREATE OPERATOR public.|| (LEFTARG = text, RIGHTARG = bigint, FUNCTION = public.theirs)
+"""
+
+
+async def test_where_a_login_could_make_itself_administrator_nothing_starts(own: Settings, blank_dsn: str) -> None:
+    """In databases from before PostgreSQL 15 everybody may make things in `public`, which an administrator owns."""
+    admin = await asyncpg.connect(blank_dsn)
+    await admin.execute(
+        "ALTER ROLE own_owner CREATEROLE; ALTER SCHEMA public OWNER TO healthplus; "
+        "GRANT CREATE ON SCHEMA public TO PUBLIC"
+    )
+    with pytest.raises(DatabaseError, match="REVOKE CREATE ON SCHEMA public FROM PUBLIC") as refused:
+        await brought_up(own)
+    with pytest.raises(DatabaseError, match="As an administrator of the server"):
+        await require_logins(own)
+    status = await read_status(own, own.database_url or "")
+    assert [fault for fault in status.faults if "REVOKE CREATE ON SCHEMA public" in fault]
+    assert [True for _, text, is_red in lines_of(status) if "REVOKE CREATE" in text and is_red]
+    # What it is about: an operator of the desk's login is used by a function that runs as the owner.
+    desk = await asyncpg.connect(as_login(own.database_url or "", "own_desk", KEY))
+    await desk.execute(_OPERATOR)
+    await admin.execute("INSERT INTO staff.account (log_on, name, created_at) VALUES ('desk.one', 'D', now())")
+    await admin.execute("INSERT INTO staff.membership (staff_id, clinic_id, role) VALUES (1, 1, 'desk')")
+    session = "SELECT staff.begin_session(1, 1, $1, NULL, $1, '', '', 'password')"
+    await admin.execute(session.replace("$1", f"'\\x{'61' * 32}'"))
+    with contextlib.suppress(asyncpg.PostgresError):
+        await desk.fetch("SELECT console.find_booking($1, '', 1, $2, $2)", b"a" * 32, "0" * 32)
+    assert await admin.fetchval("SELECT count(*) FROM staff.membership WHERE role = 'administrator'") == 1
+    # What is said to an administrator is enough, once what was made is gone.
+    statements = str(refused.value.detail).partition("run: ")[2]
+    await admin.execute(statements)
+    with pytest.raises(DatabaseError, match="have made there, and drop it: own_desk"):
+        await brought_up(own)
+    await admin.execute("DROP OPERATOR public.|| (text, bigint); DROP FUNCTION public.theirs")
+    await desk.close()
+    await brought_up(own)
+    assert not await require_logins(own)
+    await admin.close()
+
+
+async def test_two_databases_of_a_server_do_not_take_each_others_logins(own: Settings, blank_dsn: str) -> None:
+    admin = await asyncpg.connect(blank_dsn)
+    await admin.execute("ALTER ROLE own_owner CREATEROLE")
+    await brought_up(own)
+    verifiers = "SELECT array_agg(rolpassword ORDER BY rolname) FROM pg_authid WHERE rolname = ANY ($1)"
+    kept = await admin.fetchval(verifiers, LOGINS)
+    first = await admin.fetchval("SELECT current_database()")
+    second = f"{first}_second"
+    await admin.execute(f"CREATE DATABASE {second} OWNER own_owner TEMPLATE template0")
+    try:
+        there = await asyncpg.connect(blank_dsn, database=second)
+        await there.execute("CREATE EXTENSION earthdistance CASCADE")
+        owner_url = (own.database_owner_url or "").replace(f"/{first}?", f"/{second}?")
+        with pytest.raises(BadInput, match=f"own_desk is of the database '{first}'.*name another role"):
+            await migrate(owner_url, app_role="own_app", login_key=f"another {KEY}")
+        assert await admin.fetchval(verifiers, LOGINS) == kept
+        assert not await require_logins(own)
+        await migrate(owner_url, app_role="own_app", login_key=KEY)  # the same key is no quarrel
+        assert await admin.fetchval(verifiers, LOGINS) == kept
+        await there.close()
+    finally:
+        await admin.execute(f"DROP DATABASE {second} WITH (FORCE)")
+        await admin.close()
+
+
+async def test_others_of_the_server_are_kept_out_and_no_login_takes_all_connections(
+    own: Settings, blank_dsn: str
+) -> None:
+    admin = await asyncpg.connect(blank_dsn)
+    await admin.execute(
+        "ALTER ROLE own_owner CREATEROLE; CREATE ROLE own_stranger LOGIN; CREATE ROLE own_backup LOGIN REPLICATION"
+    )
+    try:
+        enters = "SELECT has_database_privilege('own_stranger', current_database(), 'CONNECT')"
+        assert await admin.fetchval(enters)
+        await brought_up(own)
+        assert not await admin.fetchval(enters)
+        assert await admin.fetchval(enters.replace("own_stranger", "own_backup"))
+        assert not await admin.fetchval("SELECT has_database_privilege('own_desk', current_database(), 'TEMPORARY')")
+    finally:
+        await admin.execute("DROP OWNED BY own_backup; DROP ROLE own_stranger, own_backup")
+    assert not await require_logins(own)
+    limits = "SELECT DISTINCT rolconnlimit FROM pg_roles WHERE rolname = ANY ($1)"
+    assert [row[0] for row in await admin.fetch(limits, LOGINS)] == [20]
+    with pytest.raises(DatabaseError, match="ALTER ROLE own_administrator CONNECTION LIMIT 44"):
+        await require_logins(replace(own, processes=2, staff_pool_size_max=11))
+    await admin.execute("ALTER ROLE own_desk CONNECTION LIMIT 7")
+    await brought_up(own)  # what an administrator says stays
+    assert 7 in [row[0] for row in await admin.fetch(limits, LOGINS)]
+    await admin.close()
+
+
+async def test_what_an_administrator_has_to_do_is_said(own: Settings, blank_dsn: str) -> None:
+    admin = await asyncpg.connect(blank_dsn)
+    await admin.execute("DROP EXTENSION earthdistance CASCADE")
+    with pytest.raises(DatabaseError, match="run there: CREATE EXTENSION earthdistance CASCADE"):
+        await brought_up(own)
+    await admin.execute("CREATE EXTENSION earthdistance CASCADE; ALTER ROLE own_owner CREATEROLE")
+    await brought_up(own)
+    assert await missing_logins(own, with_secret_key) is None
+    await admin.execute("GRANT own_owner TO own_app")
+    said = await missing_logins(own, with_secret_key)
+    assert said is not None
+    assert "REVOKE own_owner FROM own_app" in said
+    assert "CREATE ROLE" not in said
     await admin.close()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from healthplus.accounts.actors import Patient
 from healthplus.database import Database, PostgresError
+from healthplus.directory.known_services import KnownServices
 from healthplus.directory.ladder import HOURS_MAX, STEPS_MAX, Step, ladder_text, parse_ladder
 from healthplus.directory.service_text import Service
 from healthplus.directory.services import put_service
@@ -332,3 +333,19 @@ async def test_the_check_of_the_data_and_the_command_agree_on_what_a_ladder_is(
         is_ladder = False
     broken = f"SELECT count(*) FROM ({invariants.ladders_are_ladders}) AS found WHERE terms_id = $1"
     assert (await db.fetch_value(broken, terms_id) == 0) == is_ladder
+
+
+async def test_what_is_to_be_done_before_reaches_who_has_booked(environment: Environment) -> None:
+    """A service is never changed; this is, also before a service that was closed for another price."""
+    db, known = environment.db, KnownServices(environment.db)
+    _, old = await put(db, 80000, preparation="Eat nothing for 10 hours.")
+    assert await known.preparations([old]) == {old: "Eat nothing for 10 hours."}
+    did, new = await put(db, 90000)  # what is not said stays
+    assert (did, new != old) == ("changed", True)
+    assert await put(db, 90000, preparation="Eat nothing for 12 hours.") == ("changed", new)
+    assert await put(db, 90000, preparation="Eat nothing for 12 hours.") == ("unchanged", new)
+    assert await known.preparations([old, new]) == dict.fromkeys([old, new], "Eat nothing for 12 hours.")
+    _, other = await put(db, 90000, AT_CLINIC)  # at another clinic nothing was said
+    assert await known.preparations([other]) == {}
+    assert await put(db, 90000, preparation="") == ("changed", new)
+    assert await known.preparations([old, new]) == {}

@@ -55,7 +55,7 @@ async def services(db: Database) -> set[str]:
     """Return what is offered, each as a file would have it, with its provider and clinic."""
     rows = await db.fetch(
         """SELECT service_type.name, is_test, service.*, provider.identifier AS provider, clinic.identifier AS clinic,
-            service.funding::text
+            service.funding::text, NULL AS preparation
         FROM directory.service JOIN directory.service_type USING (service_type_id)
         JOIN directory.provider USING (provider_id) LEFT JOIN directory.clinic USING (clinic_id)
         WHERE closed_at IS NULL"""

@@ -72,6 +72,31 @@ async def test_each_fact_of_a_service_is_changed_and_none_is_left_over(db: Datab
         assert await services(db) == {f"a at c1: {wanted}"}
 
 
+async def test_what_is_to_be_done_before_is_stored_kept_changed_and_taken_away(db: Database, tmp_path: Path) -> None:
+    header = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,tests,services,preparation\n"
+    for said, counts, known in (
+        ("Lipid=Eat nothing.;Scan=Drink  water.", (2, 0), {"Eat nothing.", "Drink water."}),
+        ("Lipid=Eat nothing.", (0, 0), {"Eat nothing.", "Drink water."}),
+        ("Lipid=Eat nothing for 10 hours.", (0, 1), {"Eat nothing for 10 hours.", "Drink water."}),
+        ("", (0, 0), {"Eat nothing for 10 hours.", "Drink water."}),
+        ("Lipid=;scan=", (0, 2), set()),
+    ):
+        row = f"a,lab,A,c1,One,Pune,MH,Lipid=500,Scan=900/20,{said}\n"
+        summary = await import_csv(db, write(tmp_path, header + row))
+        assert (summary.added["services"], summary.updated["services"]) == counts, said
+        assert {one[0] for one in await db.fetch("SELECT text FROM directory.preparation")} == known
+    assert await db.fetch_value("SELECT count(*) FROM directory.service WHERE closed_at IS NOT NULL") == 0
+    for said, reason in (
+        ("Lipid", "expected a name and a text"),
+        ("CBC=Eat nothing.", "'cbc' is none of the tests and services of this row"),
+        ("Lipid=a;lipid=b", "this name is there twice"),
+        (f"Lipid={'x' * 501}", "up to 500 printable characters"),
+    ):
+        row = f"a,lab,A,c1,One,Pune,MH,Lipid=500,Scan=900/20,{said}\n"
+        (rejected,) = (await import_csv(db, write(tmp_path, header + row))).rejected
+        assert reason in rejected.text
+
+
 async def test_services_are_paid_as_visits_are(db: Database, tmp_path: Path) -> None:
     """Tests are paid online where any visit of their provider is, and a service as visits at its own clinic."""
     header = (

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from healthplus.demo import DemoGuide, WaitingRoom, read_demo_guide
 from healthplus.notices.sender import Email, Sms
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
@@ -38,6 +40,26 @@ async def test_the_demo_page_shows_what_would_have_been_sent(dsn: str, tmp_path:
     assert "First: 111111 &amp; &lt;b&gt;bold&lt;/b&gt;" in page.text
     assert "••• 3210" in page.text
     assert not any(secret in page.text for secret in ("76543", "asha", "<style", "style="))
+
+
+async def test_the_demo_page_says_whom_to_be_and_what_to_try(dsn: str, tmp_path: Path) -> None:
+    guide = DemoGuide(
+        WaitingRoom("/doctor/7/-/3?day=2026-12-01", 1), "Asha Rao", "+919876543210",
+        {"demo-desk": "desk", "demo-admin": "administrator"}, "s3cret", "http://localhost:8000/desk",
+    )  # fmt: skip
+    async with running(Settings(dsn, tmp_path, sandbox_notices=True, demo_guide=guide.as_setting())) as (http, _):
+        page = (await http.get("/demo", headers=HERE)).text
+        hindi = (await http.get("/hi/demo", headers=HERE)).text
+        assert (await http.get("/demo", headers={"Host": "evil.example"})).status_code == 404
+    for said in (
+        "Asha Rao", "+919876543210", "demo-desk", "demo-admin", "s3cret", 'href="http://localhost:8000/desk"',
+        'href="/doctor/7/-/3?day=2026-12-01"', 'href="/appointments"', "There are none yet",
+    ):  # fmt: skip
+        assert said in page, said
+    assert 'href="/hi/doctor/7/-/3?day=2026-12-01"' in hindi
+    assert "मरीज़ के रूप में" in hindi
+    with pytest.raises(ValueError, match="is set by `healthplus demo` alone"):
+        read_demo_guide("{}")
 
 
 async def test_there_is_no_demo_page_where_messages_are_sent(dsn: str, tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_ten_times_too_many_are_told_so_and_who_pays_is_served() -> None:
     assert result.violations == 0
 
 
+@pytest.mark.long  # what is kept and what is forgotten: tests/retention
 def test_what_is_over_is_weighed_by_table_and_the_verbs_are_run_with_and_without_it() -> None:
     past = PastPlan(bookings=12 * 75, providers=12, rounds=1, clients=2, warm_seconds=1, seconds=1)
     result = run(bench_growth, GrowthPlan(appointments=100, past=past))

@@ -18,7 +18,7 @@ from healthplus.errors import UnknownDeveloperKey
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.ops.demo_directory import Directory, DirectoryMaker
 from healthplus.ops.demo_facts import FACTS
-from healthplus.ops.demo_guide import demo_guide
+from healthplus.ops.demo_guide import demo_guide, demo_text
 from healthplus.ops.demo_services import NOT_FOR_EVERYBODY
 from tests.fixtures.clock import move_clock
 from tests.fixtures.patients import make_patients
@@ -94,7 +94,10 @@ async def test_the_guide_sends_to_a_day_with_one_free_time(db: Database) -> None
 
     async def shown() -> tuple[str, int, list[Record]]:
         """Return the guide, and the doctor and the free slots of the day that it names."""
-        guide = await demo_guide(db, demo, "http://127.0.0.1:8000")
+        facts = await demo_guide(db, demo, "http://127.0.0.1:8000")
+        assert facts.waiting_room
+        guide = await demo_text(db, demo, facts, "http://127.0.0.1:8000")
+        assert facts.waiting_room.path in guide
         found = re.search(r"/doctor/(\d+)/-/(\d+)\?day=(\S+)", guide)
         assert found
         begins = datetime.fromisoformat(f"{found[3]}T00:00:00+05:30")

@@ -25,7 +25,9 @@ from healthplus.database import Database
 from healthplus.database.server_files import as_app_role
 from healthplus.notices.web_push import new_private_key
 from healthplus.ops.demo_data import Scale, create_demo_data
+from healthplus.ops.demo_guide import demo_guide
 from healthplus.settings import Settings
+from healthplus_bench.pages import browser_path
 from tests.conftest import own_database
 from tests.fixtures.clock import device_clock, start_clock
 from tests.fixtures.developer_key import put_developer_key
@@ -48,7 +50,10 @@ async def product(template: str) -> AsyncIterator[Product]:
         await asyncio.to_thread(folder.chmod, 0o755)
         # The tests' server does not write to a disc.
         settings = Settings(as_app_role(dsn), folder, dsn, port=port, processes=1, allow_unsafe_commits=True)
-        app = _App(replace(settings, sandbox_payments=True, sandbox_notices=True, push_key=new_private_key()))
+        guide = (await demo_guide(database, data, f"http://127.0.0.1:{port}")).as_setting()
+        app = _App(
+            replace(settings, sandbox_payments=True, sandbox_notices=True, push_key=new_private_key(), demo_guide=guide)
+        )
         await app.start()
         try:
             yield Product(app.settings.site_url, database, data, app.stop, app.start, await device_clock(database))
@@ -86,16 +91,18 @@ async def _ready(url: str) -> None:
             return False
         return True
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await asyncio.to_thread(ask):
             await asyncio.sleep(0.05)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    path = shutil.which("chromium")
+    path = browser_path()
     if path is None:
-        pytest.fail("The tests of the pages need Chromium: install Debian's packages chromium and fonts-lohit-deva.")
+        pytest.fail(
+            "The tests of the pages need Chromium: install Debian's chromium-headless-shell and fonts-lohit-deva."
+        )
     expect.set_options(timeout=15_000)  # other tests keep the machine busy
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

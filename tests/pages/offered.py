@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
+from healthplus.names import service_slug
+from healthplus.ops.demo_services import PREPARATIONS
 from healthplus.web.pages.addresses import chart_path
 from tests.fixtures.clock import INDIA, days_ahead
 from tests.fixtures.directory import make_provider, make_shift
@@ -23,6 +25,8 @@ TESTS = {
     "chest-x-ray": ("Chest X-ray, PA view", 40_000, 10),
     "ecg": ("ECG", 30_000, 10),
 }
+PREPARED = {"mri-brain": "MRI Brain", "lipid-profile": "Lipid Profile", "sonography-abdomen": "Ultrasound Abdomen"}
+"""Tests before which there is as much to do as before these of the demo."""
 ASKED = "histopathology"
 """A test whose price the laboratory says itself."""
 SERVICES = {
@@ -78,6 +82,11 @@ async def a_laboratory(window: BrowserWindow, *, weekdays: dict[str, int] | None
         name="Histopathology of a small biopsy",
         is_test=True,
         funding="clinic",
+    )
+    await window.product.database.execute_many(
+        "INSERT INTO directory.preparation (provider_id, service_type_id, text) "
+        "SELECT provider_id, service_type_id, $2 FROM directory.service WHERE service_id = $1",
+        [(offer.ids[slug], PREPARATIONS[service_slug(name)]) for slug, name in PREPARED.items()],
     )
     return offer
 

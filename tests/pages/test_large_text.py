@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from healthplus_bench.pages import browser_path
 from tests.pages.charts import a_chart
 from tests.pages.states.hold import held
 from tests.pages.window import BrowserWindow, Product
@@ -24,7 +24,7 @@ _OVER_WORDS = """() => [...document.querySelectorAll(".bar")]
 async def large(product: Product, browser: Browser) -> AsyncIterator[BrowserWindow]:
     """A window of a browser whose reader has chosen 32 pixels."""
     arguments = ["--no-sandbox", "--blink-settings=defaultFontSize=32"]
-    other = await browser.browser_type.launch(executable_path=shutil.which("chromium"), args=arguments)
+    other = await browser.browser_type.launch(executable_path=browser_path(), args=arguments)
     async with BrowserWindow.open(product, other) as window:
         yield window
     await other.close()
@@ -37,3 +37,18 @@ async def test_pages_are_read_without_scrolling_sideways(large: BrowserWindow) -
         assert await large.page.evaluate("getComputedStyle(document.body).fontSize") == "32px"
         assert await large.overflow() == 0, path
         assert await large.page.evaluate(_OVER_WORDS) == [], path
+
+
+async def test_the_bar_covers_nothing_in_a_short_window(product: Product, browser: Browser) -> None:
+    """As at 200 % of 1280 by 1024; and on a phone, as long as something is typed."""
+    where = "() => getComputedStyle(document.querySelector('.pay > .bar')).position"
+    async with BrowserWindow.open(product, browser) as window:
+        await window.go(await held(window))
+        assert await window.page.evaluate(where) == "sticky"
+        for width, height, while_read in ((640, 512, "static"), (640, 360, "static"), (360, 600, "sticky")):
+            await window.page.set_viewport_size({"width": width, "height": height})
+            await window.page.evaluate("document.activeElement.blur()")
+            assert await window.page.evaluate(where) == while_read, (width, height)
+            await window.page.focus("#reason")
+            await window.page.keyboard.type("Itching")
+            assert await window.page.evaluate(where) == "static", (width, height)

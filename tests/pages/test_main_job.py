@@ -13,7 +13,7 @@ from playwright.async_api import Browser, expect
 from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
-from healthplus.ops.demo_guide import demo_guide
+from healthplus.ops.demo_guide import demo_guide, demo_text
 from tests.fixtures.clock import look_again
 from tests.pages.states.queue import FullMorning
 from tests.pages.window import BrowserWindow, Product
@@ -196,7 +196,8 @@ async def test_the_server_ends_and_begins_again_while_they_wait(product: Product
 @pytest.mark.timeout(120)
 @pytest.mark.dates
 async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser: Browser) -> None:
-    guide = await demo_guide(product.database, product.data, product.url)
+    facts = await demo_guide(product.database, product.data, product.url)
+    guide = await demo_text(product.database, product.data, facts, product.url)
     address = re.search(r"http://\S+/doctor/\S+", guide)
     assert address
     async with BrowserWindow.open(product, browser) as first, BrowserWindow.open(product, browser) as second:

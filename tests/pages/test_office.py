@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import Browser, FilePayload, expect
 
+from tests.fixtures.staff import PASSWORD
 from tests.pages.states.office import office
 from tests.pages.states.staff import be, go, localhost
 from tests.pages.window import WIDE, BrowserWindow, Product
@@ -42,6 +43,28 @@ class Hand:
             await self.page.check(f"#{name}")
 
 
+async def let_in(hand: Hand, name: str, log_on: str) -> None:
+    """Give the clinic that was just added its ward administrator, who chooses a password by the link and logs in."""
+    clinic = re.search(r"/office/(\d+)", hand.page.url)
+    assert clinic
+    await hand.press("Office", "link")
+    await hand.press("Accounts", "link")
+    await hand.press("Add an account", "link")
+    await hand.fill(name=name, log_on=log_on, clinic=clinic[1])
+    hand.inputs += 1
+    await hand.page.select_option("#role", "ward")
+    await hand.press("Add")
+    link = re.search(r"http\S+/desk/welcome\?link=[\w-]+", await hand.page.inner_text("main"))
+    assert link
+    await hand.press("Log out")
+    hand.inputs += 1
+    await hand.page.goto(link[0])
+    await hand.fill(password=PASSWORD)
+    await hand.press("Set password")
+    await hand.fill(log_on=log_on, password=PASSWORD)
+    await hand.press("Log in")
+
+
 def photo() -> bytes:
     file = BytesIO()
     Image.effect_noise((400, 500), 60).convert("RGB").save(file, "JPEG")
@@ -64,6 +87,8 @@ async def test_a_clinic_is_set_up_from_nothing_and_its_first_patient_books(
             name=name, address="4, Karve Road, Kothrud", city="Pune", state="Maharashtra", phone="020 2543 1234"
         )
         await hand.press("Add the clinic")
+        await let_in(hand, "Sunita Kulkarni", f"s.kulkarni.{scripts}".lower())
+        await hand.press(name, "link")
         await hand.press("Add a doctor", "link")
         await hand.fill(
             name="Dr Revati Phadke", fee="500", specialities="Dermatology", qualifications="MBBS, MD Dermatology"

@@ -151,7 +151,7 @@ async def test_a_lost_network_is_told(window: BrowserWindow) -> None:
 
 
 async def test_first_views_are_light(window: BrowserWindow) -> None:
-    """At most 60 KB and 8 requests besides photos, all from here; HTML 14, CSS 12.5, scripts 15 KB compressed."""
+    """At most 60 KB and 8 requests besides photos, all from here; HTML 14, CSS 9.5, scripts 15 KB compressed."""
     sent: dict[str, tuple[str, int]] = {}  # by address: a busy Chromium asks twice for the icons, once from its cache
     session = await window.context.new_cdp_session(window.page)
     await session.send("Network.enable")

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
 
+from healthplus.database import Database
 from healthplus.search import browse
 from healthplus.search.browse import CachedCount
 
@@ -77,3 +79,22 @@ async def test_who_goes_away_does_not_stop_the_count_for_others() -> None:
     gone.cancel()
     counter.may_end.set()
     assert await stays == 1
+
+
+async def test_times_are_spread_over_the_day(db: Database) -> None:
+    async def spread(*times: str, count: int = 3) -> list[str]:
+        starts = [datetime.fromisoformat(f"2026-12-01T{time}:00+05:30") for time in times]
+        places = await db.fetch_value("SELECT search.spread($1, $2, 'Asia/Kolkata')", starts, count)
+        return [times[place - 1] for place in sorted(places)]
+
+    quarters = [f"{hour:02}:{minute:02}" for hour in range(9, 20) for minute in (0, 15, 30, 45)]
+    assert await spread(*quarters) == ["09:00", "12:00", "17:00"]
+    assert await spread(*quarters[:12]) == ["09:00", "10:00", "11:00"]
+    # Of two parts, one more of that which has most.
+    assert await spread(*quarters[:12], "13:00", "13:15") == ["09:00", "11:00", "13:00"]
+    assert await spread("11:45", *quarters[12:20]) == ["11:45", "12:00", "13:15"]
+    assert await spread("11:45", "12:00", "16:45", "17:00") == ["11:45", "12:00", "17:00"]
+    assert await spread("18:00", "18:15", "18:30", "18:45") == ["18:00", "18:15", "18:30"]
+    assert await spread("00:00", "23:59") == ["00:00", "23:59"]
+    for count in (1, 2):
+        assert await spread(*quarters, count=count) == ["09:00", "12:00"][:count]

@@ -17,8 +17,9 @@ BEGIN RETURN (SELECT count(*) FROM directory.provider WHERE bio <> ''); END $$""
 async def test_pages_are_read_by_keys(db: Database) -> None:
     await Environment.make(db)
     await assert_indexed(db, queries.clinic, 1)
-    await assert_indexed(db, queries.clinic_providers, 1, 31, 0)
-    await assert_indexed(db, queries.provider, PROVIDER)
+    await assert_indexed(db, queries.clinic_providers, 1, 31, 0, None)
+    await assert_indexed(db, queries.clinic_specialities, 1)
+    await assert_indexed(db, queries.provider, PROVIDER, True)
     await assert_indexed(db, queries.lab_test, "hba1c")
     await assert_indexed(db, queries.city_id, "pune")
     await assert_indexed(db, queries.city_contents, 1, 24)

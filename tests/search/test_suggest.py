@@ -52,7 +52,9 @@ async def test_what_is_typed_is_completed(db: Database) -> None:
     assert "symptom: back pain" in await texts(db, "back p")
     assert await suggest(db, "bomb", None, 10) == [Suggestion("city", "Mumbai", matched="bombay", city="mumbai")]
     assert await suggest(db, "त्व", None, 10) == [
-        Suggestion("speciality", "Dermatology", matched="त्वचा", speciality="dermatology")
+        Suggestion("speciality", "Dermatology", matched="त्वचा", speciality="dermatology"),
+        Suggestion("symptom", "त्वचा पर चकत्ते"),
+        Suggestion("symptom", "रूखी त्वचा"),
     ]
     assert await texts(db, "eye") == ["speciality: Clear Eye Care"]
     assert (await texts(db, "p"))[:2] == ["speciality: Paediatrics", "city: Pune"]

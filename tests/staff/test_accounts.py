@@ -26,7 +26,7 @@ from healthplus.staff.accounts import add_staff, disable_staff, enable_staff, li
 from healthplus.staff.log_in import LoggedIn
 from healthplus.staff.own_account import OwnAccount
 from healthplus.staff.passwords import Passwords
-from healthplus.staff.rights import RIGHTS, has_right
+from healthplus.staff.rights import RIGHTS, has_right, has_right_anywhere
 from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import move_clock
 from tests.fixtures.codes import SECRET
@@ -209,9 +209,11 @@ def test_rights_follow_roles_and_clinics() -> None:
     assert has_right(roles, "change_booking", 1)  # type: ignore[arg-type]
     assert not has_right(roles, "change_booking", 2)  # type: ignore[arg-type]
     assert not has_right(roles, "see_clinic", 3)  # type: ignore[arg-type]
-    assert has_right(roles, "ask_change")  # type: ignore[arg-type]
+    assert has_right_anywhere(roles, "ask_change")  # type: ignore[arg-type]
     assert has_right({None: "administrator"}, "see_clinic", 3)
-    assert not any(has_right({}, right) for right in RIGHTS)
+    assert has_right({None: "administrator"}, "see_audit", None)
+    assert not has_right(roles, "see_audit", None)  # type: ignore[arg-type]
+    assert not any(has_right_anywhere({}, right) for right in RIGHTS)
     # As the brief has it: the desk sees and adds, and alters nothing.
     assert {right for right, roles in RIGHTS.items() if "desk" in roles} == {
         "see_clinic",

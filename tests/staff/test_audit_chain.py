@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,12 +14,16 @@ from healthplus.database.server_files import as_app_role
 from healthplus.errors import HealthPlusError
 from healthplus.retention.retention import Retention
 from healthplus.staff.accounts import add_staff
-from healthplus.staff.audit import verify_audit
+from healthplus.staff.audit_chain import verify_audit
 from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import move_clock
 from tests.fixtures.staff import OPERATOR
 
 CHAIN = "SELECT staff.chain_audit()"
+
+
+class _Undo(Exception):
+    """Ends a transaction of which nothing stays."""
 
 
 async def make_links(db: Database, count: int = 3) -> None:
@@ -42,8 +47,6 @@ async def test_what_was_written_fits(db: Database) -> None:
     ("change", "broken"),
     [
         ("UPDATE staff.audit_entry SET actor = 'staff:9' WHERE entry_id = 3", 2),
-        ("UPDATE staff.audit_entry SET at = at + interval '1 microsecond' WHERE entry_id = 6", 3),
-        ("UPDATE staff.audit_entry SET patient_id = 1 WHERE entry_id = 1", 1),
         ("DELETE FROM staff.audit_entry WHERE entry_id = 4", 2),
         (
             "INSERT INTO staff.audit_entry (at, actor, action, is_refused, detail, xid) "
@@ -61,11 +64,47 @@ async def test_what_was_changed_is_found(db: Database, change: str, broken: int)
         await verify_audit(db)
 
 
+_COLUMNS = """
+SELECT quote_ident(attname) AS name, atttypid::regtype::text AS type, attidentity <> '' AS is_identity FROM pg_attribute
+WHERE attrelid = 'staff.audit_entry'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'xid'
+"""
+"""What an entry says; `xid` says in which link it is."""
+_ANOTHER = {
+    "bigint": "coalesce({0}, 0) + 1",
+    "text": "coalesce({0}, '') || 'x'",
+    "boolean": "NOT {0}",
+    "uuid": "gen_random_uuid()",
+    "timestamp with time zone": "{0} + interval '1 microsecond'",
+}
+
+
+async def test_whatever_of_an_entry_was_changed_is_found(db: Database) -> None:
+    await make_links(db)
+    columns = await db.fetch(_COLUMNS)
+    assert len(columns) > 10
+    unnoticed = []
+    for name, type_, is_identity in columns:
+        change = f"UPDATE staff.audit_entry SET {name} = {_ANOTHER[type_].format(name)} WHERE entry_id = 6"
+        if is_identity:
+            change = f"ALTER TABLE staff.audit_entry ALTER {name} DROP IDENTITY; {change}"
+        with contextlib.suppress(_Undo):
+            async with db.transaction() as tx:
+                await tx.execute(as_owner(change, "staff.audit_entry"))
+                if await tx.fetch_value("SELECT broken FROM staff.verify_audit(NULL)") != 3:
+                    unnoticed.append(name)
+                raise _Undo
+    assert unnoticed == []
+    assert (await verify_audit(db)).links == 3
+
+
 async def test_what_was_cut_off_is_found_by_what_was_noted(db: Database) -> None:
     await make_links(db)
     noted = await verify_audit(db)
     cut = "DELETE FROM staff.audit_entry WHERE entry_id > 4; DELETE FROM staff.audit_link WHERE link > 2"
     await db.execute(as_owner(cut, "staff.audit_entry", "staff.audit_link"))
+    with pytest.raises(HealthPlusError, match="with which an account or a session began is gone"):
+        await verify_audit(db)
+    await db.execute("DELETE FROM staff.account WHERE staff_id > 4")  # by one who thinks of that
     assert (await verify_audit(db)).links == 2
     with pytest.raises(HealthPlusError, match="Link 3 is not the one that was noted"):
         await verify_audit(db, (noted.last, noted.hash))
@@ -103,7 +142,7 @@ async def test_what_is_forgotten_leaves_a_chain_that_fits(db: Database, dsn: str
         await Retention(app).forget(pause_seconds=0)
         await add_staff(db, "new", "New", OPERATOR)
         await db.fetch_value(CHAIN)
-        assert (await verify_audit(db)).links == 1
+        assert (await verify_audit(db)).links == 2
         await db.execute(as_owner("UPDATE staff.audit_entry SET actor = '' WHERE entry_id = 6", "staff.audit_entry"))
         with pytest.raises(HealthPlusError, match="Link 4"):
             await verify_audit(db)

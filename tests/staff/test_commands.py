@@ -81,9 +81,21 @@ async def test_what_does_not_fit_is_refused(run: Run, db: Database) -> None:
     assert "already" in await run(*add, "desk", "--clinic", 1, fails=True)
 
 
-async def test_the_last_administrator_stays(run: Run) -> None:
+async def test_the_last_administrator_stays(run: Run, db: Database) -> None:
     await run("add", "sunita", "Sunita Nair", "--role", "administrator")
     for words in (("disable", "sunita"), ("role", "sunita", "none")):
         assert "the last administrator" in await run(*words, fails=True)
-    await run("add", "arun", "Arun Kulkarni", "--role", "administrator")
+    said = await run("add", "arun", "Arun Kulkarni", "--role", "administrator")
+    assert "the last administrator" in await run("disable", "sunita", fails=True)  # the other cannot log in yet
+    await OwnAccount(db, SECRET, Passwords()).use_link(token_in(said), PASSWORD, None, "", "")
     await run("disable", "sunita")
+
+
+async def test_who_becomes_more_than_a_desk_gets_a_new_link(run: Run, db: Database) -> None:
+    own = OwnAccount(db, SECRET, Passwords())
+    first = token_in(await run("add", "meera", "Meera Rao", "--role", "desk", "--clinic", 1))
+    said = await run("role", "meera", "administrator")
+    assert "has ended" in said
+    with pytest.raises(StaffLinkOver):
+        await own.use_link(first, PASSWORD, None, "", "")
+    await own.use_link(token_in(said), PASSWORD, None, "", "")

@@ -10,7 +10,7 @@ from healthplus.database import Database
 from healthplus.errors import LogInRefused
 from healthplus.ops import demo_staff
 from healthplus.ops.demo_data import Scale, create_demo_data
-from healthplus.ops.demo_guide import demo_guide
+from healthplus.ops.demo_guide import demo_guide, demo_text
 from healthplus.ops.demo_staff import STAFF
 from healthplus.staff import passwords
 from healthplus.staff.accounts import list_staff
@@ -25,8 +25,10 @@ async def test_one_of_each_role_logs_in_with_what_is_printed(db: Database, monke
     monkeypatch.setattr(demo_staff, "HASHER", passwords.HASHER)
     scale = Scale(cities=1, providers_per_city=20, patients=20)
     data = await create_demo_data(db, scale)
-    guide = await demo_guide(db, data, "http://127.0.0.1:8000")
-    assert "http://localhost:8000/desk" in guide
+    facts = await demo_guide(db, data, "http://127.0.0.1:8000")
+    guide = await demo_text(db, data, facts, "http://127.0.0.1:8000")
+    assert facts.desk_url == "http://localhost:8000/desk"
+    assert facts.desk_url in guide
     found = re.search(r"each with the password (\S+)", guide)
     assert found
     tokens = []

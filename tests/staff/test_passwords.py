@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import string
 import time
 
 import pytest
+from zxcvbn import matching
 
+from healthplus.errors import TooManyGuesses
 from healthplus.staff import passwords
 from healthplus.staff.passwords import Passwords, weakness
 
@@ -41,6 +45,51 @@ def test_a_long_password_is_measured_quickly() -> None:
     began = time.monotonic()
     weakness("monsoon kettle giraffe " * 11, OWN, has_factor=False)
     assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "4@8({[<3691!|7+0$5%2" * 4,
+        "4@8({[<3691!|7+0$5%2",
+        "".join(random.Random(2).choices(string.ascii_letters + string.digits + string.punctuation, k=64)),
+    ],
+)
+def test_signs_that_may_stand_for_many_letters_are_measured_quickly(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    """By the readings of a dictionary's words in it, not by the clock."""
+    look = matching.dictionary_match
+    readings = []
+
+    def note(text: str, *args: object, **more: object) -> object:
+        readings.append(text)
+        return look(text, *args, **more)
+
+    monkeypatch.setattr(matching, "dictionary_match", note)
+    weakness(password, OWN, has_factor=False)
+    assert 2 < len(readings) < 60
+
+
+def test_what_signs_stand_for_is_seen() -> None:
+    assert weakness("P@$$w0rd!P@$$w0rd!", OWN, has_factor=True) == "common"
+
+
+async def test_one_password_is_measured_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[str] = []
+    most = 0
+
+    def slow(password: str, own_words: object, *, has_factor: bool) -> None:
+        nonlocal most
+        at_work.append(password)
+        most = max(most, len(at_work))
+        time.sleep(0.02)
+        at_work.remove(password)
+
+    monkeypatch.setattr(passwords, "weakness", slow)
+    measuring = Passwords()
+    await asyncio.gather(*(measuring.weakness(f"one {n}", OWN, has_factor=False) for n in range(6)))
+    assert most == 1
 
 
 async def test_the_right_one_fits_however_its_letters_are_written() -> None:
@@ -84,3 +133,30 @@ async def test_a_few_at_once_and_one_for_those_who_are_known(monkeypatch: pytest
     go_on.set()
     assert all(await asyncio.gather(*strangers, *known))
     assert most == passwords.HASHING_MAX
+
+
+async def test_those_beyond_share_one_place_and_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[str] = []
+    go_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(kept: str, password: str) -> bool:
+        at_work.append(password)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20)
+        return True
+
+    monkeypatch.setattr(passwords, "_fits", slow)
+    checks = Passwords()
+    beyond = [
+        asyncio.create_task(checks.verify(None, f"beyond {n}", is_known=False, is_beyond=True))
+        for n in range(passwords.BEYOND_WAITING_MAX)
+    ]
+    await asyncio.sleep(0.2)
+    with pytest.raises(TooManyGuesses):
+        await checks.verify(None, "one too many", is_known=False, is_beyond=True)
+    stranger = asyncio.create_task(checks.verify(None, "stranger", is_known=False))
+    await asyncio.sleep(0.2)
+    assert at_work == ["beyond 0", "stranger"]
+    go_on.set()
+    assert all(await asyncio.gather(*beyond, stranger))
+    assert await checks.verify(None, "later", is_known=False, is_beyond=True)

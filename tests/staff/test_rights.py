@@ -9,7 +9,7 @@ from healthplus.database import Database, PostgresError
 from healthplus.database.logins import STAFF_ROLES
 from healthplus.staff.accounts import disable_staff
 from healthplus.staff.log_in import LoggedIn
-from healthplus.staff.rights import RIGHTS, ROLES, Role
+from healthplus.staff.rights import RIGHTS, ROLES, Role, is_everywhere, is_of_provider
 from tests.fixtures.clock import move_clock
 from tests.fixtures.staff import OPERATOR, PASSWORD, come_from, make_log_in, make_staff
 
@@ -19,6 +19,9 @@ async def test_the_database_has_the_same_table_of_rights(db: Database) -> None:
         assert set(await db.fetch_value("SELECT staff.roles_with($1)::text[]", right)) == roles, right
     body = await db.fetch_value("SELECT prosrc FROM pg_proc WHERE oid = 'staff.roles_with(text)'::regprocedure")
     assert body.count("WHEN") == len(RIGHTS)
+    for role in ROLES:
+        kinds = "SELECT ARRAY[staff.is_everywhere($1::text::staff.role), staff.is_of_provider($1::text::staff.role)]"
+        assert await db.fetch_value(kinds, role) == [is_everywhere(role), is_of_provider(role)], role
     assert await db.fetch_value("SELECT enum_range(NULL::staff.role)::text[]") == list(ROLES) == list(STAFF_ROLES)
 
 
@@ -60,6 +63,8 @@ async def test_a_practitioners_rights_are_for_the_own_days(db: Database) -> None
     assert await authorised(db, token, "see_own_day", 1, 7) == "practitioner"
     assert await authorised(db, token, "see_own_day", 1, 8) == "HP403"
     assert await authorised(db, token, "see_own_day", 1) == "HP403"
+    # Of no day in particular, they have none at any of their clinics either.
+    assert not await db.fetch_value("SELECT staff.may_at_all($1, 'see_own_day', '{1}')", staff_id)
 
 
 async def test_who_is_not_logged_in_or_away_is_refused(db: Database) -> None:

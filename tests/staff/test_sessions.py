@@ -14,10 +14,17 @@ from healthplus.staff.accounts import disable_staff, make_link, set_role
 from healthplus.staff.log_in import LoggedIn
 from healthplus.staff.own_account import OwnAccount
 from healthplus.staff.passwords import Passwords
-from healthplus.staff.sessions import StaffSession, StaffSessions
+from healthplus.staff.sessions import LOCK_SECONDS, SESSION_SECONDS, StaffSession, StaffSessions
 from tests.fixtures.clock import move_clock
 from tests.fixtures.codes import SECRET
 from tests.fixtures.staff import OPERATOR, PASSWORD, audit, come_from, make_log_in, make_staff, session_of
+
+
+async def test_pages_count_as_long_as_the_database(db: Database) -> None:
+    times = "SELECT extract(epoch FROM staff.session_time())::integer, extract(epoch FROM staff.lock_time())::integer"
+    row = await db.fetch_row(times)
+    assert row is not None
+    assert tuple(row) == (SESSION_SECONDS, LOCK_SECONDS)
 
 
 @pytest.fixture
@@ -113,11 +120,15 @@ async def test_what_ends_it_does_so_at_the_next_request_of_any_process(
 async def test_a_role_does_not_outlast_its_end(db: Database, token: str, other_process: StaffSessions) -> None:
     session = await other_process.find(token)
     assert session is not None
-    assert (session.may("book", 1), session.may("book", 2), session.may("change_booking")) == (True, False, False)
+    assert (session.may("book", 1), session.may("book", 2), session.may_anywhere("change_booking")) == (
+        True,
+        False,
+        False,
+    )
     await set_role(db, session.staff_id, 1, None, OPERATOR)
     after = await other_process.find(token)
     assert after is not None
-    assert not after.may("book")
+    assert not after.may_anywhere("book")
 
 
 async def test_a_session_that_begins_while_its_account_is_disabled_is_none(db: Database) -> None:

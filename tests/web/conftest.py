@@ -17,12 +17,12 @@ from healthplus.database.server_files import as_app_role
 from healthplus.settings import Settings
 from healthplus.web.app import create_routes, furnish
 from healthplus.web.code_messages import CodeMessages
-from tests.fixtures.environment import Environment
+from tests.fixtures.environment import AT_CLINIC, Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.web.client import Browser, Client, connect
-from tests.web.office import log_in
 from tests.web.phone import Phone, sign_in
 from tests.web.pune import DIRECTORY
+from tests.web.staff import log_in
 
 
 @functools.cache
@@ -128,7 +128,7 @@ async def me(http: httpx.AsyncClient, anyone: Client, phone: Phone) -> Client:
 async def ward(app: Litestar, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Browser:
     """The browser of a ward administrator who is logged in."""
     cheap_hashes(monkeypatch)
-    return await log_in(app, environment.db)
+    return await log_in(app, environment.db, "ward", AT_CLINIC, "meera")
 
 
 @pytest.fixture

@@ -249,6 +249,9 @@ async def test_moving(
     moved = await said(http, f"{path}?moved=1")
     assert "Your appointment has a new time" in moved
     assert "11:00 to 11:30 am IST" in moved
+    assert "Your appointment is booked" not in moved
+    when = ENGLISH.day(environment.day.astimezone(ZoneInfo("Asia/Kolkata")))
+    assert f"Your appointment is rescheduled From {when}, 9:00 am IST to {when}, 11:00 am IST ." in moved
     assert "Your appointment has a new time" not in await said(
         http, f"{await visit_of(asha, environment, 24 + 18, FREE)}?moved=1"
     )

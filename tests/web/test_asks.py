@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from tests.fixtures.clock import move_clock
 from tests.fixtures.environment import AT_CLINIC, ONLINE, PROVIDER, Environment
 from tests.fixtures.staff import PASSWORD, cheap_hashes
 from tests.web.client import Browser
-from tests.web.desks import audited, goes_to, log_in, shows, words
+from tests.web.staff import audit_entries, goes_to, log_in, shows, words
 
 ASK, ASKS = "/desk/1/ask", "/office/1/asks"
 
@@ -79,7 +80,7 @@ async def test_moving(
     page = await shows(desk, f"{ASK}?number={number}")
     assert "asha" in page
     assert "₹500 paid" in page
-    (seen,) = await audited(db, "see_booking")
+    (seen,) = await audit_entries(db, "see_booking")
     assert (seen["actor"], seen["patient_id"], seen["booking_id"], seen["clinic_id"]) == (
         "staff:2",
         environment.ids["asha"],
@@ -97,25 +98,35 @@ async def test_moving(
     page = await shows(ward, ASKS)
     assert "asha" in page
     assert "“ She called ”" in page
-    assert (await audited(db, "see_ask"))[-1]["patient_id"] == environment.ids["asha"]
+    assert (await audit_entries(db, "see_ask"))[-1]["patient_id"] == environment.ids["asha"]
     assert await answer(ward) == f"{ASKS}?done=done"
     assert (await state_of(db, booking))[1] == start.timestamp()
-    (done,) = await audited(db, "confirm_ask")
+    (done,) = await audit_entries(db, "confirm_ask")
     assert (done["actor"], done["staff_id"], done["booking_id"], done["is_refused"]) == ("staff:1", 2, booking, False)
     assert done["detail"] == "move: She called"
     assert await db.fetch_value("SELECT actor FROM booking.event WHERE kind = 'moved'") == "staff:1"
     assert "Confirmed by" in await shows(ward, ASKS)
 
 
-async def test_cancelling_needs_proof_for_much_money_and_gives_all_back(
+async def test_cancelling_gives_all_back_and_little_money_needs_no_proof(
     db: Database, booking: UUID, desk: Browser, ward: Browser
 ) -> None:
-    await db.execute("UPDATE directory.clinic SET currency = 'INR'")
     await ask(desk, booking, "cancel")
     await move_clock(db, minutes=6)
-    assert await answer(ward) == f"{ASKS}?done=done"  # 500 need none
+    amount = await db.fetch_value("SELECT pg_get_functiondef('staff.proof_amount_minor'::regproc)")
+    assert await db.fetch_value("SELECT currency FROM directory.clinic WHERE clinic_id = 1") == "INR"
+    await db.execute(amount.replace("'INR' THEN 1000", "'INR' THEN 499"))
+    assert await answer(ward) == "/desk/prove?next=%2Foffice%2F1%2Fasks"
+    await db.execute(amount)
+    assert await answer(ward) == f"{ASKS}?done=done"
     assert (await state_of(db, booking))[0] == "cancelled"
     assert await db.fetch_value("SELECT kept_minor FROM ledger.payment") is None
+
+
+async def test_how_much_needs_proof_goes_by_the_currency(db: Database) -> None:
+    amounts = {"INR": 100_000, "USD": 1000, "JPY": 10, "KWD": 10_000}
+    for currency, amount_minor in amounts.items():
+        assert await db.fetch_value("SELECT staff.proof_amount_minor($1)", currency) == amount_minor
 
 
 async def test_more_money_needs_proof(db: Database, environment: Environment, desk: Browser, ward: Browser) -> None:
@@ -134,7 +145,7 @@ async def test_refusing(db: Database, booking: UUID, desk: Browser, ward: Browse
     await ask(desk, booking, "cancel")
     assert await answer(ward, "refuse") == f"{ASKS}?done=refused"
     assert (await state_of(db, booking))[0] == "booked"
-    (entry,) = await audited(db, "refuse_ask")
+    (entry,) = await audit_entries(db, "refuse_ask")
     assert (entry["actor"], entry["staff_id"]) == ("staff:1", 2)
     assert "Refused by" in await shows(ward, ASKS)
 
@@ -158,7 +169,7 @@ async def test_it_is_over_when_the_appointment_changed(
     await ask(desk, booking, "cancel")
     assert (await environment.book.cancel(PROVIDER, booking, environment.actor("asha"))).code == "cancelled"
     assert "Nothing is asked just now" in await shows(ward, ASKS)
-    assert [one["action"] for one in await audited(db, "ask_over")] == ["ask_over"] * 2
+    assert [one["action"] for one in await audit_entries(db, "ask_over")] == ["ask_over"] * 2
 
 
 async def test_correcting_who_came_and_refunding(
@@ -211,7 +222,7 @@ async def test_what_cannot_be_done_stays_open(
     refused = await ward.post(found[1])
     assert refused.status_code == 422
     assert "Somebody holds this time just now" in words(refused)
-    entry = (await audited(db, "confirm_ask"))[-1]
+    entry = (await audit_entries(db, "confirm_ask"))[-1]
     assert (entry["is_refused"], entry["detail"]) == (True, "move slot_held: She called")
 
 
@@ -248,7 +259,7 @@ async def test_other_clinics_are_not_theirs(
     form = {"number": number, "booking": str(booking), "kind": "cancel", "reason": "Because"}
     assert (await other.post("/desk/2/ask", form)).status_code == 422
     assert (await other.post("/desk/1/ask", form)).status_code == 403
-    assert await audited(db, "see_booking") == []
+    assert await audit_entries(db, "see_booking") == []
     await ask(desk, booking, "cancel")
     found = re.search(rf'action="{ASKS}/([0-9a-f-]+/confirm)"', (await ward.get(ASKS)).text)
     assert found
@@ -270,4 +281,42 @@ async def test_two_who_confirm_at_once_do_it_once(
     answers = await asyncio.gather(*(browser.post(found[1]) for browser in (ward, other)))
     assert sorted(goes_to(one) for one in answers) == [f"{ASKS}?done=answered", f"{ASKS}?done=done"]
     assert await db.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'cancelled'") == 1
-    assert len(await audited(db, "confirm_ask")) == 1
+    assert len(await audit_entries(db, "confirm_ask")) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "wish"),
+    [
+        ("move", "{}"),
+        ("move", '{"starts_at": "abc"}'),
+        ("move", '{"starts_at": 1e300}'),
+        ("correct", '{"state": "gone"}'),
+        ("edit_patient", "[]"),
+        ("edit_patient", '{"name": 7, "sex": {}}'),
+    ],
+)
+async def test_one_that_cannot_be_read_does_not_hide_the_others(
+    db: Database, booking: UUID, desk: Browser, ward: Browser, kind: str, wish: str
+) -> None:
+    await ask(desk, booking, "cancel")
+    await db.execute(
+        "INSERT INTO staff.ask"
+        " (clinic_id, provider_id, booking_id, patient_id, kind, wish, seen, reason, asked_by, asked_at)"
+        " SELECT clinic_id, provider_id, booking_id, patient_id, $1, $2,"
+        " staff.part_of_seen($1, booking.as_seen($3, $4)), 'odd',"
+        " asked_by, asked_at - interval '1 minute' FROM staff.ask",
+        kind,
+        json.loads(wish),
+        PROVIDER,
+        booking,
+    )
+    page = await shows(ward, ASKS)
+    assert "She called" in page
+    assert "odd" in page
+    assert "refuse it" in page
+    await answer(ward, "refuse")
+    assert [row["state"] for row in await db.fetch("SELECT state FROM staff.ask ORDER BY asked_at")] == [
+        "refused",
+        "open",
+    ]
+    assert "refuse it" in await shows(ward, ASKS) or kind == "edit_patient"

@@ -55,6 +55,8 @@ async def test_a_provider(http: httpx.AsyncClient, app: Litestar, city: Environm
     about = await look(http, f"{path}?about")
     assert "HbA1c" in about
     assert "₹450" in about
+    assert re.search(rf'href="{path}/{lab["clinic_id"]}\?service=\d+">HbA1c<', about)
+    assert "Fee: </span><b>Prices by test" not in about
     await city.db.execute(
         "UPDATE directory.provider SET rating_total = 0, rating_count = 0; DELETE FROM reviews.rating; "
         "DELETE FROM schedule.shift; DELETE FROM directory.provider_clinic"
@@ -108,4 +110,31 @@ async def test_a_clinic(http: httpx.AsyncClient, app: Litestar, city: Environmen
     )
     working = await city.db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE clinic_id = $1", clinic)
     assert len(first) == 20
+    # One speciality, by itself, with the count that the page gave it; a page of it leads on within it.
+    path = f"/clinic/{clinic}/baner-care"
+    text = await look(http, path)
+    counts = dict(re.findall(r'\?speciality=([a-z-]+)#doctors"><span>[^<]+</span> <small>(\d+)<', text))
+    assert f'href="{path}#doctors">All <small>{working}<' in text
+    assert counts == {
+        row["slug"]: str(row["count"])
+        for row in await city.db.fetch(
+            "SELECT slug, count(*) FROM directory.provider_clinic JOIN directory.provider_speciality "
+            "USING (provider_id) JOIN directory.speciality USING (speciality_id) WHERE clinic_id = $1 GROUP BY slug",
+            clinic,
+        )
+    }
+    for slug, count in counts.items():
+        seen: list[str] = []
+        query = f"?speciality={slug}"
+        while query:
+            chosen = await look(http, path + query)
+            assert f'class="chip on" aria-current="true" href="{path}?speciality={slug}#doctors"' in chosen
+            seen += re.findall(r'<h3 lang="en"><a href="/doctor/(\d+)/', chosen)
+            following = re.search(r'rel="next" href="([^"]+)"', chosen)
+            query = following[1].replace("&amp;", "&") if following else ""
+        assert len(set(seen)) == len(seen) == int(count)
+        assert 'content="noindex"' in chosen
+    for unknown in ("none", "%00", "x" * 300):
+        assert await led(http, f"{path}?speciality={unknown}") == (303, path)
+    assert "?speciality=" not in await look(http, "/clinic/1/clinic-1")  # two doctors
     assert len({*first, *second}) == working

@@ -132,3 +132,48 @@ async def test_a_mail_that_cannot_be_sent_names_nobody_in_the_log(
     await app.state.services.code_messages.drain()
     assert "a link to verify an e-mail address could not be sent: RuntimeError" in caplog.text
     assert ADDRESS not in caplog.text
+
+
+async def test_an_address_is_added_confirmed_changed_and_removed_on_the_page(
+    app: Litestar, asha: Client, bina: Client, phone: Phone, environment: Environment
+) -> None:
+    # That somebody else has the address, and has confirmed it, makes no difference.
+    await bina.ask("PATCH", "me", {"email": ADDRESS})
+    await bina.post("me/email/verify", {"token": token_of(await phone.link())})
+    browser = Browser(app, environment.tokens["asha"])
+    assert "Your e-mail address" in (await browser.get("/notifications")).text
+    for wrong in ("", "asha", "a@b@c", "a b@c.example", f"{'x' * 250}@mail.example"):
+        refused = await browser.post("/notifications", {"key": "w", "email": wrong})
+        assert (refused.status_code, "Write an e-mail address like" in refused.text) == (422, True), wrong
+        assert f'value="{wrong}"' in refused.text
+    assert (await asha.get("me")).json()["email"] is None
+    for _ in range(2):  # a second click sends nothing
+        sent = await browser.post("/hi/notifications", {"key": "k", "email": f" {ADDRESS} "})
+        assert (sent.status_code, sent.headers["location"]) == (303, "/hi/notifications?email=sent#email")
+    shown = (await browser.get("/notifications?email=sent")).text
+    assert "Not confirmed yet" in shown
+    assert "We sent a link to this address." in shown
+    link = await phone.link(2)
+    assert link.startswith("/hi/email?token=")
+    assert (await browser.post(link)).headers["location"] == "/hi/email/verified"
+    shown = (await browser.get("/notifications?email=sent")).text
+    assert ("Confirmed" in shown, "We sent a link" in shown) == (True, False)
+    assert '<input type="checkbox" name="reminds_by" value="email" checked>' in shown
+
+    await browser.post("/notifications", {"key": "k", "email": "b@mail.example"})
+    await phone.link(3)
+    profile = (await asha.get("me")).json()
+    assert (profile["email"], profile["email_verified"]) == ("b@mail.example", False)
+    assert await notices(environment, asha, 13) == []
+    removed = await browser.post("/notifications", {"key": "k", "email": "", "action": "remove"})
+    assert removed.headers["location"] == "/notifications?email=removed#email"
+    assert "We send no more e-mail." in (await browser.get("/notifications?email=removed")).text
+    assert (await asha.get("me")).json()["email"] is None
+    assert (await browser.post(link)).status_code == 410  # a link ends with its address
+
+    for n in range(3):
+        assert (await browser.post("/notifications", {"email": f"v{n}@mail.example"})).status_code == 303
+    refused = await browser.post("/notifications", {"email": "v9@mail.example"})
+    assert (refused.status_code, "Try again tomorrow." in refused.text) == (429, True)
+    assert 'value="v9@mail.example"' in refused.text
+    await phone.link(6)

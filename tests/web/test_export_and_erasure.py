@@ -19,9 +19,9 @@ from healthplus.staff.accounts import set_role
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.fixtures.staff import OPERATOR, cheap_hashes
 from tests.web.client import Client
-from tests.web.office import log_in
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
+from tests.web.staff import log_in
 from tests.web.test_me import HOLDS, WAITS, book
 
 PLANTED = {"name": "Zebedee Quillfeather", "email": "quill@feather.example"}
@@ -118,6 +118,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "accounts.patient",
         "accounts.person",
         "accounts.former_account",
+        "staff.audit_row",  # of audit_entry, with names
         "accounts.session",
         "accounts.challenge",
         "accounts.consent",

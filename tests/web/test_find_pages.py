@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta
-from itertools import zip_longest
+from datetime import date, datetime, timedelta
+from itertools import groupby, zip_longest
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -110,6 +110,25 @@ async def test_each_filter_counts_what_a_plain_look_counts(http: httpx.AsyncClie
         assert counted(await look(http, path)) > counted(text)
 
 
+def local_day(time: datetime) -> date:
+    return (time + IST).date()
+
+
+def spread(times: list[datetime], count: int = 3) -> list[datetime]:
+    """Return some of the first day's times: the first of each part of it, or else others of the part that has most.
+
+    Where it has fewer, those of the next day follow.
+    """
+    if not times or not count:
+        return []
+    day = [time for time in times if local_day(time) == local_day(times[0])]
+    parts = [list(part) for _, part in groupby(day, lambda time: sum((time + IST).hour >= hour for hour in (12, 17)))]
+    most = max(parts, key=len)
+    wanted = [part[0] for part in parts] + [most[len(most) * 2 // 3], most[len(most) // 3], *day]
+    chosen = sorted(list(dict.fromkeys(wanted))[:count])
+    return chosen + spread(times[len(day) :], count - len(chosen))
+
+
 async def test_a_card_leads_to_the_next_times_there(http: httpx.AsyncClient, city: Environment) -> None:
     shown = 0
     for path in ("/in/pune/cardiology", "/hi/in/pune/cardiology?day=tomorrow&sort=date"):
@@ -125,11 +144,14 @@ async def test_a_card_leads_to_the_next_times_there(http: httpx.AsyncClient, cit
             begins = city.day + timedelta(days=1) if "tomorrow" in path else city.day
             times: list[datetime] = await city.db.fetch_value(
                 "SELECT array(SELECT DISTINCT starts_at FROM booking.obtainable_runs($1, $2, $3::timestamptz, "
-                "$3::timestamptz + '9 days', 1, (SELECT public.app_now())) ORDER BY 1 LIMIT 3)",
+                "$3::timestamptz + '9 days', 1, (SELECT public.app_now())) ORDER BY 1)",
                 int(provider[1]),
                 int(clinic[1]),
                 begins,
             )
+            that_day = sum(local_day(time) == local_day(times[0]) for time in times)
+            assert not times or f"· {that_day} {'खाली' if path.startswith('/hi') else 'free'}<" in card
+            times = spread(times)
             asked = [parse_qs(urlsplit(href).query) for href, _ in links]
             assert [datetime.fromisoformat(query["start"][0]) for query in asked] == times
             assert [query["day"][0] for query in asked] == [f"{time + IST:%Y-%m-%d}" for time in times]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from healthplus.accounts.keys import add_key
 from healthplus.search.find import SearchRequest, find
 from healthplus.search.spelling import did_you_mean
+from healthplus.search.urgent import urgent_need
 from healthplus.search.word_counts import count_words
 from tests.fixtures.environment import Environment
 from tests.web.test_find_words import look, names
@@ -68,6 +70,7 @@ _BODY = (
     ("I have a heart attack", "Dr Ravi Pal"),
     ("can't breathe", "Dr Ravi Pal"),
     ("can’t breathe", "Dr Ravi Pal"),
+    ("can’t breath", "Dr Ravi Pal"),
     ("stroke", "Dr Uma Iyer"),
     ("unconscious", "Dr Nila Bose"),
     ("poisoning", "Dr Nila Bose"),
@@ -105,6 +108,72 @@ async def test_who_wants_to_die_is_told_who_listens(http: httpx.AsyncClient, cit
             assert names(text) == ["Dr Asha Sen"], (need, place)
             assert "Dr Kiran Das" not in text, need
     assert "आप अकेले नहीं हैं" in await look(http, "/hi/find", need="suicide")
+
+
+_MISSPELT = {
+    "body": (
+        "chest pian", "chestpain", "chets pain", "heart atack", "hart attack", "unconcious", "strokee", "chocking",
+        "cant braeth", "seene mein dardd",
+    ),
+    "mind": ("suicde", "sucide", "suside", "want to kill mysef", "atmhatya"),
+}  # fmt: skip
+_NOT_URGENT = (
+    "cooking class", "stoke", "strike", "poisson", "dr poisonov", "chest clinic", "heart", "pain", "kidney stone",
+    "snake", "brain", "zaheer", "meher", "dr ghosh", "strok", "dental bite", "heavy lifting", "life care",
+    "want to dine", "sweat",
+)  # fmt: skip
+
+
+async def test_what_cannot_wait_is_known_misspelt(http: httpx.AsyncClient, city: Environment) -> None:
+    for need, kind in [(need, kind) for kind, needs in _MISSPELT.items() for need in needs]:
+        text = await look(http, "/find", need=need, place="Pune")
+        notice = text[text.index('id="urgent"') :].partition("</section>")[0]
+        assert ("14416" in notice) == (kind == "mind"), need
+        assert 'href="tel:112"' in notice, need
+        assert names(text) or need == "chocking", need  # for which nobody is there
+        assert "Search instead for" in text, need
+        assert 'id="urgent"' in await look(http, "/find", need=need, place="Pune", exact="1"), need
+        assert (await urgent_need(city.db, need)).kind == kind
+
+
+async def test_what_only_looks_like_an_emergency_is_none(http: httpx.AsyncClient, city: Environment) -> None:
+    # Who has such a name is looked for by it.
+    await city.db.execute(
+        "UPDATE directory.provider SET name = 'Dr Strok', identifier = 'Dr Strok' WHERE identifier = 'Dr Anil Shah'"
+    )
+    await count_words(city.db)
+    for need in _NOT_URGENT:
+        assert 'id="urgent"' not in await look(http, "/find", need=need, place="Pune"), need
+        assert (await urgent_need(city.db, need)).kind == "", need
+    # Without the name in the directory, it is a misspelling.
+    await city.db.execute("UPDATE directory.provider SET name = 'Dr Anil Shah' WHERE identifier = 'Dr Strok'")
+    await count_words(city.db)
+    assert (await urgent_need(city.db, "strok")).kind == "body"
+
+
+async def test_programs_are_told_whom_to_call(http: httpx.AsyncClient, city: Environment) -> None:
+    _, key = await add_key(city.db, "tests", ["search"], 10_000, 10_000)
+
+    async def search(keyword: str, spellcheck: str = "no") -> httpx.Response:
+        params = {"api_dev_key": key, "keyword": keyword, "includeSpellcheck": spellcheck}
+        return await http.get("/api/v1/doctors", params=params)
+
+    for keyword, call in (
+        ("chest pain", "112"),
+        ("heart atack", "112"),
+        ("I want to die", "14416, 112"),
+        ("suicde", "14416, 112"),
+        ("fever", None),
+        ("cooking", None),
+        ("", None),
+    ):
+        answer = await search(keyword)
+        assert isinstance(answer.json(), list)
+        assert answer.headers.get("urgent-call") == call, keyword
+        both = await search(keyword, "yes")
+        assert both.headers.get("urgent-call") == call, keyword
+        kind = None if call is None else {"kind": "body" if call == "112" else "mind", "call": call.split(", ")}
+        assert both.json()["urgent"] == kind, keyword
 
 
 async def test_who_sees_a_symptom_first_comes_first(http: httpx.AsyncClient, city: Environment) -> None:
@@ -184,6 +253,14 @@ async def test_hindi_comes_first_on_hindi_pages(http: httpx.AsyncClient, city: E
     heading = text[text.index("<h1>") : text.index("</h1>")]
     assert "दंत चिकित्सा" in heading
     assert "entist" not in heading
+    for need, said in (("fever", "बुखार"), ("Fever doctor", "बुखार"), ("bukhar", "बुखार"), ("chest pain", "सीने में दर्द")):
+        text = await look(http, "/hi/find", need=need, place="Pune")
+        assert f"<h1>{said} " in text
+        assert f"<title>{said}," in text
+        assert names(text) == names(await look(http, "/find", need=said, place="Pune"))
+    assert "<h1>Fever " in await look(http, "/find", need="fever", place="Pune")
+    found = (await http.get("/api/v1/suggest", params={"q": "feve", "language": "hi"})).json()
+    assert found[0] == {"kind": "symptom", "text": "बुखार", "matched": "fever"}
     for typed in ("dent", "दंत"):
         found = (await http.get("/api/v1/suggest", params={"q": typed, "language": "hi"})).json()
         assert found[0]["text"] == "दंत चिकित्सा", typed

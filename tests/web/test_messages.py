@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from healthplus.ops.demo_facts import FACTS
+from healthplus.search.vocabulary import VOCABULARY, plain_words
 from healthplus.web.languages import ENGLISH, HINDI, HOME_ZONE, LANGUAGES, split_path
 from tests.web import messages
 
@@ -21,7 +22,7 @@ def test_the_catalogues_are_whole(code: str) -> None:
     found: dict[object, str] = {}
     for area, catalogue in messages.catalogues(code).items():
         for message in catalogue:
-            if not message.id or area == "names":
+            if not message.id or message.context:
                 continue
             assert message.id not in found, f"{message.id!r} is in {area} and in {found[message.id]}"
             found[message.id] = area
@@ -53,6 +54,16 @@ def test_names_of_the_demo_are_known_in_hindi() -> None:
             assert HINDI.own_name("service", HINDI.known_name("service", name)) == name
     assert HINDI.known_name("service", "complete blood count") == HINDI.known_name("service", "Complete Blood Count")
     assert HINDI.known_name("city", "Atlantis") == "Atlantis"
+
+
+def test_symptoms_are_known_in_hindi_and_found_by_that_name() -> None:
+    for phrase, meaning in VOCABULARY.phrases.items():
+        if meaning.is_symptom and meaning.urgent != "mind" and phrase.isascii():
+            name = HINDI.known_name("symptom", phrase)
+            assert not name.isascii(), phrase
+            same = VOCABULARY.phrases[" ".join(plain_words(name))]
+            assert same.specialities & meaning.specialities or same.services & meaning.services, phrase
+            assert not meaning.urgent or same.urgent, phrase
 
 
 def test_dates_times_and_money() -> None:

@@ -155,6 +155,26 @@ async def test_a_reminders_link_leads_its_patient_to_the_appointment(
         assert (await other.get(foreign)).headers["location"] == "/appointments"
 
 
+async def test_a_messages_link_leads_to_what_it_is_about(
+    app: Litestar, browser: Browser, environment: Environment, asha: Client
+) -> None:
+    """To an appointment, also a cancelled one; of what was never booked, to the page that says why."""
+    page = await book(environment, asha)
+    link = f"/a/{link_code(UUID(page.rpartition('/')[2]))}"
+    await browser.post(f"{page}/cancel", {})
+    assert (await browser.get(link)).headers["location"] == page
+    held = (await asha.post(f"providers/{PROVIDER}/holds", hold_body(environment, 13, 2))).json()
+    await environment.pass_time(minutes=6)
+    link = f"/a/{link_code(UUID(held['id']))}"
+    answer = await browser.get(link)
+    assert answer.headers["location"] == f"/doctor/{PROVIDER}/hold/{held['id']}"
+    assert "Your 5 minutes are over" in (await browser.get(answer.headers["location"])).text
+    assert (await Browser(app, environment.tokens["bina"]).get(link)).headers["location"] == "/appointments"
+    await environment.db.execute("UPDATE booking.booking SET offer = true, ticket_id = $1", UUID(int=5))
+    assert (await browser.get(link)).headers["location"] == f"/doctor/{PROVIDER}/wait/{UUID(int=5)}"
+    await environment.db.execute("UPDATE booking.booking SET offer = false, ticket_id = NULL")
+
+
 async def test_who_is_coming_says_so_on_the_page(browser: Browser, environment: Environment, asha: Client) -> None:
     page = await book(environment, asha)
     await remind(environment)

@@ -6,7 +6,6 @@ import re
 from datetime import datetime, time, timedelta
 from time import monotonic
 
-import pytest
 from litestar import Litestar
 
 from healthplus.database import Database
@@ -14,14 +13,13 @@ from tests.fixtures.directory import DAILY, make_provider, make_shift
 from tests.fixtures.environment import OTHER_PROVIDER, PROVIDER, Environment
 from tests.notices.sending import Recorder, notices
 from tests.web.client import Browser, forget_shared_reads
-from tests.web.office import (
+from tests.web.staff import (
     CLINIC,
-    DOCTOR,
     OFFICE,
     OTHER_CLINIC,
     SHIFT,
     WEEK,
-    audited,
+    audit_actions,
     book,
     events,
     goes_to,
@@ -30,23 +28,6 @@ from tests.web.office import (
     shift_of,
     words,
 )
-
-
-async def test_pages_are_there_in_both_languages(ward: Browser) -> None:
-    paths = (
-        "",
-        f"/week/{PROVIDER}",
-        f"/week/{PROVIDER}/copy",
-        "",
-        "/leave",
-        "/services",
-        "/terms",
-    )
-    for path in (*paths, "/clinic", "/provider/new", f"/provider/{PROVIDER}"):
-        for language in ("", "/hi"):
-            answer = await ward.get(f"{language}{OFFICE}{path}")
-            assert answer.status_code == 200, (path, answer.text[:500])
-            assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_who_is_not_logged_in_comes_back_to_the_page(app: Litestar) -> None:
@@ -90,7 +71,7 @@ async def test_shifts_are_added_changed_and_ended(ward: Browser, db: Database, e
     assert answer.status_code == 409
     assert "Someone changed this while you did Meera Rao changed it at" in words(answer)
     assert goes_to(await ward.post(f"{path}/end", {"was": hidden(answer, "was")})).startswith(f"{WEEK}?done=ended")
-    assert await audited(db) == ["change_shifts"] * 3
+    assert await audit_actions(db) == ["change_shifts"] * 4  # one of which was refused
 
 
 async def test_the_second_who_edits_a_shift_sees_what_changed_and_loses_nothing(
@@ -184,7 +165,10 @@ async def test_leave_that_is_taken_back_lets_appointments_stand(
     assert not await db.fetch_value(flagged, booked)
     assert await events(db, "stands") == 1
     assert (await ward.post(remove[1])).status_code == 404
-    assert await audited(db) == ["add_leave", "add_leave", "remove_leave"]
+    # To look at what is in the way is no leave that was refused.
+    assert await audit_actions(db) == ["add_leave", "remove_leave"]
+    assert await db.fetch_value("SELECT count(*) FROM staff.audit_entry WHERE is_refused") == 0
+    assert await db.fetch_value("SELECT count(*) FROM staff.audit_entry WHERE action = 'see_in_the_way'") == 2
 
 
 async def test_a_holiday_is_added_for_all_and_taken_back(ward: Browser, db: Database, environment: Environment) -> None:
@@ -336,40 +320,6 @@ async def test_who_holds_or_waits_is_told_what_closed(
     }
     for name, (page, said) in pages.items():
         assert said in words(await Browser(app, environment.tokens[name]).get(page)), name
-
-
-async def test_shifts_are_copied_to_days_and_to_doctors(ward: Browser, administrator: Browser, db: Database) -> None:
-    path = goes_to(await administrator.post(f"{OFFICE}/provider/new", DOCTOR)).partition("?")[0]
-    new_id = int(path.rpartition("/")[2])
-    week = f"{OFFICE}/week/{new_id}"
-    assert goes_to(await ward.post(week, {**SHIFT, "day_1": "1"}))
-    copied = await ward.post(f"{week}/copy", {"from_day": "1", "to_day_2": "1", "to_day_5": "1"})
-    assert goes_to(copied).startswith(f"{week}?done=copied")
-    days = "SELECT array_agg(weekday ORDER BY weekday) FROM schedule.shift WHERE provider_id = $1"
-    assert await db.fetch_value(days, new_id) == [1, 2, 5]
-    other = goes_to(await administrator.post(f"{OFFICE}/provider/new", {**DOCTOR, "name": "Dr B"})).partition("?")[0]
-    other_id = int(other.rpartition("/")[2])
-    assert goes_to(await ward.post(f"{week}/copy", {"from_day": "0", f"to_{other_id}": "1"}))
-    assert await db.fetch_value(days, other_id) == [1, 2, 5]
-    # Where something is there already, nothing is added, and it is said for whom.
-    answer = await ward.post(f"{week}/copy", {"from_day": "0", f"to_{other_id}": "1"})
-    assert answer.status_code == 422
-    assert "This overlaps another shift of theirs" in words(answer)
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        {"starts": "25:00"}, {"starts": "", "ends": ""}, {"starts": "08:00", "ends": "05:00"}, {"slot_minutes": "4"},
-        {"slot_minutes": "1" * 30}, {"seats": "-1"}, {"slots_max": "x"}, {"valid_from": "9999-99-99"},
-        {"valid_from": "2083-02-02", "valid_until": "2083-02-01"}, {"slot_minutes": "240"},
-    ],
-)  # fmt: skip
-async def test_bad_shifts_are_refused_and_kept(ward: Browser, db: Database, form: dict[str, str]) -> None:
-    answer = await ward.post(WEEK, {**SHIFT, "day_1": "1", **form})
-    assert answer.status_code == 422
-    assert "Please fix this" in words(answer)
-    assert await db.fetch_value("SELECT count(*) FROM schedule.shift WHERE slot_minutes <> 30") == 0
 
 
 async def test_others_clinics_and_what_is_not_there_are_refused(ward: Browser, app: Litestar, db: Database) -> None:

@@ -12,7 +12,7 @@ from tests.fixtures.clock import move_clock
 from tests.fixtures.environment import Environment
 from tests.fixtures.staff import PASSWORD, cheap_hashes, make_staff
 from tests.web.client import Browser
-from tests.web.desks import audited, goes_to, log_in, shows, words
+from tests.web.staff import audit_entries, goes_to, log_in, shows, words
 
 STAFF = "/office/1/staff"
 
@@ -55,7 +55,7 @@ async def test_a_ward_administrator_adds_somebody_who_logs_in(app: Litestar, db:
     taken = await ward.post(f"{STAFF}/new", {"log_on": "asha.rao", "name": "Another"})
     assert taken.status_code == 422
     assert "already" in words(taken)
-    entry = (await audited(db, "add_staff"))[-1]
+    entry = (await audit_entries(db, "add_staff"))[-1]
     assert entry["actor"] == "staff:1"
     assert entry["session_id"]
     assert entry["address"]
@@ -75,7 +75,7 @@ async def test_disabling_and_letting_in_again(app: Litestar, db: Database, ward:
     assert goes_to(await ward.post(f"{STAFF}/2/enable", {"name": "Meera"})) == f"{STAFF}?done=enabled"
     assert "Log-in link for Meera" in await shows(ward, STAFF)
     assert goes_to(await ward.post(f"{STAFF}/2/link", {"factors": "1"})) == f"{STAFF}?done=link"
-    assert (await audited(db, "make_link"))[-1]["detail"] == "ends second factors"
+    assert (await audit_entries(db, "make_link"))[-1]["detail"] == "ends second factors"
 
 
 async def test_others_accounts_are_not_theirs(app: Litestar, db: Database, ward: Browser) -> None:
@@ -113,8 +113,15 @@ async def test_an_administrator_sees_to_all_accounts(app: Litestar, db: Database
     assert "meera" in await shows(administrator, "/office/staff?name=mee")
     assert "/office/staff/1" not in (await administrator.get("/office/staff?name=mee")).text
     assert "Clinic 2" in await shows(administrator, "/office/staff/2")
-    set_role = await administrator.post("/office/staff/2/role", {"role": "ward", "clinic": "1"})
+    set_role = await administrator.post("/office/staff/2/role", {"role": "ward", "clinic": "1", "name": "Meera Rao"})
     assert goes_to(set_role) == "/office/staff/2?done=role"
+    page = await shows(administrator, "/office/staff/2?done=role")
+    assert "Log-in link for Meera Rao" in page
+    assert "has ended, as others may know it" in page
+    assert goes_to(await desk.get("/desk")).startswith("/desk/log-in")
+    # Their ward administrator has seen no link that leads to more than the desk.
+    assert goes_to(await desk.post("/desk" + link_of(page).split("/desk", 1)[1], {"password": PASSWORD}))
+    assert goes_to(await desk.post("/desk/log-in", {"log_on": "meera", "password": PASSWORD})) == "/desk"
     assert (await desk.get("/office/1/staff")).status_code == 200  # from the next request on
     await administrator.post("/office/staff/2/role", {"role": "none", "clinic": "1"})
     assert (await desk.get("/office/1/staff")).status_code == 403

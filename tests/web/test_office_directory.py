@@ -11,10 +11,11 @@ from PIL import Image
 from healthplus.database import Database
 from tests.fixtures.environment import PROVIDER
 from tests.web.client import Browser
-from tests.web.office import (
+from tests.web.staff import (
     CLINIC,
     DOCTOR,
     OFFICE,
+    audit_actions,
     goes_to,
     hidden,
     picture,
@@ -60,6 +61,84 @@ async def test_services_and_terms(ward: Browser, db: Database) -> None:
     assert (await ward.post(close)).status_code == 404
 
 
+_OPEN = "SELECT * FROM directory.service JOIN directory.service_type USING (service_type_id) WHERE closed_at IS NULL"
+_SERVICE = {
+    "fee_minor": 450_000, "length_minutes": 45, "funding": "online", "buffer_minutes": 15, "starts_every": 3,
+    "weekdays": 5, "allows_more_a_day": True,
+}  # fmt: skip
+
+
+async def _service(db: Database, clinic_id: int | None = CLINIC, **columns: object) -> int:
+    """Open a service with nothing as it is by default."""
+    row = {"provider_id": PROVIDER, "clinic_id": clinic_id, "service_type": "root-canal", "is_test": False}
+    types = [{"slug": "root-canal", "name": "Root canal", "is_test": False}]
+    await db.execute("SELECT directory.put_service_types($1)", types)
+    await db.execute("SELECT directory.put_services($1)", [{**row, **_SERVICE, **columns}])
+    service_id: int = await db.fetch_value("SELECT max(service_id) FROM directory.service")
+    return service_id
+
+
+async def _sent(ward: Browser, service_id: int, **changed: str) -> httpx.Response:
+    """Send the form of a service as its page has it, but for what is changed."""
+    page = (await ward.get(f"{OFFICE}/services?change={service_id}")).text.partition('id="put"')[2]
+    inputs = [one for one in re.findall(r"<input[^>]*>", page) if "checkbox" not in one or " checked" in one]
+    form = {found[1]: found[2] for one in inputs if (found := re.search(r' name="(\w+)".* value="([^"]*)"', one))}
+    form |= dict(re.findall(r'(?s)<select[^>]* name="(\w+)"(?:(?!</select>).)*? value="([^"]*)" selected', page))
+    return await ward.post(f"{OFFICE}/services", {**form, **changed})
+
+
+async def test_what_a_form_of_a_service_does_not_show_stays(ward: Browser, db: Database) -> None:
+    service_id = await _service(db)
+    assert goes_to(await _sent(ward, service_id, fee="5000")) == f"{OFFICE}/services?done=changed"
+    rows = await db.fetch(_OPEN)
+    assert [{name: row[name] for name in _SERVICE} for row in rows] == [{**_SERVICE, "fee_minor": 500_000}]
+    # One of the same name is replaced, too, where it is added as if there were none.
+    form = {"provider": str(PROVIDER), "name": "Root canal", "kind": "visit", "fee": "100", "length_minutes": "45"}
+    assert goes_to(await ward.post(f"{OFFICE}/services", {**form, "day_1": "1"})).endswith("done=changed")
+    assert [row["starts_every"] for row in await db.fetch(_OPEN)] == [3]
+
+
+async def test_a_service_of_another_name_comes_in_the_place_of_the_one_that_is_changed(
+    ward: Browser, db: Database
+) -> None:
+    service_id = await _service(db)
+    assert goes_to(await _sent(ward, service_id, name="Root filling")) == f"{OFFICE}/services?done=changed"
+    (row,) = await db.fetch(_OPEN)
+    assert (row["name"], {name: row[name] for name in _SERVICE}) == ("Root filling", _SERVICE)
+    assert await audit_actions(db) == ["close_service", "put_service"]
+    # Sent from a page that is out of date, nothing is added beside it without being seen.
+    stale = {"provider": str(PROVIDER), "name": "Filling", "kind": "visit", "fee": "1", "length_minutes": "5"}
+    answer = await ward.post(f"{OFFICE}/services", {**stale, "day_1": "1", "change": str(service_id)})
+    assert "Someone closed or changed this service meanwhile." in words(answer)
+    assert 'value="Filling"' in answer.text
+    assert len(await db.fetch(_OPEN)) == 1
+
+
+async def test_what_all_clinics_have_the_administrators_close_and_take_back(
+    ward: Browser, administrator: Browser, db: Database
+) -> None:
+    service_id = await _service(db, None)
+    answer = await _sent(ward, service_id, name="Root filling")
+    assert "It has this name at the doctor’s other clinics, too." in words(answer)
+    assert [row["name"] for row in await db.fetch(_OPEN)] == ["Root canal"]
+    leave_id = await db.fetch_value(
+        "INSERT INTO schedule.leave (provider_id, during, reason) "
+        "VALUES ($1, tstzrange('2083-01-01', '2083-01-02'), '') RETURNING leave_id::text",
+        PROVIDER,
+    )
+    acts = {
+        f"{OFFICE}/leave": f"{OFFICE}/leave/{PROVIDER}/{leave_id}/remove",
+        f"{OFFICE}/services": f"{OFFICE}/services/{service_id}/close",
+    }
+    for path, act in acts.items():
+        page = await ward.get(path)
+        assert act not in page.text
+        assert "At all the doctor’s clinics: an administrator" in words(page)
+        assert (await ward.post(act)).status_code == 404
+        assert act in (await administrator.get(path)).text
+        assert goes_to(await administrator.post(act))
+
+
 async def test_a_doctor_is_added_and_changed(ward: Browser, administrator: Browser, db: Database) -> None:
     answer = await ward.post(f"{OFFICE}/provider/new", {**DOCTOR, "specialities": "Dermatology"})
     assert answer.status_code == 422
@@ -67,6 +146,9 @@ async def test_a_doctor_is_added_and_changed(ward: Browser, administrator: Brows
     assert 'value="Hindi, Marathi"' in answer.text
     answer = await administrator.post(f"{OFFICE}/provider/new", {**DOCTOR, "specialities": "Dermatology"})
     path = goes_to(answer).partition("?")[0]
+    later = await administrator.post(f"{OFFICE}/provider/new", {**DOCTOR, "practising_since": "2199"})
+    assert later.status_code == 422
+    assert "A whole number from 1900 to" in words(later)
     provider_id = int(path.rpartition("/")[2])
     row = await db.fetch_row(
         "SELECT name, languages, qualifications FROM directory.provider WHERE provider_id = $1", provider_id
@@ -212,7 +294,7 @@ async def test_a_clinic_is_added_by_administrators_alone(ward: Browser, administ
     assert answer.status_code == 422
     path = goes_to(await administrator.post("/office/new", form)).partition("?")[0]
     assert (await administrator.get(path)).status_code == 200
-    found = await administrator.get("/office/find?name=sahy")
+    found = await administrator.get("/office/system/clinics?name=sahy")
     assert "Sahyadri Clinic" in words(found)
     page = await administrator.get(f"{path}/clinic")
     assert 'value="4, Karve Road"' in page.text

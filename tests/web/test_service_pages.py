@@ -362,3 +362,38 @@ async def test_a_week_is_closed_where_a_service_is_not_done(asha: Browser, envir
     closed, closed_of_plain = (re.findall('class="(count[^"]*)"', page)[1:] for page in (chart, plain))
     assert [one == "count none" for one in closed].count(False) == 1
     assert "count none" not in closed_of_plain
+
+
+async def test_what_is_to_be_done_before_is_said_from_choosing_on(
+    asha: Browser, app: Litestar, environment: Environment
+) -> None:
+    db = environment.db
+    await db.execute("UPDATE directory.provider SET type = 'lab' WHERE provider_id = $1", PROVIDER)
+    ids = [
+        await offer_service(db, PROVIDER, slug, 30_000, is_test=True) for slug in ("lipid-profile", "fasting", "cbc")
+    ]
+    fasting, later = "Do not eat for 10 to 12 hours before; water is fine.", "Do not eat for 8 hours before."
+    await db.execute(
+        "INSERT INTO directory.preparation (provider_id, service_type_id, text) "
+        "SELECT provider_id, service_type_id, $1 FROM directory.service WHERE service_id = ANY ($2::bigint[])",
+        fasting,
+        ids[:2],
+    )
+    assert said((await asha.get(CHART)).text).count(fasting) == 2
+    assert said((await asha.get(f"/doctor/{PROVIDER}/dr-1?about")).text).count(fasting) == 2
+    held = await asha.post(on(environment, *ids), at(environment.instant(9)))
+    hold = held.headers["location"]
+    assert f"Before you come: Fasting, Lipid profile: {fasting}" in said((await asha.get(hold)).text)
+    assert "10 से 12 घंटे पहले से कुछ न खाएँ" in (await asha.get(f"/hi{hold}")).text
+    await asha.fill(hold, method="sandbox-ok", who="me")
+    appointment = f"/appointments/{PROVIDER}/{hold.rpartition('/')[2]}"
+    for page in (hold, appointment):
+        shown = said((await asha.get(page)).text)
+        assert f"Prepare Fasting, Lipid profile: {fasting}" in shown
+        assert "Ask the lab whether" not in shown
+    # It may be changed after booking; neither file nor message says what it is for.
+    await db.execute("UPDATE directory.preparation SET text = $1", later)
+    assert later in said((await asha.get(appointment)).text)
+    file = (await asha.get(f"{appointment}/visit.ics")).text.replace("\r\n ", "")
+    assert f"Before you come: {later}" in file
+    assert not re.search("lipid|fasting|cbc", file, re.IGNORECASE)

@@ -15,6 +15,7 @@ from healthplus.database import Database
 from healthplus.settings import Settings
 from healthplus.staff.rights import RIGHTS, ROLES, Right, Role, has_right
 from healthplus.web.app import create_routes
+from healthplus.web.desk import texts
 from healthplus.web.desk.session import enter_desk, needs
 from healthplus.web.languages import split_path
 from tests.fixtures.staff import PASSWORD, cheap_hashes, make_staff
@@ -55,8 +56,15 @@ def test_every_route_names_its_access(routes: Litestar) -> None:
     assert {name for name, handler in found.items() if handler.opt["access"] == "anybody"} == ANYBODY
 
 
-def test_rights_are_listed_once() -> None:
-    assert set(get_args(Right)) == set(RIGHTS)
+def test_what_no_page_is_for_is_promised_to_nobody(routes: Litestar) -> None:
+    within_pages = {"add_speciality"}  # of a part of one
+    needed = {handler.opt["access"] for _, handler in desk_routes(routes)} | within_pages
+    assert RIGHTS.keys() - needed == texts.WITHOUT_PAGES
+
+
+def test_rights_are_listed_once_and_each_has_words() -> None:
+    assert set(get_args(Right)) == set(RIGHTS) == texts.RIGHTS.keys()
+    assert set(ROLES) == texts.ROLES.keys()
     assert all(set(roles) <= set(ROLES) and roles for roles in RIGHTS.values())
 
 

@@ -45,6 +45,9 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     booked = said((await asha.get(hold)).text)
     assert "Paid: ₹500 Receipt" in booked
     assert f"{first}, 9:00 am: cancel free, all of it is refunded." in booked
+    before_pressing = said((await asha.get(appointment)).text).partition("If you cancel")[2]
+    assert f"{first}, 9:00 am: cancel free, all of it is refunded." in before_pressing
+    assert "After that: cancel, and ₹100 of it is refunded." in before_pressing
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
     assert "The ₹500 that" in cancel
     assert f"After {first.removeprefix('Until ')}, 9:00 am IST , only ₹375 is refunded." in cancel
@@ -53,6 +56,8 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     assert "You paid ₹500. ₹125 of it is not refunded, as we said before you paid. ₹375 goes back" in cancel
     await asha.fill(f"{appointment}/cancel")
     after = said((await asha.get(appointment)).text)
+    assert "If you cancel" not in after
+    assert after.index("₹375") < after.index("Dr 1")  # the head says what becomes of the money
     assert "Refund of ₹375 is on its way, usually within 7 days; ₹125 is not" in after or "₹375 was refunded" in after
 
 

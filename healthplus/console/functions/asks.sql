@@ -1,6 +1,6 @@
 -- The front desk changes nothing that is recorded: it asks, and a ward administrator confirms or refuses.
 
--- The appointments at a clinic whose ids lie between two, as their number has it (booking/numbers.py); `seen` is what an ask is about, and
+-- The appointments at a clinic whose ids lie between two, those of one number (booking/numbers.py); `seen` is what an ask is about, and
 -- `free_starts` when it could be instead, in the next 14 days.
 CREATE FUNCTION console.find_booking(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_from uuid, p_booking_to uuid)
 RETURNS TABLE (
@@ -14,6 +14,7 @@ DECLARE
     one record;
 BEGIN
     caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    PERFORM staff.require_one_number(p_booking_from, p_booking_to);
     FOR one IN
         SELECT booking AS found, provider.name AS provider, clinic.currency, city.time_zone
         FROM directory.provider_clinic
@@ -46,7 +47,7 @@ BEGIN
 END $$;
 
 -- Asks for a change of an appointment: 'asked'; or 'not_found', 'asked_before' (the same, and it is open), 'wrong_state' (it cannot be
--- changed so).
+-- changed so), 'wrong_ask' (a kind, wish or reason that is none).
 CREATE FUNCTION console.ask(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_kind text, p_wish jsonb, p_reason text
 ) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -57,6 +58,9 @@ DECLARE
     is_possible boolean;
 BEGIN
     caller := staff.authorise(p_token_hash, 'ask_change', p_clinic_id);
+    IF NOT staff.is_ask(p_kind, p_wish, p_reason) THEN
+        RETURN 'wrong_ask';
+    END IF;
     SELECT * INTO target FROM booking.booking
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id
         AND state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show');
@@ -93,38 +97,44 @@ CREATE FUNCTION console.asks(p_token_hash bytea, p_address text, p_clinic_id big
 #variable_conflict use_column
 DECLARE
     caller record;
-    one record;
+    one staff.ask;
+    now_so jsonb;
+    open_ids uuid[];
 BEGIN
     caller := staff.authorise(p_token_hash, 'change_booking', p_clinic_id);
-    FOR one IN
-        SELECT ask.* FROM staff.ask
-        WHERE ask.clinic_id = p_clinic_id AND ask.state = 'open'
-        ORDER BY ask.asked_at LIMIT 200 FOR UPDATE SKIP LOCKED  -- one that is locked is being answered
-    LOOP
-        IF staff.part_of_seen(one.kind, booking.as_seen(one.provider_id, one.booking_id)) IS DISTINCT FROM one.seen THEN
-            PERFORM staff.close_ask(
-                one.ask_id, 'over', NULL, coalesce(staff.part_of_seen(one.kind, booking.as_seen(one.provider_id, one.booking_id)), '{}'));
-            PERFORM staff.append_audit('system:desk', caller.session_id, p_address, 'ask_over', false, one.kind::text, one.asked_by,
-                p_clinic_id, one.patient_id, one.provider_id, one.booking_id);
-        ELSE
-            PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_ask', false, one.kind::text, one.asked_by,
-                p_clinic_id, one.patient_id, one.provider_id, one.booking_id);
+    FOR one IN SELECT * FROM staff.ask WHERE ask.clinic_id = p_clinic_id AND ask.state = 'open' ORDER BY ask.asked_at LIMIT 200 LOOP
+        now_so := staff.part_of_seen(one.kind, booking.as_seen(one.provider_id, one.booking_id));
+        IF now_so IS DISTINCT FROM one.seen THEN
+            -- One that is locked is being answered, and shown until it is.
+            PERFORM FROM staff.ask WHERE ask.ask_id = one.ask_id AND ask.state = 'open' FOR UPDATE SKIP LOCKED;
+            IF FOUND THEN
+                PERFORM staff.close_ask(one.ask_id, 'over', NULL, coalesce(now_so, '{}'));
+                PERFORM staff.append_audit('system:desk', caller.session_id, p_address, 'ask_over', false, one.kind::text, one.asked_by,
+                    p_clinic_id, one.patient_id, one.provider_id, one.booking_id);
+                CONTINUE;
+            END IF;
         END IF;
+        open_ids := open_ids || one.ask_id;
+        PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_ask', false, one.kind::text, one.asked_by,
+            p_clinic_id, one.patient_id, one.provider_id, one.booking_id);
     END LOOP;
+    -- Of those that are open none but these, which the audit has.
     RETURN QUERY
-    SELECT shown.ask_id, shown.kind::text, shown.wish, shown.seen, shown.found, shown.reason, shown.state::text, asker.name,
+    SELECT shown.ask_id, shown.kind::text, CASE WHEN shows_name THEN '{}' ELSE shown.wish END,
+        CASE WHEN shows_name THEN '{}' ELSE shown.seen END, CASE WHEN NOT shows_name THEN shown.found END, shown.reason, shown.state::text, asker.name,
         shown.asked_at, answerer.name, shown.answered_at, shown.provider_id, provider.name, shown.booking_id,
         CASE WHEN shown.state = 'open' THEN booking.patient_name END, lower(booking.during), booking.paid_minor(booking), clinic.currency,
         city.time_zone
     FROM (
         (
-            SELECT * FROM staff.ask WHERE ask.clinic_id = p_clinic_id AND ask.state = 'open' ORDER BY ask.asked_at LIMIT 200)
+            SELECT * FROM staff.ask WHERE ask.ask_id = ANY (open_ids) AND ask.state = 'open')
         UNION ALL
         (
             SELECT * FROM staff.ask
             WHERE ask.clinic_id = p_clinic_id AND ask.state <> 'open' AND ask.answered_at > public.app_now() - interval '7 days'
             ORDER BY ask.answered_at DESC LIMIT 50)
     ) AS shown
+    CROSS JOIN LATERAL (SELECT shown.state <> 'open' AND shown.kind = 'edit_patient' AS shows_name) AS answered
     LEFT JOIN booking.booking ON booking.provider_id = shown.provider_id AND booking.booking_id = shown.booking_id
     LEFT JOIN directory.provider ON provider.provider_id = shown.provider_id
     JOIN directory.clinic ON clinic.clinic_id = p_clinic_id
@@ -163,7 +173,9 @@ BEGIN
         code := 'refused';
         PERFORM staff.close_ask(p_ask_id, 'refused', caller.staff_id);
     ELSE
-        IF asked.kind IN ('cancel', 'refund') AND booking.paid_minor(target) > 100000 THEN
+        IF asked.kind IN ('cancel', 'refund') AND booking.paid_minor(target) > staff.proof_amount_minor((
+            SELECT currency FROM directory.clinic WHERE clinic_id = p_clinic_id))
+        THEN
             PERFORM staff.require_proof(caller.is_proven);
         END IF;
         code := CASE asked.kind

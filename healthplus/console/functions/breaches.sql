@@ -26,7 +26,7 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_breaches', NULL);
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_breach', false, p_breach_id::text, NULL);
     RETURN QUERY
-    SELECT breach.known_at, breach.known_at + interval '72 hours', breach_entry.entry, kind::text, breach_entry.at, breach_entry.actor,
+    SELECT breach.known_at, breach.known_at + staff.report_time(), breach_entry.entry, kind::text, breach_entry.at, breach_entry.actor,
         account.name, told_at, happened, data, people, measures
     FROM staff.breach JOIN staff.breach_entry USING (breach_id)
     LEFT JOIN staff.account ON breach_entry.actor = 'staff:' || account.staff_id

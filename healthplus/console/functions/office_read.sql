@@ -1,20 +1,5 @@
 -- What the pages of a clinic's office show: one function a page. None of it is about patients, other than how many there are.
 
--- Clinics by a part of their name, for administrators (p_clinic_id NULL: it is of no clinic).
-CREATE FUNCTION console.clinics_named(p_token_hash bytea, p_address text, p_clinic_id bigint, p_name text)
-RETURNS TABLE (clinic_id bigint, name text, city text, closed_at timestamptz)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    caller record;
-BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', p_clinic_id);
-    RETURN QUERY
-    SELECT clinic.clinic_id, clinic.name, city.name, clinic.closed_since
-    FROM directory.clinic JOIN directory.city USING (city_id)
-    WHERE strpos(lower(clinic.name), lower(p_name)) > 0 ORDER BY clinic.name, clinic.clinic_id LIMIT 50;
-END $$;
-
 -- A clinic with its providers, its holidays and the leaves of single providers to come.
 CREATE FUNCTION console.office(p_token_hash bytea, p_address text, p_clinic_id bigint)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -28,25 +13,26 @@ BEGIN
         'providers', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'provider_id', provider_id, 'name', name, 'type', type, 'qualifications', qualifications, 'photo', hash, 'fee_minor', fee_minor,
-                'funding', funding, 'closed_at', post.closed_since,
-                'shifts', (SELECT count(*) FROM schedule.shift WHERE shift.provider_id = post.provider_id AND shift.clinic_id = p_clinic_id),
+                'funding', funding, 'closed_at', provider_clinic.closed_since,
+                'shifts', (SELECT count(*) FROM schedule.shift WHERE shift.provider_id = provider_clinic.provider_id AND shift.clinic_id = p_clinic_id),
                 'to_rebook', (
                     SELECT count(*) FROM booking.booking
-                    WHERE booking.provider_id = post.provider_id AND booking.clinic_id = p_clinic_id AND booking.state = 'booked'
-                        AND needs_rebooking AND lower(during) > now_at)) ORDER BY post.closed_since IS NOT NULL, name, provider_id), '[]')
-            FROM directory.provider_clinic AS post JOIN directory.provider USING (provider_id)
+                    WHERE booking.provider_id = provider_clinic.provider_id AND booking.clinic_id = p_clinic_id AND booking.state = 'booked'
+                        AND needs_rebooking AND lower(during) > now_at)) ORDER BY provider_clinic.closed_since IS NOT NULL, name, provider_id), '[]')
+            FROM directory.provider_clinic JOIN directory.provider USING (provider_id)
             LEFT JOIN directory.provider_photo USING (provider_id)
-            WHERE post.clinic_id = p_clinic_id),
+            WHERE provider_clinic.clinic_id = p_clinic_id),
         'leaves', (
             SELECT coalesce(jsonb_agg(to_jsonb(away) ORDER BY starts_at, ends_at, provider), '[]')
             FROM (
                 SELECT holiday_id, lower(during) AS starts_at, upper(during) AS ends_at, reason, count(*) AS providers,
                     min(provider.name) AS provider, min(provider_id) AS provider_id, min(leave_id::text) AS leave_id,
-                    bool_or(leave.clinic_id IS NULL) AS is_everywhere
+                    bool_and(leave.clinic_id IS NOT NULL OR staff.may_at_all(
+                        caller.staff_id, 'manage_schedule', directory.clinics_of(provider_id))) AS may_remove
                 FROM schedule.leave
-                JOIN directory.provider_clinic AS post USING (provider_id)
+                JOIN directory.provider_clinic USING (provider_id)
                 JOIN directory.provider USING (provider_id)
-                WHERE post.clinic_id = p_clinic_id AND (leave.clinic_id = p_clinic_id OR leave.clinic_id IS NULL) AND upper(during) > now_at
+                WHERE provider_clinic.clinic_id = p_clinic_id AND (leave.clinic_id = p_clinic_id OR leave.clinic_id IS NULL) AND upper(during) > now_at
                 GROUP BY holiday_id, during, reason, CASE WHEN holiday_id IS NULL THEN leave_id END
             ) AS away));
 END $$;
@@ -62,8 +48,8 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     RETURN QUERY
     SELECT leave.provider_id, leave.leave_id FROM schedule.leave
-    JOIN directory.provider_clinic AS post USING (provider_id)
-    WHERE post.clinic_id = p_clinic_id AND leave.clinic_id = p_clinic_id AND holiday_id = p_holiday_id ORDER BY provider_id;
+    JOIN directory.provider_clinic USING (provider_id)
+    WHERE provider_clinic.clinic_id = p_clinic_id AND leave.clinic_id = p_clinic_id AND holiday_id = p_holiday_id ORDER BY provider_id;
 END $$;
 
 -- A provider's week at a clinic from a Monday on: each shift on each of its days with how many slots it has and how many are taken, and leave.
@@ -102,11 +88,8 @@ BEGIN
             WHERE shift.provider_id = p_provider_id AND shift.clinic_id <> p_clinic_id AND valid @> (p_monday + weekday - 1)),
         'leaves', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
-                'leave_id', leave_id, 'starts_at', lower(during), 'ends_at', upper(during), 'reason', reason, 'holiday_id', holiday_id,
-                'to_rebook', (
-                    SELECT count(*) FROM booking.booking
-                    WHERE booking.provider_id = p_provider_id AND booking.clinic_id = p_clinic_id AND booking.during && leave.during
-                        AND booking.state = 'booked' AND needs_rebooking)) ORDER BY during), '[]')
+                'leave_id', leave_id, 'starts_at', lower(during), 'ends_at', upper(during), 'reason', reason, 'holiday_id', holiday_id)
+                ORDER BY during), '[]')
             FROM schedule.leave
             WHERE leave.provider_id = p_provider_id AND (leave.clinic_id IS NULL OR leave.clinic_id = p_clinic_id)
                 AND during && tstzrange(p_monday::timestamp AT TIME ZONE zone, (p_monday + 7)::timestamp AT TIME ZONE zone)));
@@ -120,12 +103,11 @@ DECLARE
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     RETURN directory.provider_profile(p_provider_id, p_clinic_id) || jsonb_build_object('may_change', staff.may_at_all(
-        caller.staff_id, 'manage_schedule', array(
-            SELECT post.clinic_id FROM directory.provider_clinic AS post WHERE post.provider_id = p_provider_id)));
+        caller.staff_id, 'manage_schedule', directory.clinics_of(p_provider_id)));
 END $$;
 
 -- The services that a clinic's providers offer there, and those that were closed lately; and the terms of cancelling, of the clinic and of kinds
--- of services. What a provider offers at each of its clinics is `is_everywhere`.
+-- of services. Who asks `may_close` what a provider offers at each of its clinics where they see to each of them.
 CREATE FUNCTION console.services(p_token_hash bytea, p_address text, p_clinic_id bigint)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -135,17 +117,20 @@ BEGIN
     RETURN directory.clinic_profile(p_clinic_id) || jsonb_build_object(
         'providers', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('provider_id', provider_id, 'name', name) ORDER BY name, provider_id), '[]')
-            FROM directory.provider_clinic AS post JOIN directory.provider USING (provider_id)
-            WHERE post.clinic_id = p_clinic_id AND post.closed_since IS NULL),
+            FROM directory.provider_clinic JOIN directory.provider USING (provider_id)
+            WHERE provider_clinic.clinic_id = p_clinic_id AND provider_clinic.closed_since IS NULL),
         'services', (
             SELECT coalesce(jsonb_agg(to_jsonb(service) || jsonb_build_object(
                 'slug', slug, 'name', kind.name, 'is_test', is_test, 'provider', provider.name,
-                'is_everywhere', service.clinic_id IS NULL) ORDER BY service.closed_at DESC NULLS FIRST, kind.name, provider.name), '[]')
+                'preparation', (SELECT preparation FROM directory.preparations_of(ARRAY[service.service_id])),
+                'may_close', service.clinic_id IS NOT NULL OR staff.may_at_all(
+                    caller.staff_id, 'manage_schedule', directory.clinics_of(service.provider_id)))
+                ORDER BY service.closed_at DESC NULLS FIRST, kind.name, provider.name), '[]')
             FROM directory.service
             JOIN directory.service_type AS kind USING (service_type_id)
             JOIN directory.provider USING (provider_id)
-            JOIN directory.provider_clinic AS post USING (provider_id)
-            WHERE post.clinic_id = p_clinic_id AND (service.clinic_id = p_clinic_id OR service.clinic_id IS NULL)
+            JOIN directory.provider_clinic USING (provider_id)
+            WHERE provider_clinic.clinic_id = p_clinic_id AND (service.clinic_id = p_clinic_id OR service.clinic_id IS NULL)
                 AND (service.closed_at IS NULL OR service.closed_at > public.app_now() - interval '30 days')),
         'terms', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(

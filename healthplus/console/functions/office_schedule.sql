@@ -3,7 +3,7 @@
 --     the caller was shown those that were (NULL: nobody was). Called again with that seen_at, holds are released, and bookings moved to where
 --     p_moves says (an object of starts by booking id), or flagged, so that their patients choose another time.
 --   * {"code": "not_moved", "booking_id": …, "why": …, …}: a booking could not be moved there; nothing was changed.
---   * {"code": "other", "now": …, "by": …, "changed_at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
+--   * {"code": "stale", "now": …, "by": …, "changed_at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
 --   * {"code": "changed", "moved": 2, "flagged": 1, "stands": 0}, or what the verbs refuse: shift_overlap, invalid, not_found.
 
 CREATE FUNCTION console.change_shifts(
@@ -19,20 +19,23 @@ BEGIN
     IF NOT booking.lock_book(p_provider_id) THEN
         RETURN jsonb_build_object('code', 'not_found');
     END IF;
-    SELECT jsonb_build_object('code', 'other', 'now', coalesce(jsonb_object_agg(key, schedule.shift_document(shift)) FILTER (WHERE shift_id IS NOT NULL), '{}'))
+    SELECT jsonb_build_object('code', 'stale', 'now', coalesce(jsonb_object_agg(key, schedule.shift_document(shift)) FILTER (WHERE shift_id IS NOT NULL), '{}'))
     INTO answer
     FROM jsonb_each_text(coalesce(p_was, '{}')) AS was
     LEFT JOIN schedule.shift ON provider_id = p_provider_id AND shift_id = key::bigint AND clinic_id = p_clinic_id
     WHERE value IS DISTINCT FROM schedule.shift_digest(shift)
     HAVING count(*) > 0;
     IF FOUND AND answer IS NOT NULL THEN
-        RETURN answer || coalesce((
+        answer := answer || coalesce((
             SELECT jsonb_build_object('by', account.name, 'changed_at', audit_entry.at)
             FROM staff.audit_entry LEFT JOIN staff.account ON 'staff:' || account.staff_id = audit_entry.actor
             WHERE audit_entry.at > public.app_now() - interval '1 day' AND audit_entry.provider_id = p_provider_id
                 AND clinic_id = p_clinic_id
-                AND action = 'change_shifts'
+                AND action = 'change_shifts' AND NOT is_refused
             ORDER BY entry_id DESC LIMIT 1), '{}');
+        PERFORM booking.note_change(
+            answer, caller.actor, caller.session_id, p_address, 'change_shifts', NULL, p_clinic_id, p_provider_id);
+        RETURN answer;
     END IF;
     put := array(
         SELECT jsonb_populate_record(NULL::schedule.shift, value || jsonb_build_object(
@@ -80,9 +83,8 @@ BEGIN
     IF NOT booking.lock_book(p_provider_id) OR NOT EXISTS (
         SELECT FROM schedule.leave
         WHERE provider_id = p_provider_id AND leave_id = p_leave_id AND (
-            clinic_id = p_clinic_id OR clinic_id IS NULL AND staff.may_at_all(caller.staff_id, 'manage_schedule', (
-                SELECT array_agg(post.clinic_id) FROM directory.provider_clinic AS post
-                WHERE post.provider_id = p_provider_id HAVING p_clinic_id = ANY (array_agg(post.clinic_id)))))
+            clinic_id = p_clinic_id OR clinic_id IS NULL AND p_clinic_id = ANY (directory.clinics_of(p_provider_id))
+                AND staff.may_at_all(caller.staff_id, 'manage_schedule', directory.clinics_of(p_provider_id)))
     ) THEN
         RETURN jsonb_build_object('code', 'not_found');
     END IF;
@@ -116,6 +118,7 @@ CREATE FUNCTION console.set_clinic_closed(p_token_hash bytea, p_address text, p_
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
+    is_done boolean;
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     IF p_closed_at IS NOT NULL AND EXISTS (
@@ -123,10 +126,11 @@ BEGIN
     ) THEN
         RETURN 'open';
     END IF;
+    is_done := directory.set_clinic_closed(p_clinic_id, p_closed_at);
     PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_clinic' ELSE 'close_clinic' END, false, '', NULL,
-        p_clinic_id);
-    RETURN CASE WHEN directory.set_clinic_closed(p_clinic_id, p_closed_at) THEN 'done' ELSE 'not_found' END;
+        caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_clinic' ELSE 'close_clinic' END, NOT is_done, '',
+        NULL, p_clinic_id);
+    RETURN CASE WHEN is_done THEN 'done' ELSE 'not_found' END;
 END $$;
 
 -- What is in the way of a holiday of a clinic: at how many providers, and the first p_rows bookings and holds.
@@ -139,9 +143,11 @@ DECLARE
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     WITH found AS MATERIALIZED (
-        SELECT provider_id, booking_id, state, during, row_number() OVER (ORDER BY during, provider_id, seat) AS place
+        SELECT provider_id, booking_id, state, during, row_number() OVER (ORDER BY during, provider_id, seat) AS number
         FROM booking.booking
-        WHERE provider_id IN (SELECT post.provider_id FROM directory.provider_clinic AS post WHERE post.clinic_id = p_clinic_id AND post.closed_since IS NULL)
+        WHERE provider_id IN (
+                SELECT provider_clinic.provider_id FROM directory.provider_clinic
+                WHERE provider_clinic.clinic_id = p_clinic_id AND closed_since IS NULL)
             AND clinic_id = p_clinic_id AND during && p_during AND state IN ('reserved', 'booked') AND occupies AND upper(during) > now_at
             AND NOT needs_rebooking AND NOT booking.is_due(booking, now_at)
     )
@@ -155,7 +161,7 @@ BEGIN
             FROM (
                 -- Of many providers, each has choices for its first bookings: to look for them takes some milliseconds each.
                 SELECT provider_id, array_agg(booking_id) AS ids, CASE WHEN count(*) OVER () > 5 THEN 3 ELSE 20 END AS choices
-                FROM found WHERE place <= p_rows GROUP BY provider_id
+                FROM found WHERE number <= p_rows GROUP BY provider_id
             ) AS shown
             CROSS JOIN LATERAL jsonb_array_elements(booking.rows_in_the_way(provider_id, ids, choices, p_during, now_at)) AS row))
     INTO answer;

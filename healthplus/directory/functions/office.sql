@@ -12,20 +12,28 @@ CREATE FUNCTION directory.clinic_profile(p_clinic_id bigint) RETURNS jsonb LANGU
     ) AS found
 $$;
 
--- The id of the city of this name and state, which is added where there is none.
+-- The id of the city of this name and state, which is added where there is none: at p_slug, or at one of its own where that is another's.
 CREATE FUNCTION directory.put_city(p_name text, p_state text, p_slug text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     found_id bigint;
+    tries integer := 0;
 BEGIN
-    SELECT city_id INTO found_id FROM directory.city
-    WHERE lower(name) = lower(p_name) AND (lower(state) = lower(p_state) OR p_state = '' OR state = '') ORDER BY state = '', city_id LIMIT 1;
-    IF FOUND THEN
-        RETURN found_id;
-    END IF;
-    INSERT INTO directory.city (slug, name, state)
-    SELECT CASE WHEN EXISTS (SELECT FROM directory.city WHERE slug = p_slug) THEN p_slug || '-' || substr(md5(p_state), 1, 4) ELSE p_slug END,
-        p_name, p_state
-    ON CONFLICT DO NOTHING RETURNING city_id INTO found_id;
+    LOOP
+        SELECT city_id INTO found_id FROM directory.city
+        WHERE lower(name) = lower(p_name) AND (lower(state) = lower(p_state) OR p_state = '' OR state = '')
+        ORDER BY state = '', city_id LIMIT 1;
+        EXIT WHEN FOUND;
+        INSERT INTO directory.city (slug, name, state)
+        VALUES (
+            CASE tries
+                WHEN 0 THEN p_slug
+                WHEN 1 THEN p_slug || '-' || substr(md5(p_state), 1, 4)
+                ELSE p_slug || '-' || substr(md5(concat_ws('|', p_name, p_state, tries)), 1, 8) END,
+            p_name, p_state)
+        ON CONFLICT DO NOTHING RETURNING city_id INTO found_id;
+        EXIT WHEN FOUND;
+        tries := tries + 1;  -- perhaps somebody else has added it just now
+    END LOOP;
     RETURN found_id;
 END $$;
 
@@ -69,12 +77,16 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- The clinics at which a provider works, or has worked.
+CREATE FUNCTION directory.clinics_of(p_provider_id bigint) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    SELECT array(SELECT clinic_id FROM directory.provider_clinic WHERE provider_id = p_provider_id ORDER BY clinic_id)
+$$;
+
 -- What a provider says of itself, and its fee at a clinic; NULL where it does not work there.
 CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT profile || jsonb_build_object(
         'version', md5(profile::text),
-        'photo', (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = p_provider_id),
-        'clinics', (SELECT count(*) FROM directory.provider_clinic WHERE provider_clinic.provider_id = p_provider_id))
+        'photo', (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = p_provider_id))
     FROM (
         SELECT jsonb_build_object(
             'provider_id', provider_id, 'type', type, 'name', provider.name, 'gender', coalesce(gender::text, ''),
@@ -139,17 +151,15 @@ BEGIN
     RETURN put_id;
 END $$;
 
--- Closes a service that is offered at a clinic, or at each clinic of a provider who has but this one: its provider, or NULL.
-CREATE FUNCTION directory.close_service(p_service_id bigint, p_clinic_id bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+-- Closes a service that is offered at a clinic, or (p_is_everywhere) at each clinic of a provider who works there: its provider, or NULL.
+CREATE FUNCTION directory.close_service(p_service_id bigint, p_clinic_id bigint, p_is_everywhere boolean) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     closed_of bigint;
 BEGIN
     UPDATE directory.service SET closed_at = public.app_now()
-    WHERE service_id = p_service_id AND closed_at IS NULL AND EXISTS (
-            SELECT FROM directory.provider_clinic AS post WHERE post.provider_id = service.provider_id AND post.clinic_id = p_clinic_id)
-        AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND NOT EXISTS (
-            SELECT FROM directory.provider_clinic AS other
-            WHERE other.provider_id = service.provider_id AND other.clinic_id <> p_clinic_id))
+    WHERE service_id = p_service_id AND closed_at IS NULL AND p_clinic_id = ANY (directory.clinics_of(provider_id))
+        AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND p_is_everywhere)
     RETURNING provider_id INTO closed_of;
     RETURN closed_of;
 END $$;

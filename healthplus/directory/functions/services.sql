@@ -28,6 +28,16 @@ CREATE FUNCTION directory.known_fee(p_fee_minor integer, p_funding directory.fun
     SELECT CASE WHEN p_fee_minor > 0 OR p_funding = 'free' THEN p_fee_minor END
 $$;
 
+-- What is to be done before services, as it is now, also before those that are closed; not of those before which there is nothing to do.
+CREATE FUNCTION directory.preparations_of(p_service_ids bigint[]) RETURNS TABLE (service_id bigint, preparation text)
+LANGUAGE sql STABLE AS $$
+    SELECT service.service_id, preparation.text
+    FROM directory.service
+    JOIN directory.preparation ON preparation.provider_id = service.provider_id AND preparation.service_type_id = service.service_type_id
+        AND preparation.clinic_id IS NOT DISTINCT FROM service.clinic_id
+    WHERE service.service_id = ANY (p_service_ids)
+$$;
+
 -- What a provider offers at a clinic: what is its own there, and of what all clinics have, the types of which it has none. p_clinic_id
 -- NULL: what is offered at whichever clinic, so that none has its own.
 CREATE FUNCTION directory.offered_services(p_provider_id bigint, p_clinic_id bigint) RETURNS SETOF directory.service
@@ -137,12 +147,12 @@ END $$;
 -- Services as they are to be, from objects with the columns of directory.service and, of a type that is known, the name's slug as
 -- service_type, and is_test.
 -- What is left out: offered at each of the provider's clinics; no time, no buffer, each slot, each day, one a day; the currency of the
--- clinic; paid as visits there are, where there is something to pay. known_id: the service that is open now in its place, if any; a
--- subquery, whose index is used whatever the statistics say.
+-- clinic; paid as visits there are, where there is something to pay; the preparation that there is ('' takes it away). known_id: the
+-- service that is open now in its place, if any; a subquery, whose index is used whatever the statistics say.
 CREATE FUNCTION directory.services_given(p_services jsonb) RETURNS TABLE (
     provider_id bigint, clinic_id bigint, service_type_id bigint, length_minutes smallint, buffer_minutes smallint,
     starts_every smallint, weekdays smallint, allows_more_a_day boolean, fee_minor integer, currency text, funding directory.funding,
-    known_id bigint
+    preparation text, known_id bigint
 ) LANGUAGE sql STABLE AS $$
     SELECT given.provider_id, given.clinic_id, service_type.service_type_id, coalesce(given.length_minutes, 0::smallint),
         coalesce(given.buffer_minutes, 0::smallint), coalesce(given.starts_every, 1::smallint), coalesce(given.weekdays, 127::smallint),
@@ -156,22 +166,25 @@ CREATE FUNCTION directory.services_given(p_services jsonb) RETURNS TABLE (
                 WHERE post.provider_id = given.provider_id AND post.clinic_id = coalesce(given.clinic_id, post.clinic_id)
                     AND post.funding = 'online') THEN 'online'
             ELSE 'clinic' END,
+        given.preparation,
         (SELECT known.service_id FROM directory.service AS known
             WHERE known.provider_id = given.provider_id AND known.service_type_id = service_type.service_type_id
                 AND known.clinic_id IS NOT DISTINCT FROM given.clinic_id AND known.closed_at IS NULL)
     FROM jsonb_to_recordset(p_services) AS given(
         provider_id bigint, clinic_id bigint, service_type text, is_test boolean, length_minutes smallint, buffer_minutes smallint,
-        starts_every smallint, weekdays smallint, allows_more_a_day boolean, fee_minor integer, currency text, funding directory.funding)
+        starts_every smallint, weekdays smallint, allows_more_a_day boolean, fee_minor integer, currency text, funding directory.funding,
+        preparation text)
     JOIN directory.service_type
         ON coalesce(service_type.name_slug, service_type.slug) = given.service_type AND service_type.is_test = given.is_test
 $$;
 
 -- Brings services to what is given (see directory.services_given; each provider, clinic, service_type and is_test once): what differs is closed,
 -- and another opened in its place; what is the same stays, as does all that is not given. Returns how many are new, and how many others
--- replace one. What is held, booked or waited for keeps the service that it has; nothing waits for those.
+-- replace one, or have another preparation. What is held, booked or waited for keeps the service that it has; nothing waits for those.
 CREATE FUNCTION directory.put_services(p_services jsonb) RETURNS TABLE (added bigint, updated bigint) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz := public.app_now();
+    prepared bigint;
 BEGIN
     -- Of two that change a provider's services at once, the later waits, and then sees what the earlier did.
     PERFORM FROM directory.provider
@@ -193,6 +206,28 @@ BEGIN
     FROM directory.services_given(p_services) AS given WHERE given.known_id IS NULL;
     GET DIAGNOSTICS added = ROW_COUNT;
     added := added - updated;
+    WITH said AS (
+        SELECT given.provider_id, given.service_type_id, given.clinic_id, given.preparation, given.known_id
+        FROM directory.services_given(p_services) AS given WHERE given.preparation IS NOT NULL
+    ), removed AS (
+        DELETE FROM directory.preparation AS known USING said
+        WHERE known.provider_id = said.provider_id AND known.service_type_id = said.service_type_id
+            AND known.clinic_id IS NOT DISTINCT FROM said.clinic_id AND said.preparation = ''
+        RETURNING said.known_id
+    ), kept AS (
+        INSERT INTO directory.preparation AS known (provider_id, service_type_id, clinic_id, text)
+        SELECT said.provider_id, said.service_type_id, said.clinic_id, said.preparation FROM said WHERE said.preparation <> ''
+        ON CONFLICT (provider_id, service_type_id, clinic_id) DO UPDATE SET text = excluded.text WHERE known.text <> excluded.text
+        RETURNING known.provider_id, known.service_type_id, known.clinic_id
+    )
+    SELECT count(*) INTO prepared
+    FROM said JOIN directory.service AS opened ON opened.service_id = said.known_id
+    WHERE opened.opened_at <> now_at  -- else it is counted already
+        AND (EXISTS (SELECT FROM removed WHERE removed.known_id = said.known_id) OR EXISTS (
+            SELECT FROM kept
+            WHERE kept.provider_id = said.provider_id AND kept.service_type_id = said.service_type_id
+                AND kept.clinic_id IS NOT DISTINCT FROM said.clinic_id));
+    updated := updated + prepared;
     RETURN NEXT;
 END $$;
 

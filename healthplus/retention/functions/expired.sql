@@ -325,13 +325,18 @@ $$;
 CREATE FUNCTION retention.forget_audit(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     gone bigint;
+    last_link bigint;
 BEGIN
     PERFORM set_config('healthplus.retention', 'on', true);
     DELETE FROM staff.audit_entry WHERE entry_id = ANY (ARRAY (
         SELECT entry_id FROM staff.audit_entry WHERE at <= p_now - staff.audit_time() LIMIT p_rows_max));
     GET DIAGNOSTICS gone = ROW_COUNT;
-    DELETE FROM staff.audit_link WHERE link = ANY (ARRAY (
-        SELECT link FROM staff.audit_link WHERE at <= p_now - staff.audit_time() LIMIT p_rows_max));
+    -- Links after the entries that they stand for, and never the last: it shows that the chain was not cut off there by somebody.
+    IF gone < p_rows_max THEN
+        SELECT max(link) INTO last_link FROM staff.audit_link WHERE at <= p_now - staff.audit_time();
+        DELETE FROM staff.audit_link WHERE link = ANY (ARRAY (SELECT link FROM staff.audit_link WHERE link < last_link LIMIT p_rows_max));
+        GET DIAGNOSTICS gone = ROW_COUNT;
+    END IF;
     PERFORM set_config('healthplus.retention', '', true);
     RETURN gone;
 END $$;

@@ -108,3 +108,75 @@ BEGIN
     END LOOP;
     RETURN times;
 END $$;
+
+-- Return p_count of a day's times, given in order, by their places: the first of the morning, of the afternoon and of the evening, then some
+-- further apart in the part that has most, then the earliest.
+CREATE FUNCTION search.spread(p_times timestamptz[], p_count integer, p_time_zone text) RETURNS integer[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    day date := p_times[1] AT TIME ZONE p_time_zone;
+    total integer := cardinality(p_times);
+    -- how many are before noon, and before five; a microsecond earlier, as what is equal counts as before
+    noon integer := width_bucket((day + time '11:59:59.999999') AT TIME ZONE p_time_zone, p_times);
+    five integer := width_bucket((day + time '16:59:59.999999') AT TIME ZONE p_time_zone, p_times);
+    most integer := greatest(noon, five - noon, total - five);
+    before integer := CASE most WHEN noon THEN 0 WHEN five - noon THEN noon ELSE five END;
+    chosen integer[] := '{}';
+    place integer;
+BEGIN
+    FOREACH place IN ARRAY array[1, noon + 1, five + 1, before + 1 + most * 2 / 3, before + 1 + most / 3] LOOP
+        IF place <= total AND NOT place = ANY (chosen) AND cardinality(chosen) < p_count THEN
+            chosen := chosen || place;
+        END IF;
+    END LOOP;
+    place := 2;
+    WHILE place <= total AND cardinality(chosen) < p_count LOOP
+        IF NOT place = ANY (chosen) THEN
+            chosen := chosen || place;
+        END IF;
+        place := place + 1;
+    END LOOP;
+    RETURN chosen;
+END $$;
+
+-- Return p_count starts at a clinic that anyone could hold now, as search.next_free does, but spread over the first day that has any, and
+-- where that has fewer, over the days after it. p_that_day is how many there are on the first.
+CREATE FUNCTION search.spread_free(
+    p_provider_id bigint, p_clinic_id bigint, p_count integer, p_now timestamptz, p_from timestamptz DEFAULT NULL,
+    p_service_ids bigint[] DEFAULT NULL, OUT p_times timestamptz[], OUT p_that_day integer
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    need booking.need := booking.need_of(1, p_provider_id, p_service_ids);
+    steps integer[] := '{0,1,2,7,60,368}'; -- in whole days, so that none is cut
+    begins timestamptz := greatest(p_now, p_from);
+    zone text;
+    reach timestamptz;
+    first_day date;
+    closes timestamptz;
+    free timestamptz[];
+    on_day timestamptz[];
+BEGIN
+    p_times := '{}';
+    SELECT time_zone, p_now + make_interval(days => max_booking_days + 2) INTO zone, reach
+    FROM directory.provider CROSS JOIN directory.clinic JOIN directory.city USING (city_id)
+    WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id;
+    first_day := begins AT TIME ZONE zone;
+    FOR i IN 1 .. array_length(steps, 1) - 1 LOOP
+        EXIT WHEN begins >= reach OR cardinality(p_times) = p_count;
+        closes := least((first_day + steps[i + 1])::timestamp AT TIME ZONE zone, reach);
+        SELECT array_agg(DISTINCT starts_at ORDER BY starts_at) INTO free
+        FROM booking.obtainable_runs(
+            -- what starts before the step's end may end after it, by no more than a slot's greatest length and what is needed
+            p_provider_id, p_clinic_id, begins, closes + make_interval(hours => 8, mins => coalesce(need.minutes, 0)), need, p_now)
+        WHERE starts_at < closes;
+        WHILE cardinality(free) > 0 AND cardinality(p_times) < p_count LOOP
+            on_day := free[:width_bucket(
+                ((free[1] AT TIME ZONE zone)::date + time '23:59:59.999999') AT TIME ZONE zone, free)];
+            p_that_day := coalesce(p_that_day, cardinality(on_day));
+            p_times := p_times || array(
+                SELECT on_day[place] FROM unnest(search.spread(on_day, p_count - cardinality(p_times), zone)) AS place ORDER BY place);
+            free := free[cardinality(on_day) + 1:];
+        END LOOP;
+        begins := closes;
+    END LOOP;
+END $$;

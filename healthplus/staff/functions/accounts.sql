@@ -1,5 +1,32 @@
--- Accounts of staff. What ends sessions raises the account's version; every function locks the account first.
+-- Accounts of staff. What ends sessions raises the account's version; every function that changes an account locks it first (lock_account, or
+-- own_session_to_change for one's own), and looks at the session after that: it may have ended while the lock was waited for.
 CREATE FUNCTION staff.link_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '1 day' $$;
+
+-- Locks an account for whoever changes it: by right of a session, which must still go on; NULL: by that of an operator. The row is of NULLs
+-- where there is no such account. Raises HP401.
+CREATE FUNCTION staff.lock_account(p_staff_id bigint, p_session_id uuid) RETURNS staff.account LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    held staff.account;
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id = p_staff_id FOR UPDATE;
+    IF p_session_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM staff.session WHERE session_id = p_session_id AND staff.is_live(session, public.app_now()))
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'HP401', MESSAGE = 'the session has ended';
+    END IF;
+    SELECT * INTO held FROM staff.account WHERE staff_id = p_staff_id;
+    RETURN held;
+END $$;
+
+-- Ends all that somebody logs in with, and their sessions. The account is locked.
+CREATE FUNCTION staff.end_way_in(p_staff_id bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE staff.account SET version = version + 1, password_hash = NULL, password_is_long = false, totp_secret = NULL
+    WHERE staff_id = p_staff_id;
+    DELETE FROM staff.passkey WHERE staff_id = p_staff_id;
+    DELETE FROM staff.device WHERE staff_id = p_staff_id;
+    DELETE FROM staff.link WHERE staff_id = p_staff_id AND used_at IS NULL;
+END $$;
 
 -- Adds an account; NULL where the log-on ID is taken.
 CREATE FUNCTION staff.add_account(
@@ -17,14 +44,15 @@ BEGIN
 END $$;
 
 -- Locks all that could be the last administrator, in one order, so that two who disable each other are looked at one after the other;
--- whether there is another one than p_staff_id.
+-- whether there is another one than p_staff_id, who has something to log in with.
 CREATE FUNCTION staff.has_other_administrator(p_staff_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM FROM staff.account WHERE staff_id IN (SELECT staff_id FROM staff.membership WHERE role = 'administrator')
     ORDER BY staff_id FOR UPDATE;
     RETURN EXISTS (
         SELECT FROM staff.membership JOIN staff.account USING (staff_id)
-        WHERE role = 'administrator' AND disabled_at IS NULL AND staff_id <> p_staff_id);
+        WHERE role = 'administrator' AND disabled_at IS NULL AND staff_id <> p_staff_id
+            AND (password_hash IS NOT NULL OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id)));
 END $$;
 
 CREATE FUNCTION staff.is_last_administrator(p_staff_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
@@ -35,17 +63,38 @@ BEGIN
         AND NOT staff.has_other_administrator(p_staff_id);
 END $$;
 
--- Has somebody be p_role at a clinic (NULL: at every), or nothing any more where p_role is NULL: 'done', 'not_found', 'last'.
+-- Whether a role would be more than what somebody is who is the desk of one clinic at most. Its ward administrator made their link, and
+-- may have chosen what they log in with.
+CREATE FUNCTION staff.widens(p_staff_id bigint, p_clinic_id bigint, p_role staff.role) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN p_role IS NOT NULL
+        AND NOT EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND role <> 'desk')
+        AND (SELECT count(*) FROM staff.membership WHERE staff_id = p_staff_id) < 2
+        AND NOT EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id = p_clinic_id AND role = p_role);
+END $$;
+
+-- Has somebody be p_role at a clinic (NULL: at every), or nothing any more where p_role is NULL: 'done', 'not_found', 'last'; or 'link_due':
+-- it is more than what a ward administrator sees to, so all that they logged in with has ended, and whoever gave it makes a link.
 CREATE FUNCTION staff.set_role(
     p_staff_id bigint, p_clinic_id bigint, p_role staff.role, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    held staff.account;
+    is_due boolean;
 BEGIN
     IF p_clinic_id IS NULL AND p_role IS NULL AND staff.is_last_administrator(p_staff_id) THEN
         RETURN 'last';
     END IF;
-    PERFORM FROM staff.account WHERE staff_id = p_staff_id AND disabled_at IS NULL FOR UPDATE;
-    IF NOT FOUND THEN
+    held := staff.lock_account(p_staff_id, p_session_id);
+    IF held.staff_id IS NULL OR held.disabled_at IS NOT NULL THEN
         RETURN 'not_found';
+    END IF;
+    is_due := staff.widens(p_staff_id, p_clinic_id, p_role) AND (
+        held.password_hash IS NOT NULL
+        OR EXISTS (SELECT FROM staff.link WHERE staff_id = p_staff_id AND used_at IS NULL)
+        OR EXISTS (SELECT FROM staff.passkey WHERE staff_id = p_staff_id));
+    IF is_due THEN
+        PERFORM staff.end_way_in(p_staff_id);
     END IF;
     IF p_role IS NULL THEN
         DELETE FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id IS NOT DISTINCT FROM p_clinic_id;
@@ -55,33 +104,39 @@ BEGIN
     END IF;
     PERFORM staff.append_audit(
         p_actor, p_session_id, p_address, 'set_role', false, coalesce(p_role::text, 'none'), p_staff_id, p_clinic_id);
-    RETURN 'done';
+    RETURN CASE WHEN is_due THEN 'link_due' ELSE 'done' END;
 END $$;
 
 -- Whether somebody is the front desk of this clinic, and nothing else anywhere: then its ward administrator sees to their account, as its link
--- or name are no way to more. The account is locked, so that it stays so.
+-- or name are no way to more.
+CREATE FUNCTION staff.is_only_desk_of(p_staff_id bigint, p_clinic_id bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id = p_clinic_id AND role = 'desk')
+        AND NOT EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND (clinic_id <> p_clinic_id OR role <> 'desk'));
+END $$;
+
+-- The same, and locks the account, so that it stays so.
 CREATE FUNCTION staff.is_desk_of(p_staff_id bigint, p_clinic_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM FROM staff.account WHERE staff_id = p_staff_id FOR UPDATE;
-    RETURN EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id = p_clinic_id AND role = 'desk')
-        AND NOT EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND (clinic_id <> p_clinic_id OR role <> 'desk'));
+    RETURN staff.is_only_desk_of(p_staff_id, p_clinic_id);
 END $$;
 
 -- Ends an account's way in: its secrets, devices, links and sessions: 'done', 'not_found', 'last'.
 CREATE FUNCTION staff.disable(p_staff_id bigint, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    held staff.account;
 BEGIN
     IF staff.is_last_administrator(p_staff_id) THEN
         RETURN 'last';
     END IF;
-    UPDATE staff.account
-    SET disabled_at = public.app_now(), version = version + 1, password_hash = NULL, password_is_long = false, totp_secret = NULL
-    WHERE staff_id = p_staff_id AND disabled_at IS NULL;
-    IF NOT FOUND THEN
+    held := staff.lock_account(p_staff_id, p_session_id);
+    IF held.staff_id IS NULL OR held.disabled_at IS NOT NULL THEN
         RETURN 'not_found';
     END IF;
-    DELETE FROM staff.passkey WHERE staff_id = p_staff_id;
-    DELETE FROM staff.device WHERE staff_id = p_staff_id;
+    PERFORM staff.end_way_in(p_staff_id);
+    UPDATE staff.account SET disabled_at = public.app_now() WHERE staff_id = p_staff_id;
     PERFORM staff.append_audit(p_actor, p_session_id, p_address, 'disable', false, '', p_staff_id);
     RETURN 'done';
 END $$;
@@ -89,6 +144,7 @@ END $$;
 CREATE FUNCTION staff.enable(p_staff_id bigint, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL)
 RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    PERFORM staff.lock_account(p_staff_id, p_session_id);
     UPDATE staff.account SET disabled_at = NULL, version = version + 1
     WHERE staff_id = p_staff_id AND disabled_at IS NOT NULL AND log_on IS NOT NULL;
     IF FOUND THEN
@@ -103,10 +159,10 @@ CREATE FUNCTION staff.make_link(
     p_staff_id bigint, p_token_hash bytea, p_ends_factors boolean, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL
 ) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    held staff.account := staff.lock_account(p_staff_id, p_session_id);
     now_at timestamptz;
 BEGIN
-    PERFORM FROM staff.account WHERE staff_id = p_staff_id AND disabled_at IS NULL FOR UPDATE;
-    IF NOT FOUND THEN
+    IF held.staff_id IS NULL OR held.disabled_at IS NOT NULL THEN
         RETURN false;
     END IF;
     now_at := public.app_now();
@@ -240,7 +296,7 @@ CREATE FUNCTION staff.change_password(
     p_token_hash bytea, p_password_hash text, p_is_long boolean, p_address text
 ) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own staff.session := staff.own_session(p_token_hash);
+    own staff.session := staff.own_session_to_change(p_token_hash);
     new_version integer;
 BEGIN
     UPDATE staff.account SET password_hash = p_password_hash, password_is_long = p_is_long, version = version + 1
@@ -260,9 +316,8 @@ END $$;
 CREATE FUNCTION staff.set_app(p_token_hash bytea, p_totp_secret bytea, p_totp_step bigint, p_address text)
 RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own staff.session := staff.own_session(p_token_hash);
+    own staff.session := staff.own_session_to_change(p_token_hash);
 BEGIN
-    PERFORM FROM staff.account WHERE staff_id = own.staff_id FOR UPDATE;
     UPDATE staff.account SET totp_secret = p_totp_secret, totp_step = coalesce(p_totp_step, totp_step)
     WHERE staff_id = own.staff_id AND disabled_at IS NULL
         AND (p_totp_secret IS NOT NULL OR password_is_long OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = own.staff_id));
@@ -278,12 +333,8 @@ CREATE FUNCTION staff.add_passkey(
     p_token_hash bytea, p_credential_id bytea, p_public_key bytea, p_sign_count bigint, p_agent text, p_address text
 ) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own staff.session := staff.own_session(p_token_hash);
+    own staff.session := staff.own_session_to_change(p_token_hash);
 BEGIN
-    PERFORM FROM staff.account WHERE staff_id = own.staff_id AND disabled_at IS NULL FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
     INSERT INTO staff.passkey (credential_id, staff_id, public_key, sign_count, agent, created_at)
     VALUES (p_credential_id, own.staff_id, p_public_key, p_sign_count, p_agent, public.app_now()) ON CONFLICT DO NOTHING;
     IF FOUND THEN
@@ -296,9 +347,8 @@ END $$;
 CREATE FUNCTION staff.remove_passkey(p_token_hash bytea, p_passkey_id uuid, p_address text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own staff.session := staff.own_session(p_token_hash);
+    own staff.session := staff.own_session_to_change(p_token_hash);
 BEGIN
-    PERFORM FROM staff.account WHERE staff_id = own.staff_id FOR UPDATE;
     DELETE FROM staff.passkey
     WHERE passkey_id = p_passkey_id AND staff_id = own.staff_id
         AND (EXISTS (

@@ -1,6 +1,12 @@
 -- What the front desk asks to have changed of appointments. Callers have looked whether they may; they do, and say, what comes of it.
 CREATE FUNCTION staff.ask_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
 
+-- From which amount on giving money back needs proof just now of who does it: over 1,000 rupees; of other currencies, whose worth nobody
+-- here knows, over 10 units.
+CREATE FUNCTION staff.proof_amount_minor(p_currency text) RETURNS integer IMMUTABLE LANGUAGE sql AS $$
+    SELECT CASE p_currency WHEN 'INR' THEN 1000 ELSE 10 END * (10 ^ directory.currency_digits(p_currency))::integer
+$$;
+
 -- What of an appointment an ask of this kind is about: when that changes, the ask is over. NULL: there is no such appointment.
 CREATE FUNCTION staff.part_of_seen(p_kind staff.ask_kind, p_seen jsonb) RETURNS jsonb IMMUTABLE STRICT LANGUAGE sql AS $$
     SELECT CASE p_kind
@@ -8,7 +14,24 @@ CREATE FUNCTION staff.part_of_seen(p_kind staff.ask_kind, p_seen jsonb) RETURNS 
         ELSE jsonb_build_object('state', p_seen -> 'state', 'starts_at', p_seen -> 'starts_at', 'funding', p_seen -> 'funding') END
 $$;
 
--- Notes an ask; NULL where the same was asked of this appointment and is open.
+-- Whether a wish is one of its kind, and a reason one: pages and verbs take them as they are.
+CREATE FUNCTION staff.is_ask(p_kind text, p_wish jsonb, p_reason text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$
+    SELECT coalesce(
+        length(btrim(p_reason)) > 0 AND length(p_reason) <= 500 AND jsonb_typeof(p_wish) = 'object' AND length(p_wish::text) <= 2000
+            AND CASE p_kind
+                WHEN 'move' THEN jsonb_typeof(p_wish -> 'starts_at') = 'number'
+                    AND (p_wish ->> 'starts_at')::numeric BETWEEN 0 AND 7258118400  -- until 2200
+                WHEN 'cancel' THEN true
+                WHEN 'refund' THEN true
+                WHEN 'correct' THEN p_wish ->> 'state' IN ('booked', 'arrived', 'fulfilled', 'no_show')
+                WHEN 'edit_patient' THEN jsonb_typeof(p_wish -> 'name') = 'string' AND length(btrim(p_wish ->> 'name')) BETWEEN 1 AND 200
+                    AND (jsonb_typeof(coalesce(p_wish -> 'birth_year', 'null')) = 'null' OR p_wish ->> 'birth_year' ~ '^[12][0-9]{3}$')
+                    AND coalesce(p_wish ->> 'sex', 'unknown') IN ('female', 'male', 'other', 'unknown') END,
+        false)
+$$;
+
+-- Notes an ask; NULL where the same was asked of this appointment and is open. What cannot be stored is told without its row, in which the
+-- patient's name is.
 CREATE FUNCTION staff.open_ask(
     p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_kind staff.ask_kind, p_wish jsonb, p_seen jsonb,
     p_reason text, p_asked_by bigint
@@ -22,6 +45,8 @@ BEGIN
         public.app_now())
     ON CONFLICT DO NOTHING RETURNING ask_id INTO new_id;
     RETURN new_id;
+EXCEPTION WHEN integrity_constraint_violation THEN
+    RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = 'an ask that cannot be stored';
 END $$;
 
 -- Answers an open ask: 'done' or 'refused'; or 'over', with how the appointment was found.

@@ -1,5 +1,8 @@
 -- Breaches of personal data: what is known of each, and who was told when.
 
+-- Within what time after it is known a breach is reported in detail to the Data Protection Board.
+CREATE FUNCTION staff.report_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '72 hours' $$;
+
 -- Writes what is known of a breach or who was told of it, as its next entry.
 CREATE FUNCTION staff.add_breach_entry(
     p_breach_id bigint, p_kind staff.breach_entry_kind, p_actor text, p_told_at timestamptz, p_happened text, p_data text, p_people integer,
@@ -34,7 +37,7 @@ CREATE FUNCTION staff.breaches() RETURNS TABLE (
     board_told_at timestamptz, people_told_at timestamptz, board_reported_at timestamptz, closed_at timestamptz, report_due_at timestamptz
 ) LANGUAGE sql STABLE AS $$
     SELECT breach.breach_id, known_at, noted_at, noted_by, known.happened, known.data, known.people, known.measures,
-        told.board_at, told.people_at, told.report_at, told.closed_at, known_at + interval '72 hours'
+        told.board_at, told.people_at, told.report_at, told.closed_at, known_at + staff.report_time()
     FROM staff.breach
     CROSS JOIN LATERAL (
         SELECT happened, data, people, measures FROM staff.breach_entry

@@ -1,8 +1,9 @@
 -- How guesses at a password are slowed. Nobody is locked out: an outsider could have that done to anybody.
 --
--- Guesses fill buckets, which run empty again with time; a full one says how long to wait. One is an address's, one its wider network's,
--- and each browser in which the person has logged in before has one of its own, which others' guesses do not fill. The bucket of the
--- account never refuses: it has each guess of a stranger be held for a moment before it is checked (docs/decisions/0057-staff.md).
+-- Guesses fill buckets, which run empty again with time. Only that of an address's guesses at one account says how long to wait. Those of
+-- the address, whoever it guesses at, and of its wider network say that a guess is one of too many, which wait in a line of their own:
+-- whom others share an address with, gets in. Each browser in which the person has logged in before has a bucket of its own, which
+-- others' guesses do not fill. That of the account has each guess of a stranger be held for a moment (docs/decisions/0057-staff.md).
 CREATE FUNCTION staff.device_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
 
 -- Puts a guess into a bucket of so many, one of which goes every p_every: 0, or where there is no room, seconds until there is.
@@ -25,10 +26,11 @@ BEGIN
 END $$;
 
 -- Counts a guess at a password before it is checked: whether it may be made now (wait_seconds is 0), for how long it is to be held
--- first, and what to check it against. An account that there is not is counted and answered alike.
+-- first, whether it is one of too many (is_beyond), into which buckets it went, and what to check it against. An account that there is
+-- not is counted and answered alike.
 CREATE FUNCTION staff.count_guess(
-    p_log_on text, p_account_hash bytea, p_address_hash bytea, p_network_hash bytea, p_device_hash bytea,
-    OUT wait_seconds integer, OUT held_seconds double precision, OUT is_known boolean,
+    p_log_on text, p_pair_hash bytea, p_address_hash bytea, p_network_hash bytea, p_account_hash bytea, p_device_hash bytea,
+    OUT wait_seconds integer, OUT held_seconds double precision, OUT is_known boolean, OUT is_beyond boolean, OUT counted bytea[],
     OUT staff_id bigint, OUT version integer, OUT password_hash text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -41,17 +43,34 @@ BEGIN
         SELECT FROM staff.device
         WHERE device_hash = p_device_hash AND device.staff_id = count_guess.staff_id AND seen_at > now_at - staff.device_time());
     held_seconds := 0;
+    is_beyond := false;
     IF is_known AND staff.take_guess(p_device_hash, 20, interval '3 minutes', now_at) = 0 THEN
         wait_seconds := 0;
+        counted := ARRAY[p_device_hash];
         RETURN;
     END IF;
     is_known := false;
-    wait_seconds := greatest(
-        staff.take_guess(p_address_hash, 10, interval '1 minute', now_at),
-        staff.take_guess(p_network_hash, 60, interval '10 seconds', now_at));
-    IF wait_seconds = 0 THEN
-        -- With room for all of them.
-        PERFORM staff.take_guess(p_account_hash, 1000000000, interval '1 minute', now_at);
+    wait_seconds := staff.take_guess(p_pair_hash, 10, interval '1 minute', now_at);
+    IF wait_seconds > 0 THEN
+        RETURN;
+    END IF;
+    counted := ARRAY[p_pair_hash];
+    IF staff.take_guess(p_address_hash, 10, interval '1 minute', now_at) = 0 THEN
+        counted := counted || p_address_hash;
+    ELSE
+        is_beyond := true;
+    END IF;
+    IF staff.take_guess(p_network_hash, 60, interval '10 seconds', now_at) = 0 THEN
+        counted := counted || p_network_hash;
+    ELSE
+        is_beyond := true;
+    END IF;
+    -- With room for all of them.
+    PERFORM staff.take_guess(p_account_hash, 1000000000, interval '1 minute', now_at);
+    counted := counted || p_account_hash;
+    IF is_beyond THEN
+        held_seconds := 2;
+    ELSE
         SELECT least(2, greatest(0, used - 5) * 0.2) INTO held_seconds FROM staff.guess WHERE key_hash = p_account_hash;
     END IF;
 END $$;
@@ -73,11 +92,11 @@ BEGIN
     wait_seconds := staff.take_guess(key_hash, 5, interval '1 minute', now_at);
 END $$;
 
--- Counts an answer of a passkey from an address, so that nobody fills the audit with bad ones: 0, or how long to wait.
-CREATE FUNCTION staff.count_answer(p_address_hash bytea) RETURNS integer
+-- Counts a bad answer of a passkey from an address: whether the audit has room for it. Nobody can guess one, so none is refused for others'.
+CREATE FUNCTION staff.count_answer(p_address_hash bytea) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN staff.take_guess(p_address_hash, 10, interval '1 minute', public.app_now());
+    RETURN staff.take_guess(p_address_hash, 10, interval '1 minute', public.app_now()) = 0;
 END $$;
 
 -- A right one was no guess. In the order in which they were taken.

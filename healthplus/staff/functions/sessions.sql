@@ -91,7 +91,7 @@ BEGIN
     END IF;
 END $$;
 
--- The session of who is logged in, of which they may do what is about themselves; raises HP401 and HP423 as staff.authorise does.
+-- Return the live, unlocked session of a token; raises HP401 and HP423 as staff.authorise does.
 CREATE FUNCTION staff.own_session(p_token_hash bytea) RETURNS staff.session LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz := public.app_now();
@@ -104,6 +104,13 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'HP423', MESSAGE = 'the screen is locked';
     END IF;
     RETURN held;
+END $$;
+
+-- The same for who changes their own account, which is locked until then: what ends the session may be under way.
+CREATE FUNCTION staff.own_session_to_change(p_token_hash bytea) RETURNS staff.session LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id = (SELECT staff_id FROM staff.session WHERE token_hash = p_token_hash) FOR UPDATE;
+    RETURN staff.own_session(p_token_hash);
 END $$;
 
 -- The live sessions of who is logged in; is_this marks the one that asks.
@@ -123,7 +130,7 @@ END $$;
 CREATE FUNCTION staff.end_other(p_token_hash bytea, p_session_id uuid, p_address text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own staff.session := staff.own_session(p_token_hash);
+    own staff.session := staff.own_session_to_change(p_token_hash);
 BEGIN
     UPDATE staff.session SET ended_at = public.app_now()
     WHERE staff_id = own.staff_id AND session_id = p_session_id AND ended_at IS NULL;
@@ -139,7 +146,7 @@ END $$;
 CREATE FUNCTION staff.end_sessions(p_token_hash bytea, p_address text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own staff.session := staff.own_session(p_token_hash);
+    own staff.session := staff.own_session_to_change(p_token_hash);
 BEGIN
     UPDATE staff.account SET version = version + 1 WHERE staff_id = own.staff_id;
     DELETE FROM staff.device WHERE staff_id = own.staff_id;
@@ -147,6 +154,7 @@ BEGIN
         'staff:' || own.staff_id, own.session_id, p_address, 'log_out_everywhere', false, '', own.staff_id);
 END $$;
 
+-- Locks the screen of a token's session, with its row in the audit; nothing where it is locked or ended.
 CREATE FUNCTION staff.lock_session(p_token_hash bytea, p_address text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

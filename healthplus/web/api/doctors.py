@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from litestar import Controller, Response, get
+from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency, Provide
 from litestar.params import PathParameter, QueryParameter
-from msgspec import Struct
 
 from healthplus.database import Record
 from healthplus.directory.known_services import SERVICES_MAX
@@ -18,8 +18,8 @@ from healthplus.errors import BadInput, NotFound
 from healthplus.money import in_units
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
-from healthplus.web.api.amounts import AmountMinor, Currency
-from healthplus.web.api.directory_models import Photo
+from healthplus.search.urgent import Urgent, urgent_need
+from healthplus.web.api.doctor_models import Doctor, DoctorsAndSpellcheck, DoctorService, UrgentNeed
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.api.requested_services import requested_slugs
@@ -164,77 +164,12 @@ class MoreQuery:
     accepts_new_patients: Annotated[bool | None, QueryParameter(description="true or false.")] = None
 
 
-class DoctorService(Struct):
-    """What one books there of the service or tests that a search names, each at its lowest price; these add up.
-
-    `service_id` is that of the one service, or null for several; `length_minutes` of a test is what it adds to a visit.
-    Unless `is_fee_known`, the clinic says what one of them costs, and `fee` is what the others do.
-    """
-
-    service_id: int | None
-    service_ids: list[int]
-    name: str
-    fee: float
-    fee_minor: AmountMinor
-    currency: Currency
-    funding: str
-    is_fee_known: bool
-    length_minutes: int
-
-
-class Doctor(Struct):
-    """A provider, at the clinic that fits best. The first fourteen keys are as specified; full_name is ful_name again.
-
-    `first_avl_day` is the first day with a free slot (within the requested time) on the city's clock, or null; where
-    there is a `service`, with time for it. `service` is null where the search names none, or it is not offered there.
-    `url` leads to the provider's document, `slots_url` to its slots.
-    `fee` is in whole units of `currency`, such as rupees, with their fractions.
-    """
-
-    id: int
-    fname: str
-    sname: str
-    sal_name: str
-    spec_name: str
-    bio: str
-    img_url: str
-    max_bok_day: int
-    city_name: str
-    email: str
-    tel: str
-    ful_name: str
-    full_name: str
-    first_avl_day: str | None
-    type: str
-    specialities: list[str]
-    clinic_id: int
-    clinic_name: str
-    address: str
-    postal_code: str | None
-    lat_long: str | None
-    distance_km: float | None
-    rating: float | None
-    rating_count: int
-    fee: float
-    fee_minor: AmountMinor
-    currency: Currency
-    funding: str
-    gender: str | None
-    languages: list[str]
-    practising_since: int | None
-    qualifications: str | None
-    photo: Photo | None
-    accepts_new_patients: bool
-    url: str
-    slots_url: str
-    service: DoctorService | None
-
-
-class DoctorsAndSpellcheck(Struct):
-    """The answer to includeSpellcheck=yes: who was found, and likely spellings of the keyword, likeliest first."""
-
-    doctors: list[Doctor]
-    did_you_mean: list[str]
+_CALL = ResponseHeader(
+    name="Urgent-Call",
+    documentation_only=True,
+    description="Where the keyword tells of what cannot wait for an appointment, such as chest pain or a wish to die, "
+    "also misspelt: the numbers to call in India, in order. Say so above the results.",
+)
 
 
 class DoctorsController(Controller):
@@ -248,6 +183,7 @@ class DoctorsController(Controller):
     @get(
         operation_id="SearchDoctors",
         responses={status: PROBLEMS[status] for status in (400, 422, 503)},
+        response_headers=[_CALL],
         **needs_key("search"),
     )
     async def search_doctors(
@@ -256,12 +192,15 @@ class DoctorsController(Controller):
         """Find doctors, hospitals, clinics and labs; a list, whose `Link` header leads to its other pages."""
         search = await _search_request(services(request), specified, more)
         doctors, headers = await _page(request, search, more.page, specified.results_per_page)
+        database = services(request).database
+        urgent = await urgent_need(database, specified.keyword)
+        if urgent.kind:
+            headers[_CALL.name] = ", ".join(urgent.numbers)
         if specified.includeSpellcheck == "no":
             return JsonAnswer(doctors, headers=headers)
-        database = services(request).database
         city = await city_named(database, search.city) if search.city else None
         meant = await did_you_mean(database, specified.keyword, city["city_id"] if city else None)
-        return JsonAnswer(DoctorsAndSpellcheck(doctors, meant), headers=headers)
+        return JsonAnswer(DoctorsAndSpellcheck(doctors, meant, _urgent_need(urgent)), headers=headers)
 
 
 class CityProvidersController(Controller):
@@ -323,6 +262,10 @@ async def _search_request(app: AppServices, specified: SpecifiedQuery, more: Mor
         accepts_new_patients=more.accepts_new_patients,
         order=Order.BEST if specified.sorting_order is None else Order(specified.sorting_order.replace(",", "_")),
     )
+
+
+def _urgent_need(urgent: Urgent) -> UrgentNeed | None:
+    return UrgentNeed(urgent.kind, list(urgent.numbers)) if urgent.kind else None
 
 
 def _in_reach(name: str, instant: datetime) -> datetime:

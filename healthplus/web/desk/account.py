@@ -12,28 +12,29 @@ from litestar.params import FromPath
 from healthplus.errors import BadInput, HealthPlusError, StaffLinkOver
 from healthplus.staff import passkeys
 from healthplus.staff.apps import app_link, new_app_secret
+from healthplus.web.desk.office.tabs import first_page
 from healthplus.web.desk.session import (
+    ANSWER_LENGTH_MAX,
+    FIELD_LENGTH_MAX,
     challenge_of,
     come_from,
     desk_page,
     end_cookie,
+    error_values,
+    find_passkey_site,
     needs,
     new_challenge,
-    passkey_site,
     require_recent_proof,
     require_staff,
 )
-from healthplus.web.desk.texts import RIGHTS as RIGHT_TEXTS
-from healthplus.web.desk.texts import ROLES, error_text
+from healthplus.web.desk.texts import PROMISED, ROLES
 from healthplus.web.languages import HOME_ZONE
-from healthplus.web.pages.rendering import language_of, see_other
+from healthplus.web.pages.rendering import see_other
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest, services
 
 _ACCOUNT = "/desk/account"
 _APP_PURPOSE = "desk app"
-_LENGTH_MAX = 1000
-_ANSWER_LENGTH_MAX = 8000
 
 
 class DeskController(Controller):
@@ -42,12 +43,13 @@ class DeskController(Controller):
     @get(**needs("logged_in"))
     async def first(self, request: AnyRequest) -> Response[str]:
         session = require_staff(request)
+        memberships = await services(request).staff_sessions.memberships(session)
         return desk_page(
             request,
             "first.html",
-            memberships=await services(request).staff_sessions.memberships(session),
+            clinics=[(row, first_page(session, row["clinic_id"])) for row in memberships],
             roles=ROLES,
-            rights=[text for right, text in RIGHT_TEXTS.items() if session.may(right)],
+            rights=[text for right, text in PROMISED.items() if session.may_anywhere(right)],
             has_right=bool(session.roles),
         )
 
@@ -62,9 +64,9 @@ class DeskController(Controller):
         try:
             await services(request).own_account.use_link(
                 _link(request),
-                form.get("password", "")[:_LENGTH_MAX],
+                form.get("password", "")[:FIELD_LENGTH_MAX],
                 app_secret,
-                form.get("code", "")[:_LENGTH_MAX],
+                form.get("code", "")[:FIELD_LENGTH_MAX],
                 come_from(request).requester.address,
             )
         except HealthPlusError as error:
@@ -87,7 +89,7 @@ class AccountController(Controller):
     @post("/password", **needs("logged_in"))
     async def change_password(self, request: AnyRequest) -> Response[str]:
         session = require_recent_proof(request, f"{_ACCOUNT}/password")
-        password = (await form_of(request)).get("password", "")[:_LENGTH_MAX]
+        password = (await form_of(request)).get("password", "")[:FIELD_LENGTH_MAX]
         try:
             await services(request).own_account.change_password(session, password, _address(request))
         except HealthPlusError as error:
@@ -106,7 +108,7 @@ class AccountController(Controller):
         app_secret = _unsealed_app(request, form)
         if app_secret is None:
             return _app_page(request)
-        code = form.get("code", "")[:_LENGTH_MAX]
+        code = form.get("code", "")[:FIELD_LENGTH_MAX]
         try:
             await services(request).own_account.set_up_app(session, app_secret, code, _address(request))
         except HealthPlusError as error:
@@ -130,7 +132,7 @@ class AccountController(Controller):
     @post("/passkey", **needs("logged_in"))
     async def add_passkey(self, request: AnyRequest) -> Response[str]:
         session = require_recent_proof(request, f"{_ACCOUNT}/passkey")
-        answer = (await form_of(request)).get("answer", "")[:_ANSWER_LENGTH_MAX]
+        answer = (await form_of(request)).get("answer", "")[:ANSWER_LENGTH_MAX]
         challenge = challenge_of(request)
         where = come_from(request)
         try:
@@ -173,7 +175,7 @@ def _address(request: AnyRequest) -> str:
 
 def _unsealed_app(request: AnyRequest, form: dict[str, str]) -> str | None:
     """Return the secret that the form's page showed; None where it was not one of ours."""
-    content = services(request).secret.unseal(_APP_PURPOSE, form.get("app", "")[:_LENGTH_MAX])
+    content = services(request).secret.unseal(_APP_PURPOSE, form.get("app", "")[:FIELD_LENGTH_MAX])
     return None if content is None else content.decode()
 
 
@@ -184,14 +186,6 @@ def _app_values(request: AnyRequest, log_on: str, app_secret: str | None) -> dic
         "app": services(request).secret.seal(_APP_PURPOSE, app_secret.encode()),
         "app_secret": " ".join(app_secret[i : i + 4] for i in range(0, len(app_secret), 4)),
         "app_link": app_link(app_secret, log_on),
-    }
-
-
-def _error_values(request: AnyRequest, error: HealthPlusError | None) -> dict[str, Any]:
-    return {
-        "status": error.status if error else 200,
-        "error": error_text(error, language_of(request)) if error else None,
-        "about_code": error is not None and error.members.get("reason") == "code",
     }
 
 
@@ -208,7 +202,7 @@ async def _welcome_page(
         link=link,
         token=_link(request),
         **_app_values(request, link["log_on"], app_secret),
-        **_error_values(request, error),
+        **error_values(request, error),
     )
 
 
@@ -222,37 +216,37 @@ async def _account_page(request: AnyRequest, error: HealthPlusError | None = Non
         factors=await own.factors(session),
         passkeys=await own.passkeys(session),
         sessions=await services(request).staff_sessions.of(session),
-        can_have_passkeys=passkey_site(request) is not None,
+        can_have_passkeys=find_passkey_site(request) is not None,
         zone=HOME_ZONE,
         done=done if error is None and request.method == "GET" else "",
-        **_error_values(request, error),
+        **error_values(request, error),
     )
 
 
 def _password_page(request: AnyRequest, error: HealthPlusError | None = None) -> Response[str]:
-    return desk_page(request, "password.html", **_error_values(request, error))
+    return desk_page(request, "password.html", **error_values(request, error))
 
 
 def _app_page(
     request: AnyRequest, error: HealthPlusError | None = None, app_secret: str | None = None
 ) -> Response[str]:
     values = _app_values(request, require_staff(request).log_on, app_secret)
-    return desk_page(request, "app.html", **values, **_error_values(request, error))
+    return desk_page(request, "app.html", **values, **error_values(request, error))
 
 
 async def _passkey_page(request: AnyRequest, error: HealthPlusError | None = None) -> Response[str]:
     session = require_staff(request)
-    passkeys_of = passkey_site(request)
-    if passkeys_of is None:
+    passkey_site = find_passkey_site(request)
+    if passkey_site is None:
         return see_other(request, _ACCOUNT)
     app, challenge = services(request), secrets.token_bytes(32)
     handle = (await app.own_account.factors(session))["handle"]
     ids = await app.log_in.passkey_ids(session.staff_id)
-    question = passkeys.question_for_new(passkeys_of, challenge, handle, session.log_on, session.name, ids)
+    question = passkeys.question_for_new(passkey_site, challenge, handle, session.log_on, session.name, ids)
     return desk_page(
         request,
         "passkey.html",
         question=question,
-        cookies=[new_challenge(request, challenge, passkeys_of)],
-        **_error_values(request, error),
+        cookies=[new_challenge(request, challenge, passkey_site)],
+        **error_values(request, error),
     )

@@ -11,36 +11,41 @@ from litestar.datastructures import Cookie
 
 from healthplus.accounts.sessions import agent_label
 from healthplus.console.console import Console
-from healthplus.errors import Forbidden, LogInNeeded, ProofDue, ScreenLocked
+from healthplus.errors import Forbidden, HealthPlusError, LogInNeeded, ProofDue, ScreenLocked
 from healthplus.setting_checks import is_loopback
 from healthplus.staff.log_in import Challenge, From, LoggedIn
 from healthplus.staff.passkeys import Site
 from healthplus.staff.rights import Right
-from healthplus.staff.sessions import SESSION_SECONDS, StaffSession
-from healthplus.web.http.requests import begin_request
-from healthplus.web.pages.rendering import page
+from healthplus.staff.sessions import LOCK_SECONDS, SESSION_SECONDS, StaffSession
+from healthplus.web.desk.office.tabs import has_office, tabs_of
+from healthplus.web.desk.texts import error_text
+from healthplus.web.http.ids import ID_MAX
+from healthplus.web.pages.rendering import language_of, page
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
-from healthplus.web.pages.session import local_path, refuse_cross_site, site
+from healthplus.web.pages.session import begin_page, local_path, site
 from healthplus.web.services import AnyRequest, requester_of, services
 
 _COOKIE, _DEVICE_COOKIE, _CHALLENGE_COOKIE = "desk", "desk-device", "desk-challenge"
 _DEVICE_SECONDS = 400 * 86_400
 _CHALLENGE_SECONDS = 300
+FIELD_LENGTH_MAX, ANSWER_LENGTH_MAX = 1000, 8000
+"""Of what is typed, and of a passkey's answer, so much is looked at."""
 
 Access: TypeAlias = Right | Literal["anybody", "logged_in", "locked"]
-"""What a route is for: a right, or `anybody`; who is `logged_in`; or that and the screen may also be `locked`."""
+"""Who may open a route: holders of a right, `anybody`, people `logged_in`, or those even with a `locked` screen."""
 
 
 def needs(access: Access) -> dict[str, Any]:
-    """Return the options of a route that is for those who have this access."""
+    """Return the options of a route that is for those who have this access.
+
+    A right is needed at the clinic of the path; where that names none, at every clinic.
+    """
     return {"opt": {"access": access}}
 
 
 async def enter_desk(request: AnyRequest) -> None:
     """Before each page of the desk: the one place that decides who may have it. What names no access is for nobody."""
-    await begin_request(request)
-    if request.method != "GET":
-        refuse_cross_site(request)
+    await begin_page(request)
     token = site(request).read(request, _COOKIE)
     session = await services(request).staff_sessions.find(token) if token else None
     request.state.staff = session
@@ -55,7 +60,12 @@ async def enter_desk(request: AnyRequest) -> None:
         raise ScreenLocked
     if access == "logged_in":
         return
-    if access is None or not session.may(access, request.path_params.get("clinic_id")):
+    clinic_id = request.path_params.get("clinic_id")
+    if access is None or not session.may(access, clinic_id):
+        # Who tries what is not theirs, another clinic's page above all, is seen to.
+        address = come_from(request).requester.address
+        at = clinic_id if clinic_id is not None and clinic_id <= ID_MAX else None
+        await services(request).staff_sessions.note_forbidden(session, access or "", at, address)
         raise Forbidden
 
 
@@ -121,7 +131,7 @@ def end_cookie(request: AnyRequest) -> Cookie:
     return site(request).end_cookie(_COOKIE)
 
 
-def passkey_site(request: AnyRequest) -> Site | None:
+def find_passkey_site(request: AnyRequest) -> Site | None:
     """Return for which site passkeys are; None where browsers have none: at an address, or without TLS."""
     own = urlsplit(site(request).url)
     if is_loopback(own.hostname or ""):
@@ -131,14 +141,23 @@ def passkey_site(request: AnyRequest) -> Site | None:
     return Site(own.hostname or "", f"{own.scheme}://{own.netloc}") if own.scheme == "https" else None
 
 
-def new_challenge(request: AnyRequest, value: bytes, passkeys_of: Site) -> Cookie:
+def new_challenge(request: AnyRequest, value: bytes, passkey_site: Site) -> Cookie:
     """Return the cookie that keeps what a passkey is asked to sign."""
     expires_at = services(request).clock.now() + timedelta(seconds=_CHALLENGE_SECONDS)
-    return sealed_cookie(request, _CHALLENGE_COOKIE, Challenge(value, expires_at, passkeys_of), _CHALLENGE_SECONDS)
+    return sealed_cookie(request, _CHALLENGE_COOKIE, Challenge(value, expires_at, passkey_site), _CHALLENGE_SECONDS)
 
 
 def challenge_of(request: AnyRequest) -> Challenge | None:
     return unsealed_cookie(request, _CHALLENGE_COOKIE, Challenge)
+
+
+def error_values(request: AnyRequest, error: HealthPlusError | None) -> dict[str, Any]:
+    """Return what a page about logging in says of an error, with its status."""
+    return {
+        "status": error.status if error else 200,
+        "error": error_text(error, language_of(request)) if error else None,
+        "about_code": error is not None and error.members.get("reason") == "code",
+    }
 
 
 def desk_page(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:
@@ -149,5 +168,8 @@ def desk_page(request: AnyRequest, template: str, *, status: int = 200, **values
         status=status,
         headers={"Cache-Control": "no-store"},
         staff=staff_of(request),
+        has_office=has_office,
+        lock_seconds=LOCK_SECONDS,
+        tabs_of=tabs_of,
         **values,
     )

@@ -31,11 +31,18 @@ RIGHTS: dict[Right, str] = {
     "ask_leave": N_("Ask for leave"),
     "manage_desk_accounts": N_("Manage the accounts of the clinic’s desk"),
     "manage_staff": N_("Manage all accounts and roles"),
+    "manage_clinics": N_("Add clinics"),
+    "add_speciality": N_("Add specialities that no doctor here has yet"),
     "see_operations": N_("See every clinic, errors and back-ups"),
     "see_audit": N_("See who saw and changed what"),
     "manage_keys": N_("Manage the keys of programs"),
     "manage_breaches": N_("Keep the record of data breaches"),
 }
+WITHOUT_PAGES: frozenset[Right] = frozenset(
+    {"see_clinic", "see_own_day", "add_patient", "book", "record_attendance", "ask_leave"}
+)
+"""Rights that no page is for yet, so that nobody is promised them; a test compares them with the routes."""
+PROMISED = {right: text for right, text in RIGHTS.items() if right not in WITHOUT_PAGES}
 _REFUSED = {
     None: N_("This log-on ID and password don’t belong together."),
     "code": N_("This code isn’t right, or was used before. Take the next one from your app."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ from icalendar import Alarm, Calendar, Event
 
 from healthplus.booking.numbers import number_of
 from healthplus.database import Record
+from healthplus.directory.preparation import Preparation
 from healthplus.web.languages import Language
 
 MEDIA_TYPE = "text/calendar"
@@ -18,11 +20,12 @@ _ZONE_KNOWN = timedelta(days=400)
 """How far around the appointment the file has its zone's clock changes: the appointment may be moved."""
 
 
-def calendar_of(appointment: Record, url: str, language: Language) -> bytes:
+def calendar_of(appointment: Record, preparations: Iterable[Preparation], url: str, language: Language) -> bytes:
     """Return the file; `appointment` is a row of the query of that name, `url` the address of its page.
 
     Added again after the appointment was moved or cancelled, it replaces the entry made before, by UID and SEQUENCE.
-    It does not name the speciality: calendars are shared, and shown on locked screens.
+    It names neither speciality nor service, also where it says what is to be done before: calendars are shared, and
+    shown on locked screens.
     """
     zone = ZoneInfo(appointment["time_zone"])
     is_cancelled = appointment["state"] == "cancelled"
@@ -31,6 +34,9 @@ def calendar_of(appointment: Record, url: str, language: Language) -> bytes:
     description = language.gettext("See, reschedule or cancel it: %(url)s") % {"url": url} + f"\n{number}"
     if appointment["patient_name"]:
         description = language.gettext("For %(name)s") % {"name": appointment["patient_name"]} + f"\n{description}"
+    for one in () if is_cancelled else preparations:
+        text = language.known_name("preparation", one.text)
+        description = language.gettext("Before you come: %(text)s") % {"text": text} + f"\n{description}"
     event = Event.new(
         uid=str(appointment["booking_id"]),
         sequence=appointment["changes"],

@@ -26,12 +26,13 @@ from healthplus.web.languages import ENGLISH, Language
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import ARRIVE_EARLY, parsed_day, parsed_instant
-from healthplus.web.pages.cancelling import periods_of
+from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.invoice_text import InvoiceText, invoice_text
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.moving import move_page
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
+from healthplus.web.pages.service_choice import preparations_of
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
 from healthplus.web.services import AnyRequest, services
 
@@ -163,7 +164,9 @@ class AppointmentsController(Controller):
         url = site(request).url + language.url(appointment_path(provider_id, booking_id))
         return document(
             request,
-            appointment_calendar.calendar_of(appointment, url, language),
+            appointment_calendar.calendar_of(
+                appointment, await preparations_of(request, await _chosen(request, appointment)), url, language
+            ),
             appointment_calendar.MEDIA_TYPE,
             headers={
                 "Cache-Control": "private, no-cache",
@@ -233,12 +236,14 @@ async def _appointment_page(
     field: str = "",
     written: str | None = None,
 ) -> Response[str]:
+    chosen = await _chosen(request, appointment)
     return page(
         request,
         "appointments/appointment.html",
         status=status,
         appointment=appointment,
-        chosen=await _chosen(request, appointment),
+        chosen=chosen,
+        preparations=await preparations_of(request, chosen),
         number=number_of(appointment["booking_id"]),
         is_invoice_foreign=await _is_invoice_foreign(request, appointment),
         error=error,
@@ -248,6 +253,7 @@ async def _appointment_page(
         phone=require_patient(request).phone,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
         is_told_no_more="told" in request.query_params,
+        periods=await _periods(request, appointment),
         stars_max=_STARS_MAX,
         review_text=appointment["review"] or "" if written is None else written,
     )
@@ -282,18 +288,25 @@ def _invoice(text: InvoiceText, font: Font | None, made_at: datetime) -> bytes:
 async def _cancel_page(
     request: AnyRequest, appointment: Record, status: int = 200, error: str | None = None
 ) -> Response[str]:
-    which = appointment["provider_id"], appointment["booking_id"], require_patient(request).patient_id
-    terms = await services(request).book.terms(*which)
-    assert terms is not None
     return page(
         request,
         "appointments/cancel.html",
         status=status,
         appointment=appointment,
         chosen=await _chosen(request, appointment),
-        periods=periods_of(terms, appointment),
+        periods=await _periods(request, appointment),
         error=error,
     )
+
+
+async def _periods(request: AnyRequest, appointment: Record) -> list[Period]:
+    """Return what goes back if the patient cancels, from now until it begins; nothing where that cannot be any more."""
+    if appointment["state"] != "booked" or appointment["begun"]:
+        return []
+    which = appointment["provider_id"], appointment["booking_id"], require_patient(request).patient_id
+    terms = await services(request).book.terms(*which)
+    assert terms is not None
+    return periods_of(terms, appointment)
 
 
 def _not_changed(outcome: CancelRefused | MoveRefused, language: Language) -> str:

@@ -58,7 +58,8 @@ ORDER BY deadline DESC
 LIMIT 5
 
 -- name: appointment
--- A patient's own appointment, with all that its pages show. `changes`: how often it was changed after it was made.
+-- A patient's own appointment, with all that its pages show. `changes`: how often it was changed after it was made; `moved_from`: when it
+-- was before it was last moved.
 SELECT
     booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at,
     booking.visit_end(during, service_ids) AS ends_at, slots_needed, service_ids,
@@ -82,7 +83,7 @@ SELECT
         WHERE coming.provider_id = booking.provider_id AND coming.booking_id = booking.booking_id
             AND coming.starts_at = lower(during)) AS coming_at,
     lower(during) < now_at + interval '2 days' AS is_soon,
-    changed.changes, coalesce(changed.at, booking.created_at) AS changed_at,
+    changed.changes, coalesce(changed.at, booking.created_at) AS changed_at, changed.moved_from,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
     money.returned_at
 FROM public.app_now() AS now_at, booking.booking
@@ -93,7 +94,8 @@ JOIN directory.city USING (city_id)
 LEFT JOIN reviews.rating USING (provider_id, patient_id)
 LEFT JOIN reviews.review USING (provider_id, patient_id)
 CROSS JOIN LATERAL (
-    SELECT count(*)::integer AS changes, max(at) AS at
+    SELECT count(*)::integer AS changes, max(at) AS at,
+        booking.moved_from((array_agg(reason ORDER BY seq DESC) FILTER (WHERE kind = 'moved'))[1]) AS moved_from
     FROM booking.event_log
     WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
         AND kind IN ('moved', 'needs_rebooking', 'stands', 'cancelled')) AS changed

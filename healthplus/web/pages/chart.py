@@ -272,6 +272,7 @@ async def _tests_page(
         others=others_path(location),
         week=week(hours, location["time_zone"]),
         choice=choice,
+        preparations=await services(request).known_services.preparations(one.service_id for one in choice.tests),
         action=chart_path(key.provider_id, location["provider"], key.clinic_id),
         day=request.query_params.get("day", "") and key.day,
         start=start,

@@ -1,4 +1,4 @@
-"""The page that stands for every phone and mailbox of a demo; there only where messages are not sent."""
+"""The page that stands for every phone and mailbox of a demo, and says what to try; only where nothing is sent."""
 
 from __future__ import annotations
 
@@ -26,4 +26,6 @@ class DemoController(Controller):
         rows = await services(request).database.fetch(queries.sandbox_messages, SANDBOX_MESSAGES_MAX)
         messages = [{**row, "language": "hi" if _HINDI.search(row["text"]) else "en"} for row in rows]
         headers = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
-        return page(request, "demo/messages.html", headers=headers, messages=messages, zone=HOME_ZONE)
+        return page(
+            request, "demo/messages.html", headers=headers, messages=messages, guide=site.demo_guide, zone=HOME_ZONE
+        )

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get
 
 from healthplus.reviews.reviews import REVIEWS_A_PAGE, reviews_of
+from healthplus.search.vocabulary import sendable
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.paging import limit_and_offset
 from healthplus.web.pages.addresses import about_path, chart_path, clinic_path, provider_path
 from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.find import request_path
-from healthplus.web.pages.free_times import Location, by_day, next_times, queries
+from healthplus.web.pages.free_times import FreeTimes, Location, by_day, next_times, queries
 from healthplus.web.pages.opening import opening, week
 from healthplus.web.pages.plot import plot
 from healthplus.web.pages.rendering import moved, page, policy_of_map, see_other
@@ -24,6 +25,9 @@ from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
 
 _PROVIDERS = 20
+_FILTERED_FROM = 6
+"""From how many providers at a clinic on, those of one speciality can be chosen."""
+_SLUG_LENGTH_MAX = 200
 _STARS = (5, 4, 3, 2, 1)
 
 
@@ -40,7 +44,7 @@ class DirectoryController(Controller):
 async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
     """Show a provider; with one clinic, redirect to the chart, unless the address has `about`."""
     app = services(request)
-    found = await app.browse.provider(provider_id)
+    found = await app.browse.provider(provider_id, is_spread=True)
     path = provider_path(provider_id, found["name"])
     if request_path(request) != path:
         return moved(request, path)
@@ -54,8 +58,13 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         clinic["services"] = [one for service_id, one in visits.items() if service_id in clinic["service_ids"]]
         clinic["is_laboratory"] = (provider_id, clinic["id"]) in labs
         time_zone = clinic["city"]["time_zone"]
-        clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
+        free = FreeTimes([datetime.fromisoformat(one) for one in clinic["next_free"]], clinic["that_day"])
+        clinic["days"] = by_day(free, time_zone)
         clinic["week"] = week(clinic["opening_times"], time_zone)
+    known = await app.known_services.preparations([one["id"] for one in found["services"]])
+    preparations = {one["name"]: known[one["id"]] for one in found["services"] if one["id"] in known}
+    for test in found["lab_tests"]:
+        test["clinic_id"] = next((one["id"] for one in clinics if test["service_id"] in one["service_ids"]), None)
     stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
     number = page_number(request.query_params.get("reviews"))
     reviews = await reviews_of(app.database, provider_id, *limit_and_offset(number, REVIEWS_A_PAGE))
@@ -65,6 +74,7 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         request,
         "directory/provider.html",
         one=found,
+        preparations=preparations,
         reviews=reviews[:REVIEWS_A_PAGE],
         number=number,
         has_more=len(reviews) > REVIEWS_A_PAGE,
@@ -76,16 +86,18 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
 async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
     app = services(request)
     number = page_number(request.query_params.get("page"))
-    clinic, providers = await app.browse.clinic(clinic_id, *limit_and_offset(number, _PROVIDERS))
+    slug = request.query_params.get("speciality", "")[:_SLUG_LENGTH_MAX]
+    speciality = sendable(slug) or None
+    clinic, providers = await app.browse.clinic(clinic_id, *limit_and_offset(number, _PROVIDERS), speciality)
     path = clinic_path(clinic_id, clinic["name"])
     if request_path(request) != path:
         return moved(request, path)
-    if not providers and number > 1:
+    if not providers and (number > 1 or speciality):
         return see_other(request, path)
     now, time_zone = app.clock.now(), clinic["city"]["time_zone"]
     shown = providers[:_PROVIDERS]
     labs = await laboratories(app.database, [(one["id"], clinic_id) for one in shown if one["type"] == "lab"])
-    times = await next_times(app.database, [Location(one["id"], clinic_id) for one in shown], 1)
+    times = await next_times(app.database, [Location(one["id"], clinic_id) for one in shown])
     for one in shown:
         one["days"] = by_day(times[one["id"], clinic_id], time_zone)
         one["is_laboratory"] = (one["id"], clinic_id) in labs
@@ -95,6 +107,11 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
         clinic=clinic,
         providers=shown,
         tests=clinic["lab_tests"],
+        names={one["id"]: one["name"] for one in shown},
+        speciality=speciality,
+        specialities=await app.browse.clinic_specialities(clinic_id)
+        if speciality or number > 1 or len(providers) >= _FILTERED_FROM
+        else [],
         opening=opening(clinic["opening_times"], now, time_zone),
         week=week(clinic["opening_times"], time_zone),
         today=now.astimezone(ZoneInfo(time_zone)).date(),

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import marshal
+import os
+import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -28,20 +34,50 @@ class _Context(Context):
         return called(*args, **kwargs)
 
 
-class _Compiled(jinja2.BytecodeCache):
-    """Templates compiled once for all environments, which differ in names alone: each takes about 10 ms."""
+class Compiled(jinja2.BytecodeCache):
+    """Templates compiled once for all environments, which differ in names alone: each takes about 10 ms.
+
+    They are kept where Python keeps what it compiles, so that the next start need not wait for them.
+    """
 
     def __init__(self) -> None:
         self._codes: dict[tuple[str, str], CodeType | None] = {}
+        self._read: dict[tuple[str, str], CodeType | None] = {}
+        self._is_new = False
+        self._path = Path(cache_from_source(__file__)).with_suffix(".templates")
+        # What a code hangs on besides the template's name and text, which it is kept by.
+        self._made_by = MAGIC_NUMBER + jinja2.__version__.encode() + source_hash(Path(__file__).read_bytes())
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+        key = bucket.key, bucket.checksum
+        if key in self._read:  # what no template is any more stays behind
+            self._codes[key] = self._read.pop(key)
+        bucket.code = self._codes.get(key)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         self._codes[bucket.key, bucket.checksum] = bucket.code
+        self._is_new = True
+
+    def read(self) -> None:
+        """Take what an earlier start kept, if it was made by the same programs."""
+        with contextlib.suppress(OSError, ValueError, EOFError, TypeError):
+            made_by, codes = marshal.loads(self._path.read_bytes())  # noqa: S302 - beside Python's own
+            if made_by == self._made_by:
+                self._read = codes
+
+    def write(self) -> None:
+        """Keep what was compiled, where Python may keep what it compiles."""
+        if not self._is_new or sys.dont_write_bytecode:
+            return
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(exist_ok=True)
+            made = self._path.with_suffix(f".{os.getpid()}")
+            made.write_bytes(marshal.dumps((self._made_by, self._codes)))
+            made.replace(self._path)
+            self._is_new = False
 
 
-_COMPILED = _Compiled()
+COMPILED = Compiled()
 
 
 class Environment(jinja2.Environment):
@@ -55,7 +91,7 @@ class Environment(jinja2.Environment):
     def __init__(self, templates: Mapping[str, str], language: Language, **names: object) -> None:
         super().__init__(
             loader=jinja2.DictLoader(templates),
-            bytecode_cache=_COMPILED,
+            bytecode_cache=COMPILED,
             extensions=["jinja2.ext.i18n"],
             autoescape=True,
             auto_reload=False,

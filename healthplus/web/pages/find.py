@@ -27,19 +27,14 @@ from healthplus.search.find import (
     service_types,
 )
 from healthplus.search.keyword import parse_keyword
-from healthplus.search.vocabulary import (
-    first_specialities,
-    normal_words,
-    sendable,
-    urgency,
-    urgent_phrase,
-)
+from healthplus.search.urgent import urgent_need
+from healthplus.search.vocabulary import first_specialities, normal_words, sendable, urgent_phrase
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path
 from healthplus.web.pages.corrections import meanings, unknown_place
 from healthplus.web.pages.filters import choices, filter_text, quick_filters
-from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
+from healthplus.web.pages.free_times import Day, FreeTimes, Location, by_day, next_times, queries
 from healthplus.web.pages.home import known_names, popular_needs
 from healthplus.web.pages.needs import heading, with_gender
 from healthplus.web.pages.other_searches import COUNT_MAX, FREE_COUNT_MAX, criteria_of, other_searches
@@ -229,15 +224,28 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     found = await _found(database, search, number)
     if not found.rows and number > 1:
         return see_other(request, search.path())
-    if not found.rows and (phrase := urgent_phrase(search.need)):
-        # Whatever else was typed with it: those who see to it, here or anywhere.
-        for wider in (structs.replace(search, need=phrase), Search(need=phrase)):
-            found = found if found.rows else await _found(database, wider, 1)
-        return await _results_page(request, search, found._replace(has_more=False), 1, [])
+    urgent = await urgent_need(database, search.need)
+    right = search if urgent.text == search.need else structs.replace(search, need=urgent.text)
+    if urgent.kind and not found.rows:
+        found = await _found_urgently(database, right, urgent_phrase(urgent.text))
+        shown = search if search.filters.exact else right
+        instead_of = None if shown is search else search
+        return await _results_page(request, shown, found, 1, [], urgent.kind, instead_of=instead_of)
     meant = await meanings(database, search) if found.total <= _FEW_RESULTS else []
     if not found.rows and meant and not search.filters.exact:
-        return await _results_page(request, meant[0], await _found(database, meant[0], 1), 1, [], instead_of=search)
-    return await _results_page(request, search, found, number, meant)
+        found = await _found(database, meant[0], 1)
+        return await _results_page(request, meant[0], found, 1, [], urgent.kind, instead_of=search)
+    if right is not search:
+        meant = [right, *(one for one in meant if one.need != right.need)]
+    return await _results_page(request, search, found, number, meant, urgent.kind)
+
+
+async def _found_urgently(database: Database, search: Search, phrase: str) -> Found:
+    """Return who is found, or whatever else is in the search, those who see to the phrase there, or anywhere."""
+    found = await _found(database, search, 1)
+    for wider in (structs.replace(search, need=phrase), Search(need=phrase)):
+        found = found if found.rows else await _found(database, wider, 1)
+    return found._replace(has_more=False)
 
 
 async def _found(database: Database, search: Search, number: int) -> Found:
@@ -283,6 +291,7 @@ async def _results_page(
     found: Found,
     number: int,
     meant: list[Search],
+    urgency: str,
     *,
     instead_of: Search | None = None,
 ) -> Response[str]:
@@ -317,7 +326,7 @@ async def _results_page(
         instead_of=instead_of,
         meant=meant,
         elsewhere=elsewhere,
-        urgency=urgency(search.need),
+        urgency=urgency,
         heading=await heading(request, search),
         cities=cities,
         needs=[] if found.rows or elsewhere else await popular_needs(request, search.city),
@@ -370,7 +379,7 @@ async def _cards(database: Database, rows: list[Record]) -> list[Card]:
     return [
         Card(
             row,
-            by_day(times.get((row["provider_id"], row["clinic_id"]), ()), row["time_zone"]),
+            by_day(times.get((row["provider_id"], row["clinic_id"]), FreeTimes()), row["time_zone"]),
             (row["provider_id"], row["clinic_id"]) in labs,
         )
         for row in rows

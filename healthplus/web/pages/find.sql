@@ -23,13 +23,13 @@ WHERE EXISTS (
     WHERE is_test)
 
 -- name: next_times
--- The next $5 times to be had of providers $1 at clinics $2, from the instants $3 on (NULL: from now on), with time for services $4, an
--- array's text for each (NULL: for one slot).
-SELECT asked.provider_id, asked.clinic_id,
-    search.next_free(
-        asked.provider_id, asked.clinic_id, $5::integer, now_at, asked.starts_from, asked.service_ids::bigint[]) AS times
+-- $5 of the next times to be had of providers $1 at clinics $2, from the instants $3 on (NULL: from now on), with time for services $4, an
+-- array's text for each (NULL: for one slot); and how many there are on the first day that has any.
+SELECT asked.provider_id, asked.clinic_id, free.p_times AS times, free.p_that_day AS that_day
 FROM (SELECT public.app_now() AS now_at OFFSET 0) AS clock, -- noqa: PRS
     unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[]) AS asked(provider_id, clinic_id, starts_from, service_ids)
+CROSS JOIN LATERAL search.spread_free(
+    asked.provider_id, asked.clinic_id, $5::integer, now_at, asked.starts_from, asked.service_ids::bigint[]) AS free
 
 -- name: stars
 -- How a provider's ratings spread over the stars.

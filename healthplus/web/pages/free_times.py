@@ -16,12 +16,20 @@ queries = load(Path(__file__).with_name("find.sql"))
 SHOWN = 3
 
 
+class FreeTimes(NamedTuple):
+    """Some of the next free times, in order, and how many the first of their days has."""
+
+    starts: Sequence[datetime] = ()
+    that_day: int = 0
+
+
 class Day(NamedTuple):
-    """A day's free times, in the clinic's zone."""
+    """Some of a day's free times, in the clinic's zone, and how many it has; None: not counted."""
 
     on: date
     time_zone: str
     starts: list[datetime]
+    total: int | None
 
 
 class Location(NamedTuple):
@@ -35,8 +43,8 @@ class Location(NamedTuple):
 
 async def next_times(
     database: Database, locations: Iterable[Location], count: int = SHOWN
-) -> dict[tuple[int, int], list[datetime]]:
-    """Return the next times by provider and clinic, all in one query."""
+) -> dict[tuple[int, int], FreeTimes]:
+    """Return the next times by provider and clinic, spread over the day, all in one query."""
     # The driver has no arrays of arrays of other lengths.
     rows_asked = [
         (*one[:3], f"{{{','.join(map(str, one.service_ids))}}}" if one.service_ids else None) for one in locations
@@ -45,9 +53,11 @@ async def next_times(
         return {}
     columns = [list(column) for column in zip(*rows_asked, strict=True)]
     rows = await database.fetch(queries.next_times, *columns, count)
-    return {(row["provider_id"], row["clinic_id"]): row["times"] for row in rows}
+    return {(row["provider_id"], row["clinic_id"]): FreeTimes(row["times"], row["that_day"]) for row in rows}
 
 
-def by_day(starts: Iterable[datetime], time_zone: str) -> list[Day]:
-    local = (start.astimezone(ZoneInfo(time_zone)) for start in starts)
-    return [Day(on, time_zone, list(times)) for on, times in groupby(local, datetime.date)]
+def by_day(free: FreeTimes, time_zone: str) -> list[Day]:
+    """Return free times by the days on which they are."""
+    local = (start.astimezone(ZoneInfo(time_zone)) for start in free.starts)
+    days = [Day(on, time_zone, list(times), None) for on, times in groupby(local, datetime.date)]
+    return [days[0]._replace(total=free.that_day), *days[1:]] if days else []

@@ -25,7 +25,7 @@ from healthplus.web.pages.notifications import note_language
 from healthplus.web.pages.pay_methods import pay_methods
 from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
-from healthplus.web.pages.service_choice import field_name
+from healthplus.web.pages.service_choice import field_name, preparations_of
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import ChartKey
@@ -160,6 +160,7 @@ async def _page(
 ) -> Response[str]:
     provider_id, hold_id = hold["provider_id"], hold["booking_id"]
     chosen = await services(request).known_services.of(hold["service_ids"])
+    preparations = await preparations_of(request, chosen)
     replaced = await _replaced(request, session, hold)
     if hold["state"] == "reserved":
         if hold["offer"]:
@@ -172,6 +173,7 @@ async def _page(
             headers=_bank_headers(request),
             hold=hold,
             chosen=chosen,
+            preparations=preparations,
             until=hold["deadline"] - CLIENT_MARGIN,
             bank=bank if bank in _BANK else "",
             form=form or {},
@@ -190,6 +192,7 @@ async def _page(
         "hold/booked.html",
         hold=hold,
         chosen=chosen,
+        preparations=preparations,
         periods=await _periods(request, hold),
         appointment=appointment_path(provider_id, hold_id),
         number=number_of(hold_id),

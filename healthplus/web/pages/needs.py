@@ -22,12 +22,19 @@ def with_gender(need: str, filters: Filters) -> tuple[str, Filters]:
 
 
 async def heading(request: AnyRequest, search: Search) -> str:
-    """Return what a search is for: a word for a speciality in the reader's language, where that is not English."""
+    """Return what a search is for: a word for a speciality or a symptom in the reader's language, if not English."""
     language = language_of(request)
     needed = search.needed(language)
-    meaning = VOCABULARY.phrases.get(" ".join(plain_words(search.need)))
-    if not language.prefix or not needed.isascii() or not meaning or meaning.is_symptom:
+    if not language.prefix or not needed.isascii():
         return needed
+    words = plain_words(search.need)
+    phrases = (" ".join(words), " ".join(word for word in words if word not in VOCABULARY.dropped))
+    phrase = next((one for one in phrases if one in VOCABULARY.phrases), None)
+    if phrase is None:
+        return needed
+    meaning = VOCABULARY.phrases[phrase]
+    if meaning.is_symptom:
+        return needed if meaning.urgent == "mind" else language.known_name("symptom", phrase)
     _, specialities = await known_names(request)
     meant = (one["name"] for one in specialities if one["slug"] in meaning.specialities)
     return language.known_name("speciality", next(meant, needed))

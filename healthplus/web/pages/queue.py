@@ -15,7 +15,6 @@ from litestar.params import FromPath, QueryParameter
 from healthplus.booking.outcomes import AcceptRefused, AnswerRefused, JoinRefused, LeaveRefused, RefusalCode, Refused
 from healthplus.database import Record, load
 from healthplus.errors import BadInput, NotFound
-from healthplus.notices.text import APPOINTMENTS
 from healthplus.waiting.positions import QueuePosition
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
@@ -196,7 +195,9 @@ class TurnController(Controller):
         if session.claim is not None:
             return see_other(request, session.claim.path)
         last = await services(request).database.fetch_row(queries.last_ticket, session.patient_id)
-        return see_other(request, APPOINTMENTS if last is None else ticket_path(last["provider_id"], last["ticket_id"]))
+        return see_other(
+            request, "/appointments" if last is None else ticket_path(last["provider_id"], last["ticket_id"])
+        )
 
 
 class TicketController(Controller):

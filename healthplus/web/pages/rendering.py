@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -11,6 +11,7 @@ import jinja2
 import msgspec
 from litestar import MediaType, Response
 from litestar.datastructures import Cookie
+from litestar.response import Stream
 from markupsafe import Markup
 
 from healthplus.accounts.consent import CURRENT
@@ -35,7 +36,7 @@ from healthplus.web.pages.addresses import (
     speciality_path,
     ticket_path,
 )
-from healthplus.web.pages.engine import Environment
+from healthplus.web.pages.engine import COMPILED, Environment
 from healthplus.web.pages.session import note_sent_form, session_of, site
 from healthplus.web.services import AnyRequest, services
 
@@ -126,9 +127,19 @@ _ENVIRONMENTS_WITH_HOLES = {language.code: _environment(language, has_holes=True
 
 def compile_templates() -> None:
     """Compile all templates: about a second, which the first requests of each process would wait otherwise."""
+    COMPILED.read()
     for environment in (*_ENVIRONMENTS.values(), *_ENVIRONMENTS_WITH_HOLES.values()):
         for name in _TEMPLATES:
             environment.get_template(name)
+    COMPILED.write()
+
+
+_SHEETS = {
+    **dict.fromkeys(("home", "find", "found", "directory"), "find.css"),
+    "chart": "chart.css",
+    **dict.fromkeys(("hold", "claimed", "appointments", "queue", "people", "notifications", "privacy"), "own.css"),
+}
+"""The style sheet of each folder of templates whose pages have one of their own."""
 
 
 def language_of(request: AnyRequest) -> Language:
@@ -146,7 +157,7 @@ def page(
 ) -> Response[str]:
     """Return a page in the language of its address; `headers` win over those that all pages have."""
     return Response(
-        fragment(request, template, **values),
+        fragment(request, template, sheet=_SHEETS.get(template.partition("/")[0], "app.css"), **values),
         status_code=status,
         media_type=MediaType.HTML,
         headers={**_HEADERS, **_transport_security(request), **(headers or {})},
@@ -169,6 +180,14 @@ def document(
         media_type=media_type,
         headers={**_DOCUMENT_HEADERS, **_transport_security(request), **(headers or {})},
     )
+
+
+def streamed(
+    request: AnyRequest, parts: AsyncIterator[bytes], media_type: str, *, headers: Mapping[str, str]
+) -> Stream:
+    """Return a document that is made while it is sent, part by part."""
+    all_headers = {**_DOCUMENT_HEADERS, **_transport_security(request), **headers}
+    return Stream(parts, media_type=media_type, headers=all_headers)
 
 
 def policy_of_map(request: AnyRequest) -> dict[str, str]:

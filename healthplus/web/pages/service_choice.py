@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX, Service
+from healthplus.directory.preparation import Preparation, preparations_for
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.languages import Language
 from healthplus.web.pages.free_times import queries
@@ -99,6 +100,12 @@ async def service_choice(request: AnyRequest, location: Record, held: Sequence[i
     if held and set(wanted) == set(held):
         return choice._replace(chosen=_by_name(found[service_id] for service_id in held))
     return _checked(choice, wanted, found, location, language_of(request))
+
+
+async def preparations_of(request: AnyRequest, chosen: Sequence[Service]) -> list[Preparation]:
+    """Return what is to be done before services, as it is now."""
+    known = await services(request).known_services.preparations(one.service_id for one in chosen)
+    return preparations_for(chosen, known)
 
 
 async def laboratories(database: Database, labs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from litestar.datastructures import Cookie
@@ -18,6 +18,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.accounts.consent import CURRENT
 from healthplus.accounts.phone_numbers import masked
 from healthplus.database import Record, load
+from healthplus.demo import DemoGuide, read_demo_guide
 from healthplus.errors import CrossSite, Unauthenticated
 from healthplus.settings import Settings
 from healthplus.web.http.requests import begin_request
@@ -48,6 +49,7 @@ class Site:
     hsts: bool
     shows_codes: bool
     map_tiles: str = ""
+    demo_guide: DemoGuide | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -58,6 +60,7 @@ class Site:
             hsts=parts.scheme == "https",
             shows_codes=settings.sandbox_notices,
             map_tiles=settings.map_tiles or "",
+            demo_guide=read_demo_guide(settings.demo_guide) if settings.demo_guide else None,
         )
 
     def cookie(self, name: str, value: str, seconds: int) -> Cookie:
@@ -148,11 +151,18 @@ def require_patient(request: AnyRequest, back_to: str | None = None) -> PatientS
     return found
 
 
-async def load_session(request: AnyRequest) -> None:
-    """Before each page: refuse forms that another site had sent, and read the session in the cookie."""
+async def begin_page(request: AnyRequest) -> None:
+    """Before each page, of patients and of staff: it begins, and what it was sent comes from a page of ours."""
     await begin_request(request)
+    # Before anybody reads it: the database keeps no NUL, and nobody types one.
+    request.scope["query_string"] = request.scope["query_string"].replace(b"%00", b"").replace(b"\0", b"")
     if request.method != "GET":
         refuse_cross_site(request)
+
+
+async def load_session(request: AnyRequest) -> None:
+    """Before each page: refuse forms that another site had sent, and read the session in the cookie."""
+    await begin_page(request)
     token = site(request).read(request, "session")
     if token is None:
         return
@@ -212,14 +222,16 @@ def local_path(text: object, default: str = "/") -> str:
         return default
     path = split_path(text)[1]
     # Browsers take // and /\\ for the start of another host's address, and pass over tabs and line ends.
-    if re.fullmatch(r"/(?!/)[!-\[\]-~]*", path):
+    # Nor may it climb: what begins with one of our folders must end there.
+    climbs = any(unquote(part) in (".", "..") for part in path.partition("?")[0].split("/"))
+    if re.fullmatch(r"/(?!/)[!-\[\]-~]*", path) and not climbs:
         return path
     return default
 
 
 async def form_of(request: AnyRequest) -> dict[str, str]:
-    """Return a form's fields; of a field that came twice, the last."""
-    return {name: str(value) for name, value in (await request.form()).multi_items()}
+    """Return a form's fields without NUL, which the database does not keep; of a field that came twice, the last."""
+    return {name: str(value).replace("\0", "") for name, value in (await request.form()).multi_items()}
 
 
 def idempotency_key(form: dict[str, str], *fields: str) -> str:

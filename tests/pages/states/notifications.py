@@ -31,6 +31,40 @@ async def saved(window: BrowserWindow) -> None:
     await window.press("Save")
 
 
+async def with_address(window: BrowserWindow, *, is_confirmed: bool) -> None:
+    patient = await window.patient()
+    await window.product.database.execute(
+        "UPDATE accounts.patient SET email = 'asha.venkatanarasimha@mail.example' WHERE patient_id = $1",
+        patient.patient_id,
+    )
+    await window.product.database.execute(
+        "UPDATE accounts.patient SET email_verified_at = CASE WHEN $2 THEN app_now() END WHERE patient_id = $1",
+        patient.patient_id,
+        is_confirmed,
+    )
+
+
+@state("notifications-email-sent")
+async def email_sent(window: BrowserWindow) -> None:
+    await with_address(window, is_confirmed=False)
+    await window.go("/notifications?email=sent")
+
+
+@state("notifications-email-confirmed")
+async def email_confirmed(window: BrowserWindow) -> None:
+    await with_address(window, is_confirmed=True)
+    await window.go("/notifications")
+
+
+@state("notifications-email-wrong")
+async def email_wrong(window: BrowserWindow) -> None:
+    await notifications(window)
+    await window.page.fill("#address", "a@b.c")
+    await window.page.evaluate("document.querySelector('#address').type = 'text'")
+    await window.page.fill("#address", "asha")
+    await window.press("Send the link")
+
+
 @state("appointment-coming-asked")
 async def coming_asked(window: BrowserWindow) -> None:
     await window.go(await soon(window))

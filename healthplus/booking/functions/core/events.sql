@@ -46,6 +46,16 @@ BEGIN
     RETURN link;
 END $$;
 
+-- What the event of a moved appointment says: when it was before and, where the desk went beyond what a person may have ahead, why.
+CREATE FUNCTION booking.moved_text(p_was timestamptz, p_reason text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT concat_ws(': ', 'was ' || to_char(p_was AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), nullif(p_reason, ''))
+$$;
+
+-- When an appointment was before it was moved, as its event says; NULL of one that does not say it, as before release 6.
+CREATE FUNCTION booking.moved_from(p_reason text) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT substring(p_reason FROM '^was (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)')::timestamptz
+$$;
+
 -- Events in words, as people and exports read them. Where a row names no actor, it was the patient of its booking, or else of its ticket:
 -- as a patient, nobody else may act on these (booking.may_act). The second half is empty once its rows have been moved, and goes with the
 -- next release.

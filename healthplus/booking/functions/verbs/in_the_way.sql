@@ -28,7 +28,7 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
         'provider_id', p_provider_id, 'provider', provider.name, 'booking_id', booking_id, 'starts_at', lower(during),
         'ends_at', booking.visit_end(during, service_ids), 'is_held', state <> 'booked', 'name', nullif(patient_name, ''),
         'phone', patient.phone,
-        'starts', CASE WHEN place <= p_choices AND state = 'booked' THEN (
+        'starts', CASE WHEN number <= p_choices AND state = 'booked' THEN (
             SELECT coalesce(jsonb_agg(run.starts_at ORDER BY run.starts_at), '[]')
             FROM (
                 SELECT DISTINCT free.starts_at, abs(extract(epoch FROM free.starts_at - lower(during))) AS distance
@@ -38,7 +38,7 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
                 WHERE p_not IS NULL OR NOT free.starts_at <@ p_not
                 ORDER BY distance LIMIT 5) AS run) ELSE '[]' END) ORDER BY during, seat), '[]')
     FROM (
-        SELECT *, row_number() OVER (ORDER BY during, seat) AS place FROM booking.booking
+        SELECT *, row_number() OVER (ORDER BY during, seat) AS number FROM booking.booking
         WHERE booking.provider_id = p_provider_id AND booking_id = ANY (p_booking_ids)
     ) AS found
     JOIN directory.provider USING (provider_id)
@@ -56,26 +56,30 @@ BEGIN
     JOIN booking.booking USING (provider_id, booking_id);
 END $$;
 
--- The same for what a change of schedule answered, and that it was asked for: refused, unless it was made.
+-- The same for what a change of schedule answered, and that it was asked for: refused, unless it was made or, of a conflict, nothing was but
+-- looked at.
 CREATE FUNCTION booking.note_change(
     p_answer jsonb, p_actor text, p_session_id uuid, p_address text, p_action text, p_detail text, p_clinic_id bigint, p_provider_id bigint
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM booking.note_seen(p_answer -> 'in_the_way', p_actor, p_session_id, p_address, p_clinic_id);
     PERFORM staff.append_audit(
-        p_actor, p_session_id, p_address, p_action, p_answer ->> 'code' <> 'changed', left(concat_ws('; ', p_answer ->> 'code', p_detail), 1000),
+        p_actor, p_session_id, p_address, CASE p_answer ->> 'code' WHEN 'conflict' THEN 'see_in_the_way' ELSE p_action END,
+        p_answer ->> 'code' NOT IN ('changed', 'conflict'), left(concat_ws('; ', p_answer ->> 'code', p_detail), 1000),
         NULL, p_clinic_id, NULL, p_provider_id);
 END $$;
 
 -- Moves bookings of a provider that a change of schedule is to be made over, each to a start that staff chose: an object by booking id. NULL,
--- or the id of the first that could not be moved, and why.
-CREATE FUNCTION booking.move_away(p_provider_id bigint, p_clinic_id bigint, p_moves jsonb, p_actor text, OUT booking_id uuid, OUT code text)
-LANGUAGE plpgsql VOLATILE AS $$
+-- or the id of the first that could not be moved, and why; and how many were. What is none of theirs there is passed over.
+CREATE FUNCTION booking.move_away(
+    p_provider_id bigint, p_clinic_id bigint, p_moves jsonb, p_actor text, OUT booking_id uuid, OUT code text, OUT moved integer
+) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
     one record;
     answer booking.outcome;
 BEGIN
+    moved := 0;
     FOR one IN
         SELECT key::uuid AS id, (value #>> '{}')::timestamptz AS start
         FROM jsonb_each(coalesce(p_moves, '{}'))
@@ -91,6 +95,7 @@ BEGIN
             code := answer.code;
             RETURN;
         END IF;
+        moved := moved + 1;
     END LOOP;
 END $$;
 
@@ -125,7 +130,7 @@ BEGIN
             outcome := booking.change_leave(p_provider_id, NULL, p_clinic_id, p_during, p_reason, p_holiday_id, true, p_actor);
         END IF;
         stranded := booking.stranded_since(p_provider_id, former);
-        answer := jsonb_build_object('code', outcome.code, 'moved', (SELECT count(*) FROM jsonb_object_keys(coalesce(p_moves, '{}'))),
+        answer := jsonb_build_object('code', outcome.code, 'moved', failed.moved,
             'flagged', coalesce(cardinality(outcome.conflicts), 0), 'stands', booking.count_stands(p_provider_id, former));
         IF failed.booking_id IS NOT NULL OR booking.are_unseen(p_provider_id, stranded, p_seen_at) THEN
             -- With times that are free once the change is made.

@@ -37,6 +37,7 @@ DECLARE
     held booking.booking;
     need booking.need;
     run record;
+    said text := coalesce(p_reason, '');
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, 'reschedule', p_key, request);
     now_at := opened.now_at;
@@ -76,10 +77,13 @@ BEGIN
         -- A patient cannot move to a later day to cancel for less from there.
         held.kept_min_minor := nullif((booking.cancelling(held, now_at)).kept_minor, 0);
     END IF;
+    IF held.state = 'booked' THEN
+        said := booking.moved_text(lower(held.during), p_reason);
+    END IF;
     UPDATE booking.booking SET during = run.during, seat = run.seat, needs_rebooking = false,
         terms_id = held.terms_id, kept_min_minor = held.kept_min_minor
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
-    PERFORM booking.append_event(p_provider_id, now_at, 'moved', p_booking_id, held.ticket_id, p_actor, coalesce(p_reason, ''));
+    PERFORM booking.append_event(p_provider_id, now_at, 'moved', p_booking_id, held.ticket_id, p_actor, said);
     PERFORM booking.make_offers(p_provider_id, now_at);
     PERFORM booking.refresh_availability(p_provider_id, now_at);
     PERFORM booking.refresh_scarce_days(p_provider_id, now_at, held.clinic_id, held.during);

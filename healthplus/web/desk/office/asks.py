@@ -14,7 +14,7 @@ from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
 from healthplus.web.desk.office.audit_search import booking_range
-from healthplus.web.desk.office.clinic import clinic_of
+from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, office_page, read_form
 from healthplus.web.desk.session import console, desk_page, needs
@@ -40,6 +40,7 @@ STATES = {
 }
 SEXES = {"female": N_("Female"), "male": N_("Male"), "other": N_("Other"), "unknown": N_("Not said")}
 _REASON_LENGTH_MAX = 500
+_SECONDS_MAX = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 _NOT_ASKED = {
     "asked_before": N_("This was asked already, and nobody has answered yet."),
     "wrong_state": N_("This cannot be done with the appointment as it is now. Look again."),
@@ -68,7 +69,7 @@ class AskController(Controller):
     async def ask(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         form = await read_form(request)
         kind = form.choice("kind", tuple(KINDS))
-        wish = _wish(form, kind)
+        wish = _wish(form, kind, services(request).clock.now().year)
         reason = form.text("reason", _REASON_LENGTH_MAX, required=True)
         booking_from, booking_to = booking_range(form, "number")
         if form.is_good and booking_from is not None:
@@ -119,7 +120,7 @@ async def _answer(request: AnyRequest, clinic_id: int, ask_id: UUID, *, confirms
     return await _asks_page(request, clinic_id, form)
 
 
-def _wish(form: Form, kind: str) -> dict[str, Any]:
+def _wish(form: Form, kind: str, this_year: int) -> dict[str, Any]:
     """Return what an appointment is to be changed to."""
     match kind:
         case "move":
@@ -132,7 +133,7 @@ def _wish(form: Form, kind: str) -> dict[str, Any]:
         case "edit_patient":
             return {
                 "name": form.text("name", 200, required=True),
-                "birth_year": form.number("birth_year", 1900, 2199)
+                "birth_year": form.number("birth_year", 1900, this_year)
                 if form.given.get("birth_year", "").strip()
                 else None,
                 "sex": form.choice("sex", tuple(SEXES), "unknown"),
@@ -149,7 +150,7 @@ async def _send(request: AnyRequest, clinic_id: int, row: Record, kind: str, wis
 
 
 async def _ask_page(request: AnyRequest, clinic_id: int, form: Form) -> Response[str]:
-    clinic = await clinic_of(request, clinic_id)
+    clinic = await read_clinic(request, clinic_id)
     booking_from, booking_to = booking_range(form, "number")
     rows: list[Record] = []
     if booking_from is not None:
@@ -196,17 +197,34 @@ async def _asks_page(request: AnyRequest, clinic_id: int, form: Form | None = No
         clinic_id,
         "asks",
         form,
-        clinic=await clinic_of(request, clinic_id),
+        clinic=await read_clinic(request, clinic_id),
         open_asks=[row for row in rows if row["state"] == "open"],
         answered=[row for row in rows if row["state"] != "open"],
         kinds=KINDS,
         states=STATES,
         sexes=SEXES,
         number_of=number_of,
-        instant=_instant,
+        instant=_from_seconds,
+        is_sound=_is_sound,
     )
 
 
-def _instant(seconds: float) -> datetime:
+def _is_sound(row: Record) -> bool:
+    """Return whether a wish is one of its kind: one that is none must not keep the others from being shown."""
+    wish = row["wish"]
+    if not isinstance(wish, dict):
+        return False
+    match row["kind"]:
+        case "move":
+            at = wish.get("starts_at")
+            return isinstance(at, int | float) and 0 <= at < _SECONDS_MAX
+        case "correct":
+            return wish.get("state") in STATES
+        case "edit_patient":
+            return isinstance(wish.get("name"), str) and wish.get("sex") in (None, *SEXES)
+    return True
+
+
+def _from_seconds(seconds: float) -> datetime:
     """Return the instant that a document has in seconds."""
     return datetime.fromtimestamp(seconds, UTC)

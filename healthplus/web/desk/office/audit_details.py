@@ -34,7 +34,7 @@ _WORDS: dict[str, str] = {
     "changed": "",
     "conflict": N_("appointments are in the way"),
     "not_moved": N_("an appointment could not be moved there"),
-    "other": N_("somebody else had changed it"),
+    "stale": N_("somebody else had changed it"),
     "shift_overlap": N_("it overlaps another shift"),
     "invalid": N_("the times make no shift"),
     "not_found": N_("not found"),

@@ -13,7 +13,7 @@ from healthplus.booking.numbers import ids_of
 from healthplus.database import Record
 from healthplus.errors import BadInput
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.http.ids import ID_MAX
+from healthplus.web.pages.booking import parsed_instant
 
 FILTERS = ("who", "what", "patient", "booking", "from", "to")
 _LENGTH_MAX = 100
@@ -29,7 +29,7 @@ class AuditSearch:
         self.given = {name: text for name, text in given.items() if text}
         self.who = self.given.get("who")
         self.action = self.given.get("what")
-        self.patient_id = self._patient_id()
+        self.patient_id = form.id("patient", form.gettext("A patient’s number, such as 1204."))
         self.booking_from, self.booking_to = booking_range(form, "booking")
         self.from_at = self._day("from", 0)
         self.to_at = self._day("to", 1)
@@ -49,15 +49,6 @@ class AuditSearch:
     def after(self, row: Record) -> str:
         """Return the query of the page that begins after a row."""
         return urlencode({**self.given, "before": f"{row['at'].astimezone(UTC).isoformat()}~{row['entry_id']}"})
-
-    def _patient_id(self) -> int | None:
-        text = self.given.get("patient")
-        if text is None:
-            return None
-        if re.fullmatch(r"\d{1,18}", text, re.ASCII) and 1 <= int(text) <= ID_MAX:
-            return int(text)
-        self.form.fail("patient", self.form.gettext("A patient’s number, such as 1204."))
-        return None
 
     def _day(self, field: str, days_later: int) -> datetime | None:
         day: date | None = self.form.day(field)
@@ -80,11 +71,8 @@ def booking_range(form: Form, field: str) -> tuple[UUID | None, UUID | None]:
 
 def _mark_of(text: str) -> tuple[datetime | None, int | None]:
     """Return the entry that a page begins after, as its address has it."""
-    at, _, number = text.replace(" ", "+").partition("~")
-    try:
-        found = datetime.fromisoformat(at)
-    except ValueError:
-        return None, None
-    if found.tzinfo is None or not re.fullmatch(r"\d{1,18}", number, re.ASCII):
+    at, _, number = text.partition("~")
+    found = parsed_instant(at)
+    if found is None or not re.fullmatch(r"\d{1,18}", number, re.ASCII):
         return None, None
     return found, int(number)

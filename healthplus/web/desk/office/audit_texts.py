@@ -22,6 +22,7 @@ ACTIONS: dict[str, str] = {
     "make_link": N_("Made a log-in link"),
     "disable": N_("Disabled an account"),
     "enable": N_("Enabled an account"),
+    "see_page": N_("Was refused a page"),
     "see_accounts": N_("Looked at accounts"),
     "see_booking": N_("Looked at an appointment"),
     "see_history": N_("Looked at a whole history"),

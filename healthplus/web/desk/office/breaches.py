@@ -11,7 +11,7 @@ from litestar import Controller, Response, get, post
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound
-from healthplus.web.desk.office.all_frame import all_page
+from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
 from healthplus.web.desk.session import console, needs
@@ -74,7 +74,7 @@ class BreachesController(Controller):
     async def breaches(self, request: AnyRequest) -> Response[str]:
         now = services(request).clock.now()
         rows = await console(request).fetch(queries.breaches)
-        return all_page(
+        return administration_page(
             request,
             "breaches.html",
             "breaches",
@@ -89,7 +89,7 @@ class BreachesController(Controller):
     @post("/new", **needs("manage_breaches"))
     async def note(self, request: AnyRequest) -> Response[str]:
         form = await read_form(request)
-        known_at, described = _instant(form, "known"), _described(form)
+        known_at, described = _local_instant(form, "known"), _described(form)
         if form.is_good:
             row = await console(request).change(queries.note_breach, known_at, *described)
             assert row is not None
@@ -110,7 +110,7 @@ class BreachesController(Controller):
         if kind == "described":
             entry = (None, *_described(form))
         else:
-            told_at = None if kind == "closed" else _instant(form, "told")
+            told_at = None if kind == "closed" else _local_instant(form, "told")
             entry = (told_at, form.text("happened", _TEXT_LENGTH_MAX, required=True, lines=True), "", None, "")
         if not form.is_good:
             return await _breach_page(request, breach_id, form)
@@ -132,7 +132,7 @@ def _described(form: Form) -> tuple[str, str, int | None, str]:
     return happened, data, people, form.text("measures", _TEXT_LENGTH_MAX, lines=True)
 
 
-def _instant(form: Form, field: str) -> datetime | None:
+def _local_instant(form: Form, field: str) -> datetime | None:
     """Return a day and time of India's, as the browser's field for it sends them."""
     try:
         found = datetime.fromisoformat(form.given.get(field, "").strip().replace(" ", "T"))
@@ -159,7 +159,7 @@ def time_left(language: Language, hours: int) -> str:
 
 
 def _new_page(request: AnyRequest, form: Form) -> Response[str]:
-    return all_page(request, "breach_new.html", "breaches", form)
+    return administration_page(request, "breach_new.html", "breaches", form)
 
 
 async def _breach_page(request: AnyRequest, breach_id: int, form: Form | None = None) -> Response[str]:
@@ -173,7 +173,7 @@ async def _breach_page(request: AnyRequest, breach_id: int, form: Form | None = 
         kept = {name: latest[name] for name in ("happened", "data", "measures")}
         people = {} if latest["people"] is None else {"people": str(latest["people"])}
         form = Form({**kept, **people, "told": _local(now)}, language_of(request))
-    return all_page(
+    return administration_page(
         request,
         "breach.html",
         "breaches",

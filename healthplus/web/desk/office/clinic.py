@@ -11,7 +11,7 @@ from healthplus.web.services import AnyRequest, services
 _queries = load(Path(__file__).with_name("clinic.sql"))
 
 
-async def clinic_of(request: AnyRequest, clinic_id: int) -> Record:
+async def read_clinic(request: AnyRequest, clinic_id: int) -> Record:
     """Return a clinic's name, currency and zone. Raises NotFound."""
     row = await services(request).database.fetch_row(_queries.clinic, clinic_id)
     if row is None:

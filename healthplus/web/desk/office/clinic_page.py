@@ -6,8 +6,10 @@ from typing import Any
 
 from litestar import Response
 
+from healthplus.console.console import queries
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import ask, office_page, queries
+from healthplus.web.desk.office.frame import ask, office_page
+from healthplus.web.desk.office.upload import PHOTO_BYTES_MAX
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.services import AnyRequest
 
@@ -34,4 +36,5 @@ async def clinic_page(
         answer=answer,
         zone=clinic["time_zone"],
         pictures_max=PICTURES_MAX,
+        photo_bytes_max=PHOTO_BYTES_MAX,
     )

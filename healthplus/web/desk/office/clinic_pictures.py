@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from litestar import Controller, Response, post
 
+from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.web.desk.office.clinic_page import PICTURES_MAX, clinic_page
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import ask, change, queries, read_form
+from healthplus.web.desk.office.frame import ask, change, read_form
 from healthplus.web.desk.office.upload import UPLOAD_BYTES_MAX, read_photo
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ClinicId, PhotoHash

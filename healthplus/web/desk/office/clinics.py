@@ -7,26 +7,21 @@ from typing import Any
 
 from litestar import Controller, Response, get, post
 
+from healthplus.console.console import queries
 from healthplus.database import Range
 from healthplus.directory.gstin import checked_gstin
-from healthplus.errors import BadInput
+from healthplus.errors import BadInput, Forbidden
 from healthplus.names import slug
 from healthplus.web.desk.office.clinic_page import clinic_page
 from healthplus.web.desk.office.closing import end_shifts, last_day_of
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import (
-    BODY_BYTES_MAX,
-    Typed,
-    ask,
-    change,
-    office_page,
-    queries,
-    read_form,
-)
-from healthplus.web.desk.office.leave import instant
+from healthplus.web.desk.office.frame import BODY_BYTES_MAX, Typed, ask, change, office_page, read_form
+from healthplus.web.desk.office.leave import at_clock
 from healthplus.web.desk.office.over_all import at_once, change_all
+from healthplus.web.desk.office.tabs import first_page, has_office
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
+from healthplus.web.pages.booking import parsed_instant
 from healthplus.web.pages.rendering import see_other
 from healthplus.web.services import AnyRequest, services
 
@@ -34,34 +29,26 @@ from healthplus.web.services import AnyRequest, services
 class OfficesController(Controller):
     path = "/office"
 
-    @get(**needs("manage_schedule"))
+    @get(**needs("logged_in"))
     async def clinics(self, request: AnyRequest) -> Response[str]:
-        """Show the clinics that one sees to; administrators, who see to all, look for one by its name."""
+        """Show the clinics that one sees to; who sees to all goes on to where clinics are looked for by name."""
         session = require_staff(request)
-        is_administrator = session.may("manage_staff")
-        name = request.query_params.get("name", "")[:200].replace("\0", "")
-        rows: list[Any] = []
-        if not is_administrator:
-            memberships = await services(request).staff_sessions.memberships(session)
-            rows = [row for row in memberships if session.may("manage_schedule", row["clinic_id"])]
-        return desk_page(
-            request, "office/clinics.html", clinics=rows, is_administrator=is_administrator, name=name, tab=""
-        )
+        if (first := first_page(session, None)) is not None:
+            return see_other(request, first)
+        if not has_office(session):
+            raise Forbidden
+        memberships = await services(request).staff_sessions.memberships(session)
+        pages = [(row["clinic"], first_page(session, row["clinic_id"])) for row in memberships]
+        return desk_page(request, "office/clinics.html", pages=[one for one in pages if one[1]], tab="")
 
-    @get("/find", **needs("manage_staff"))
-    async def find(self, request: AnyRequest) -> Response[str]:
-        name = request.query_params.get("name", "")[:200].replace("\0", "")
-        rows = await console(request).fetch(queries.clinics_named, name)
-        return desk_page(request, "office/clinics.html", clinics=rows, is_administrator=True, name=name, tab="")
-
-    @get("/new", **needs("manage_staff"))
+    @get("/new", **needs("manage_clinics"))
     async def ask_new(self, request: AnyRequest) -> Response[str]:
         return _new_page(request, None)
 
-    @post("/new", **needs("manage_staff"))
+    @post("/new", **needs("manage_clinics"))
     async def add(self, request: AnyRequest) -> Response[str]:
         form = await read_form(request)
-        clinic = _clinic_of(form, is_new=True)
+        clinic = _clinic_from_form(form, is_new=True)
         if not form.is_good:
             return _new_page(request, form)
         row = await console(request).change(queries.add_clinic, clinic)
@@ -85,12 +72,12 @@ class ClinicController(Controller):
     @post("/clinic", **needs("manage_schedule"))
     async def change_profile(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         form = await read_form(request)
-        clinic = _clinic_of(form, is_new=False)
+        clinic = _clinic_from_form(form, is_new=False)
         if not form.is_good:
             return await clinic_page(request, clinic_id, form)
         version = form.given.get("version", "")
         answer = await change(request, queries.put_clinic, clinic_id, clinic, version)
-        if answer["code"] == "other":
+        if answer["code"] == "stale":
             return await clinic_page(request, clinic_id, form, answer=answer)
         return see_other(request, f"/office/{clinic_id}/clinic", {"done": "saved"})
 
@@ -105,7 +92,7 @@ class ClinicController(Controller):
         last = last_day_of(form, clinic["time_zone"], now)
         if not form.is_good:
             return await clinic_page(request, clinic_id, form)
-        begins_at = now if last is None else instant(last + timedelta(days=1), 0, clinic["time_zone"])
+        begins_at = now if last is None else at_clock(last + timedelta(days=1), 0, clinic["time_zone"])
         closes_at = _closing_since(form, now)
 
         async def close_one(provider_id: int, seen: datetime | None, moves: dict[str, str]) -> dict[str, Any]:
@@ -131,11 +118,12 @@ class ClinicController(Controller):
         clinic = await ask(request, queries.office, clinic_id)
         await change(request, queries.set_clinic_closed, clinic_id, None)
         answers = await at_once(
+            request,
             [
                 change(request, queries.set_provider_closed, clinic_id, provider["provider_id"], None, None)
                 for provider in clinic["providers"]
                 if provider["closed_at"] is not None and provider["closed_at"] == clinic["closed_at"]
-            ]
+            ],
         )
         stands = sum(answer["stands"] for answer in answers)
         return see_other(request, f"/office/{clinic_id}/clinic", {"done": "open", "stands": stands or ""})
@@ -143,17 +131,14 @@ class ClinicController(Controller):
 
 def _closing_since(form: Form, now: datetime) -> datetime:
     """Return since when all of a clinic is closed, also what was closed before the form came again; that keeps it."""
-    try:
-        began = datetime.fromisoformat(form.given.get("closing", ""))
-    except ValueError:
-        began = now
-    if began.tzinfo is None or not now - timedelta(hours=1) <= began <= now:
+    began = parsed_instant(form.given.get("closing", ""))
+    if began is None or not now - timedelta(hours=1) <= began <= now:
         began = now
     form.given["closing"] = began.isoformat()
     return began
 
 
-def _clinic_of(form: Form, *, is_new: bool) -> dict[str, Any]:
+def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
     """Return a clinic as a form gives it; a new one's city comes with it, and stays."""
     latitude, longitude = form.degrees("latitude", 90), form.degrees("longitude", 180)
     if (latitude is None) != (longitude is None):

@@ -6,8 +6,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from healthplus.console.console import queries
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import ask, change, queries
+from healthplus.web.desk.office.frame import ask, change
 from healthplus.web.desk.office.week import stored_shift
 from healthplus.web.services import AnyRequest
 

@@ -11,7 +11,7 @@ from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.staff.accounts import LINK_PATH
 from healthplus.web.desk.office.account_forms import brought_back, name_and_log_on, put_aside
-from healthplus.web.desk.office.clinic import clinic_of
+from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import office_page, read_form
 from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
@@ -61,14 +61,14 @@ class DeskAccountsController(Controller):
     @post("/{staff_id:int}/disable", **needs("manage_desk_accounts"))
     async def disable(self, request: AnyRequest, clinic_id: ClinicId, staff_id: StaffId) -> Response[str]:
         require_recent_proof(request, f"/office/{clinic_id}/staff")
-        await _change(request, queries.disable_desk, clinic_id, staff_id)
+        await _change(request, queries.disable_desk_account, clinic_id, staff_id)
         return see_other(request, f"/office/{clinic_id}/staff", {"done": "disabled"})
 
     @post("/{staff_id:int}/enable", **needs("manage_desk_accounts"))
     async def enable(self, request: AnyRequest, clinic_id: ClinicId, staff_id: StaffId) -> Response[str]:
         require_recent_proof(request, f"/office/{clinic_id}/staff")
         form, token = await read_form(request), secrets.token_urlsafe(32)
-        await _change(request, queries.enable_desk, clinic_id, staff_id, hash_token(token))
+        await _change(request, queries.enable_desk_account, clinic_id, staff_id, hash_token(token))
         return _show_link(request, clinic_id, form.given.get("name", ""), token, "enabled")
 
     @post("/{staff_id:int}/remove", **needs("manage_desk_accounts"))
@@ -98,7 +98,7 @@ async def _page(request: AnyRequest, clinic_id: int) -> Response[str]:
         "staff.html",
         clinic_id,
         "staff",
-        clinic=await clinic_of(request, clinic_id),
+        clinic=await read_clinic(request, clinic_id),
         accounts=await console(request).fetch(queries.clinic_accounts, clinic_id),
         roles=ROLES,
         once=once,
@@ -113,5 +113,5 @@ async def _new_page(request: AnyRequest, clinic_id: int, form: Form | None = Non
         clinic_id,
         "staff",
         form or brought_back(request),
-        clinic=await clinic_of(request, clinic_id),
+        clinic=await read_clinic(request, clinic_id),
     )

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
-from healthplus.directory.fees import checked_fee
+from healthplus.directory.fees import FUNDINGS, checked_fee
 from healthplus.errors import BadInput
 from healthplus.names import is_name
+from healthplus.web.http.ids import ID_MAX
 from healthplus.web.languages import Language
 
 DAY_MINUTES = 24 * 60
@@ -61,7 +62,17 @@ class Form:
         self.fail(field, self.gettext("A whole number from %(low)s to %(high)s.") % {"low": low, "high": high})
         return None
 
+    def id(self, field: str, wrong: str, *, required: bool = False) -> int | None:
+        """Return a number that something goes by, as addresses have it; None for nothing typed. `wrong`: the error."""
+        text = self.given.get(field, "").strip()
+        if re.fullmatch(r"\d{1,18}", text, re.ASCII) and 1 <= int(text) <= ID_MAX:
+            return int(text)
+        if text or required:
+            self.fail(field, wrong)
+        return None
+
     def degrees(self, field: str, limit: int) -> float | None:
+        """Return a latitude or longitude from -limit to limit; None where nothing is typed, or something wrong."""
         text = self.given.get(field, "").strip()
         if not text:
             return None
@@ -81,6 +92,15 @@ class Form:
             self.fail(field, self.gettext("An amount such as 500 or 649.50."))
         return None
 
+    def fee_and_funding(self, currency: str) -> tuple[int | None, str]:
+        """Return the fee in the smallest unit, and how it is paid: one of FUNDINGS, or empty for nothing chosen."""
+        fee_minor, funding = self.fee("fee", currency), self.choice("funding", ("", *FUNDINGS))
+        if funding == "online" and fee_minor == 0:
+            self.fail("funding", self.gettext("What is paid online costs something."))
+        elif funding == "free" and fee_minor:
+            self.fail("funding", self.gettext("What is free has no fee."))
+        return fee_minor, funding
+
     def clock(self, field: str) -> int | None:
         """Return a time of day in minutes after midnight; 24:00 is the end of the day."""
         found = re.fullmatch(r"(\d{1,2}):(\d\d)", self.given.get(field, "").strip(), re.ASCII)
@@ -91,6 +111,7 @@ class Form:
         return None
 
     def day(self, field: str, *, required: bool = False) -> date | None:
+        """Return a day of the years 2000 to 2199; None where nothing is typed, or something wrong."""
         text = self.given.get(field, "").strip()
         if not text and not required:
             return None
@@ -104,6 +125,7 @@ class Form:
         return None
 
     def choice(self, field: str, possible: Mapping[str, object] | tuple[str, ...], default: str = "") -> str:
+        """Return which of the possible values was chosen, `default` if none; what else was sent is an error."""
         chosen = self.given.get(field, "") or default
         if chosen not in possible:
             self.fail(field, self.gettext("Choose one of these."))

@@ -5,25 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from litestar import Response
 
-from healthplus.database import load
 from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.session import console, desk_page
 from healthplus.web.languages import N_
+from healthplus.web.pages.booking import parsed_instant
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest
 
-queries = load(Path(__file__).parents[3] / "console" / "office.sql")
-
 BODY_BYTES_MAX = 256 * 1024
 """Of a form that lists what is in the way."""
-_MOVE = re.compile(r"move_([0-9a-f-]{36})")
+_MOVE = re.compile(r"move_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _NOT_MOVED = {
     "slot_full": N_("This time was taken meanwhile. Choose another."),
     "slot_held": N_("Somebody else holds this time. Choose another."),
@@ -49,9 +46,7 @@ class Typed(dict[str, str]):
 
 
 async def read_form(request: AnyRequest) -> Form:
-    # The database keeps no NUL, and nobody types one.
-    given = {name: value.replace("\0", "") for name, value in (await form_of(request)).items()}
-    return Form(given, language_of(request))
+    return Form(await form_of(request), language_of(request))
 
 
 async def ask(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]:
@@ -59,7 +54,7 @@ async def ask(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]:
     document = await console(request).fetch_value(sql, *args)
     if document is None:
         raise NotFound
-    found: dict[str, Any] = timed(document)
+    found: dict[str, Any] = with_instants(document)
     return found
 
 
@@ -70,34 +65,30 @@ async def change(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]
     answer = row["answer"] if isinstance(row["answer"], dict) else {"code": row["answer"]}
     if answer.get("code") == "not_found":
         raise NotFound
-    found: dict[str, Any] = timed(answer)
+    found: dict[str, Any] = with_instants(answer)
     return found
 
 
-def timed(value: Any) -> Any:
+def with_instants(value: Any) -> Any:
     """Return a document of the database in which instants are times: fields that end in _at, and lists of `starts`."""
     if isinstance(value, dict):
-        return Document({key: _instant(key, item) for key, item in value.items()})
+        return Document({key: _with_instant(key, item) for key, item in value.items()})
     if isinstance(value, list):
-        return [timed(item) for item in value]
+        return [with_instants(item) for item in value]
     return value
 
 
-def _instant(key: str, value: Any) -> Any:
+def _with_instant(key: str, value: Any) -> Any:
     if isinstance(value, str) and key.endswith("_at"):
         return datetime.fromisoformat(value)
     if key == "starts" and isinstance(value, list):
         return [datetime.fromisoformat(one) for one in value]
-    return timed(value)
+    return with_instants(value)
 
 
 def seen_at(form: Form) -> datetime | None:
     """Return when the sender was shown what is in the way; None where they were not."""
-    try:
-        found = datetime.fromisoformat(form.given.get("seen", ""))
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
+    return parsed_instant(form.given.get("seen", ""))
 
 
 def moves_of(form: Form) -> dict[str, str]:
@@ -107,11 +98,7 @@ def moves_of(form: Form) -> dict[str, str]:
         matched = _MOVE.fullmatch(field)
         if matched is None or not value:
             continue
-        try:
-            start = datetime.fromisoformat(value)
-        except ValueError:
-            continue
-        if start.tzinfo:
+        if (start := parsed_instant(value)) is not None:
             found[matched[1]] = start.isoformat()
     return found
 

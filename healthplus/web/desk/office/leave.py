@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
+from healthplus.console.console import queries
 from healthplus.database import Range
 from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import DAY_MINUTES, Form
@@ -21,7 +22,6 @@ from healthplus.web.desk.office.frame import (
     moves_of,
     note_refusal,
     office_page,
-    queries,
     read_form,
     seen_at,
 )
@@ -81,7 +81,8 @@ class LeaveController(Controller):
         if not rows:
             raise NotFound
         answers = await at_once(
-            [change(request, queries.remove_leave, clinic_id, row["provider_id"], row["leave_id"]) for row in rows]
+            request,
+            [change(request, queries.remove_leave, clinic_id, row["provider_id"], row["leave_id"]) for row in rows],
         )
         stands = sum(answer["stands"] for answer in answers)
         counts = {"stands": stands} if stands else {}
@@ -113,7 +114,7 @@ def _during(form: Form, zone: str, now: datetime) -> Range[datetime] | None:
         return None
     field = "to_day" if last else "from_day"
     last = last or first
-    starts_at, ends_at = instant(first, starts, zone), instant(last, ends, zone)
+    starts_at, ends_at = at_clock(first, starts, zone), at_clock(last, ends, zone)
     if ends_at <= starts_at:
         form.fail(field, form.gettext("It ends after it starts."))
     elif ends_at <= now:
@@ -123,7 +124,7 @@ def _during(form: Form, zone: str, now: datetime) -> Range[datetime] | None:
     return Range(starts_at, ends_at)
 
 
-def instant(day: date, minutes: int, zone: str) -> datetime:
+def at_clock(day: date, minutes: int, zone: str) -> datetime:
     """Return when the clocks of a zone show so many minutes after midnight on a day."""
     at = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)  # noqa: DTZ001 - what clocks show
     return at.replace(tzinfo=ZoneInfo(zone))

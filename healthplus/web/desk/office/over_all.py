@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from healthplus.console.console import queries
 from healthplus.database import Range
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import ask, moves_of, note_refusal, queries, seen_at
+from healthplus.web.desk.office.frame import ask, moves_of, note_refusal, seen_at
 from healthplus.web.services import AnyRequest
 
-_AT_ONCE = 2
-"""So many providers' books at a time: as many connections as a role has."""
 _ROWS_SHOWN = 100
 
 ChangeOne: TypeAlias = Callable[[int, datetime | None, dict[str, str]], Awaitable[dict[str, Any]]]
@@ -35,7 +34,7 @@ async def change_all(
         return blocked, {}
     seen = seen or blocked["seen_at"]
     providers = [one["provider_id"] for one in clinic["providers"] if one["closed_at"] is None]
-    answers = await at_once([change_one(one, seen, moves) for one in providers])
+    answers = await at_once(request, [change_one(one, seen, moves) for one in providers])
     refused = [answer for answer in answers if answer["code"] != "changed"]
     if refused:
         note_refusal(form, refused[0], request, field)
@@ -44,9 +43,9 @@ async def change_all(
     return None, {"providers": len(providers), "flagged": flagged or "", "moved": len(moves) or ""}
 
 
-async def at_once(changes: list[Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return what changes of providers answer, a few at a time."""
-    free = asyncio.Semaphore(_AT_ONCE)
+async def at_once(request: AnyRequest, changes: list[Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return what changes of providers answer; at a time as many as a role has connections."""
+    free = asyncio.Semaphore(request.app.state.settings.staff_pool_size_max)
 
     async def one(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         async with free:

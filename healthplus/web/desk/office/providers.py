@@ -6,7 +6,8 @@ from typing import Any
 
 from litestar import Controller, Response, get, post
 
-from healthplus.directory.fees import FUNDINGS, amount_text
+from healthplus.console.console import queries
+from healthplus.directory.fees import amount_text
 from healthplus.names import slug
 from healthplus.web.desk.office.closing import end_shifts, last_day_of
 from healthplus.web.desk.office.forms import Form
@@ -18,11 +19,10 @@ from healthplus.web.desk.office.frame import (
     moves_of,
     note_refusal,
     office_page,
-    queries,
     read_form,
     seen_at,
 )
-from healthplus.web.desk.office.upload import UPLOAD_BYTES_MAX, read_photo
+from healthplus.web.desk.office.upload import PHOTO_BYTES_MAX, UPLOAD_BYTES_MAX, read_photo
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.rendering import language_of, see_other
@@ -95,7 +95,7 @@ class ProvidersController(Controller):
 async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> Response[str]:
     form = await read_form(request)
     clinic = await ask(request, queries.office, clinic_id)
-    given = _provider_of(form, clinic["currency"])
+    given = _provider_of(form, clinic["currency"], services(request).clock.now().year)
     if not form.is_good:
         return await _provider_page(request, clinic_id, provider_id, form)
     version = form.given.get("version", "")[:64]
@@ -103,22 +103,17 @@ async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> 
     if answer["code"] == "new_speciality":
         form.fail("specialities", form.gettext("One of these is not known here yet. Ask an administrator to add it."))
         return await _provider_page(request, clinic_id, provider_id, form)
-    if answer["code"] == "other":
+    if answer["code"] == "stale":
         return await _provider_page(request, clinic_id, provider_id, form, answer)
     if provider_id is None:
         return see_other(request, f"/office/{clinic_id}/provider/{answer['provider_id']}", {"done": "added"})
     return see_other(request, f"/office/{clinic_id}/provider/{provider_id}", {"done": "saved"})
 
 
-def _provider_of(form: Form, currency: str) -> dict[str, Any]:
-    fee_minor, funding = form.fee("fee", currency), form.choice("funding", ("", *FUNDINGS))
+def _provider_of(form: Form, currency: str, this_year: int) -> dict[str, Any]:
+    fee_minor, funding = form.fee_and_funding(currency)
     if not funding and fee_minor is not None:
         funding = "online" if fee_minor else "clinic"
-    if funding == "online" and fee_minor == 0:
-        form.fail("funding", form.gettext("What is paid online costs something."))
-    elif funding == "free" and fee_minor:
-        form.fail("funding", form.gettext("What is free has no fee."))
-    now_year = 2200
     since = form.given.get("practising_since", "").strip()
     return {
         "type": form.choice("type", TYPES, "doctor"),
@@ -129,7 +124,7 @@ def _provider_of(form: Form, currency: str) -> dict[str, Any]:
         "council": form.text("council", 200),
         "bio": form.text("bio", 1000, lines=True),
         "languages": form.names("languages", 20),
-        "practising_since": form.number("practising_since", 1900, now_year) if since else None,
+        "practising_since": form.number("practising_since", 1900, this_year) if since else None,
         "phone": form.text("phone", 40),
         "accepts_new_patients": form.given.get("accepts", "1") == "1",
         "max_booking_days": form.number("max_booking_days", 0, 366, 60),
@@ -170,11 +165,12 @@ async def _provider_page(
         form = Form(stored, language_of(request))
     elif "name" not in form.given:  # of the photo, or of closing
         form.given = {**stored, **form.given}
-    elif answer and answer["code"] == "other":
+    elif answer and answer["code"] == "stale":
         form.given["version"] = answer["now"]["version"]
     return office_page(
         request, "provider.html", clinic_id, "providers", form,
         clinic=clinic, provider=provider, stored=stored, answer=answer, zone=clinic["time_zone"],
+        this_year=services(request).clock.now().year, photo_bytes_max=PHOTO_BYTES_MAX,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Controller
 
-from healthplus.web.desk.office.all_accounts import AccountsController
+from healthplus.web.desk.office.administration_accounts import AccountsController
 from healthplus.web.desk.office.asks import AskController, AsksController
 from healthplus.web.desk.office.audit import AuditController, ClinicAuditController
 from healthplus.web.desk.office.breaches import BreachesController

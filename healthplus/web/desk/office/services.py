@@ -7,20 +7,27 @@ from typing import Any
 import msgspec
 from litestar import Controller, Response, get, post
 
-from healthplus.directory.fees import FUNDINGS, amount_text
+from healthplus.console.console import queries
+from healthplus.directory.fees import amount_text
 from healthplus.directory.ladder import Step, ladder_text, parse_ladder
+from healthplus.directory.preparation import PREPARATION_MAX
 from healthplus.directory.service_text import BUFFER_MINUTES_MAX, LENGTH_MINUTES_MAX, NAME_MAX, Service, check_service
 from healthplus.directory.weekdays import has_day, in_bits
 from healthplus.errors import BadInput
 from healthplus.names import service_slug
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import ask, change, office_page, queries, read_form
+from healthplus.web.desk.office.frame import ask, change, office_page, read_form
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ClinicId, ServiceId
+from healthplus.web.languages import N_
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest
 
 _STEPS_SHOWN = 5
+_NOT_PUT = {
+    "stale": N_("Someone closed or changed this service meanwhile. Saving again puts yours in the place of theirs."),
+    "elsewhere": N_("It has this name at the doctor’s other clinics, too. Keep the name, or add another service."),
+}
 
 
 class ServicesController(Controller):
@@ -32,15 +39,21 @@ class ServicesController(Controller):
 
     @post("/services", **needs("manage_schedule"))
     async def put(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
-        """Add a service, or put it in the place of one of the same name; what is booked keeps what it had."""
+        """Add a service, or put it in the place of one that is changed or has its name; what is booked stays."""
         form = await read_form(request)
         known = await ask(request, queries.services, clinic_id)
         provider = form.choice("provider", {str(one["provider_id"]): "" for one in known["providers"]})
         service = _service_of(form, known["currency"])
+        former = form.id("change", form.gettext(_NOT_PUT["stale"]))
         if service is None or not form.is_good:
             return await _services_page(request, clinic_id, form)
         row = msgspec.structs.asdict(service) | {"service_type": service_slug(service.name)}
-        answer = await change(request, queries.put_service, clinic_id, int(provider), row)
+        answer = await change(request, queries.put_service, clinic_id, int(provider), row, former)
+        if answer["code"] in _NOT_PUT:
+            form.fail("name", form.gettext(_NOT_PUT[answer["code"]]))
+            if answer["code"] == "stale":
+                form.given["change"] = ""
+            return await _services_page(request, clinic_id, form)
         return see_other(request, f"/office/{clinic_id}/services", {"done": answer["code"]})
 
     @post("/services/{service_id:int}/close", **needs("manage_schedule"))
@@ -68,28 +81,32 @@ class ServicesController(Controller):
 
 def _service_of(form: Form, currency: str) -> Service | None:
     name = form.text("name", NAME_MAX, required=True)
-    fee_minor = form.fee("fee", currency)
+    fee_minor, funding = form.fee_and_funding(currency)
     is_test = form.given.get("kind") == "test"
     length_minutes = form.number("length_minutes", 0 if is_test else 1, LENGTH_MINUTES_MAX, 0 if is_test else None)
     buffer_minutes = form.number("buffer_minutes", 0, BUFFER_MINUTES_MAX, 0)
-    funding = form.choice("funding", ("", *FUNDINGS))
     days = form.days()
     if not days:
         form.fail("day_1", form.gettext("Tick at least one day."))
+    preparation = form.text("preparation", PREPARATION_MAX)
     if set("=;") & set(name):
         form.fail("name", form.gettext("A name has no = or ;"))
-    if funding == "online" and fee_minor == 0:
-        form.fail("funding", form.gettext("What is paid online costs something."))
-    elif funding == "free" and fee_minor:
-        form.fail("funding", form.gettext("What is free has no fee."))
     if buffer_minutes and length_minutes == 0:
         form.fail("buffer_minutes", form.gettext("What takes no time of its own has none after it either."))
     if not form.is_good or fee_minor is None or length_minutes is None or buffer_minutes is None:
         return None
     service = Service(
-        name, is_test, fee_minor, length_minutes, funding or None, buffer_minutes, 1, in_bits(days),
-        bool(form.given.get("more_a_day")),
-    )  # fmt: skip
+        name=name,
+        is_test=is_test,
+        fee_minor=fee_minor,
+        length_minutes=length_minutes,
+        funding=funding or None,
+        buffer_minutes=buffer_minutes,
+        weekdays=in_bits(days),
+        allows_more_a_day=bool(form.given.get("more_a_day")),
+        # A form that adds a service did not show what is known of one of the same name.
+        preparation=preparation if preparation or form.given.get("change") else None,
+    )
     return check_service(service, currency)
 
 
@@ -120,7 +137,10 @@ async def _services_page(request: AnyRequest, clinic_id: int, form: Form | None 
     clinic = await ask(request, queries.services, clinic_id)
     if form is None:
         form = Form(_given_for(clinic, request.query_params), language_of(request))
-    return office_page(request, "services.html", clinic_id, "services", form, clinic=clinic, has_day=has_day)
+    return office_page(
+        request, "services.html", clinic_id, "services", form, clinic=clinic, has_day=has_day,
+        length_minutes_max=LENGTH_MINUTES_MAX, buffer_minutes_max=BUFFER_MINUTES_MAX, preparation_max=PREPARATION_MAX,
+    )  # fmt: skip
 
 
 def _given_for(clinic: dict[str, Any], query: Any) -> dict[str, str]:
@@ -129,10 +149,12 @@ def _given_for(clinic: dict[str, Any], query: Any) -> dict[str, str]:
     for one in clinic["services"]:
         if str(one["service_id"]) == query.get("change") and one["closed_at"] is None:
             given = {
-                "provider": str(one["provider_id"]), "name": one["name"], "kind": "test" if one["is_test"] else "visit",
+                "provider": str(one["provider_id"]), "name": one["name"],
+                "kind": "test" if one["is_test"] else "appointment",
                 "fee": amount_text(one["fee_minor"], one["currency"]), "length_minutes": str(one["length_minutes"]),
                 "buffer_minutes": str(one["buffer_minutes"] or ""), "funding": one["funding"],
                 "more_a_day": "1" if one["allows_more_a_day"] else "", "change": str(one["service_id"]),
+                "preparation": one["preparation"] or "",
             }  # fmt: skip
             return given | {f"day_{day}": "1" for day in range(1, 8) if has_day(one["weekdays"], day)}
     return given | {f"day_{day}": "1" for day in range(1, 8)}

@@ -13,14 +13,14 @@ from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.monitoring.reporter import queries as monitoring_queries
 from healthplus.web.desk.office.account_forms import brought_back, put_aside
-from healthplus.web.desk.office.all_frame import all_page
+from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
 from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
 from healthplus.web.desk.session import console, needs, require_recent_proof
-from healthplus.web.http.ids import ID_MAX, KeyId
+from healthplus.web.http.ids import KeyId
 from healthplus.web.languages import HOME_ZONE
-from healthplus.web.pages.rendering import see_other
+from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
 _PATH = "/office/system"
@@ -40,7 +40,7 @@ class SystemController(Controller):
         await console(request).fetch_value(queries.see_system)
         app = services(request)
         errors = await app.database.fetch(monitoring_queries.errors, _ERROR_DAYS)
-        return all_page(
+        return administration_page(
             request,
             "system.html",
             "system",
@@ -53,12 +53,12 @@ class SystemController(Controller):
 
     @get("/clinics", **needs("see_operations"))
     async def clinics(self, request: AnyRequest) -> Response[str]:
-        name, after, after_id = (request.query_params.get(one, "")[:200] for one in ("name", "after", "after_id"))
-        number = int(after_id) if after_id.isascii() and after_id.isdecimal() and int(after_id) <= ID_MAX else 0
-        rows = await console(request).fetch(queries.clinics, name or None, after or None, number, _CLINICS + 1)
-        return all_page(
+        name, after = (request.query_params.get(one, "")[:200] for one in ("name", "after"))
+        after_id = Form(dict(request.query_params.items()), language_of(request)).id("after_id", "")
+        rows = await console(request).fetch(queries.clinics, name or None, after or None, after_id or 0, _CLINICS + 1)
+        return administration_page(
             request,
-            "all_clinics.html",
+            "administration_clinics.html",
             "clinics",
             clinics=rows[:_CLINICS],
             has_more=len(rows) > _CLINICS,
@@ -69,7 +69,7 @@ class SystemController(Controller):
     async def keys(self, request: AnyRequest) -> Response[str]:
         once, cookies = take_once(request, f"{_PATH}/keys")
         keys = await console(request).fetch(queries.developer_keys)
-        return all_page(request, "keys.html", "keys", keys=keys, once=once, cookies=cookies, zone=HOME_ZONE)
+        return administration_page(request, "keys.html", "keys", keys=keys, once=once, cookies=cookies, zone=HOME_ZONE)
 
     @get("/keys/new", **needs("manage_keys"))
     async def ask_key(self, request: AnyRequest) -> Response[str]:
@@ -107,4 +107,4 @@ class SystemController(Controller):
 
 
 def _key_page(request: AnyRequest, form: Form) -> Response[str]:
-    return all_page(request, "key_new.html", "keys", form, scopes=SCOPES)
+    return administration_page(request, "key_new.html", "keys", form, scopes=SCOPES)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import zipfile
-from io import BytesIO
 
 from litestar.datastructures import UploadFile
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
+from healthplus.directory.picture_files import is_only_picture
 from healthplus.directory.pictures import Encoded, encode
 from healthplus.errors import BadInput
 from healthplus.web.desk.office.forms import Form
@@ -21,7 +19,6 @@ UPLOAD_BYTES_MAX = PHOTO_BYTES_MAX + 4 * 1024
 """Of a form with its file."""
 _encoding = asyncio.Semaphore(1)
 """One large picture at a time fits into the memory."""
-_ALSO = re.compile(rb"<(?:html|script|svg|!doctype|\?php)|%PDF-", re.IGNORECASE)
 
 _TEXTS = {
     "none": N_("Choose a photo first."),
@@ -29,12 +26,15 @@ _TEXTS = {
     "something else besides": N_(
         "This file is not only a photo. Open it in a picture program, and save it again as JPEG."
     ),
+    "it was saved in too many parts": N_(
+        "This photo was saved in too many parts. Open it in a picture program, and save it again as JPEG."
+    ),
     "it moves": N_("This picture moves. Choose a still one."),
     "it is no picture that can be read: JPEG, PNG and WebP can": N_(
         "This is no photo that we can read. JPEG, PNG and WebP are taken."
     ),
 }
-_ANY = N_("This photo cannot be taken: each side needs 96 pixels or more, and all of it 40 million at most.")
+_ANY = N_("This photo cannot be taken: each side needs 96 pixels or more, all of it 12 million at most (JPEG: 25).")
 
 
 async def read_photo(request: AnyRequest, form: Form) -> Encoded | None:
@@ -67,6 +67,6 @@ async def _read(request: AnyRequest, form: Form) -> Encoded:
 
 def _encoded(content: bytes) -> Encoded:
     """Return a picture as it is stored; what is a page, a script, a document or an archive besides is refused."""
-    if _ALSO.search(content) or zipfile.is_zipfile(BytesIO(content)):
+    if not is_only_picture(content):
         raise BadInput("something else besides")
     return encode(content)

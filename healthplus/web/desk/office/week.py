@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get, post
 
+from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import DAY_MINUTES, Form
 from healthplus.web.desk.office.frame import (
@@ -19,15 +21,20 @@ from healthplus.web.desk.office.frame import (
     moves_of,
     note_refusal,
     office_page,
-    queries,
     read_form,
     seen_at,
 )
-from healthplus.web.desk.office.week_grid import grid_of
+from healthplus.web.desk.office.week_grid import ROW_MINUTES, grid_of
 from healthplus.web.desk.session import needs
-from healthplus.web.http.ids import ID_MAX, ClinicId, ProviderId, ShiftId
+from healthplus.web.http.ids import ClinicId, ProviderId, ShiftId
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
+
+_TO = re.compile(r"to_([1-9]\d{0,17})", re.ASCII)
+_RANGES = {"slot_minutes": (5, 480), "seats": (1, 100), "slots_max": (1, 20)}
+"""From what to what minutes of a slot, patients at once and slots of an appointment may be."""
+_AS_STORED = ("weekday", "slot_minutes", "seats", "slots_max", "valid_from")
+"""What of a shift the console takes as it answers it. Its times and last day are written otherwise."""
 
 
 class WeekController(Controller):
@@ -101,14 +108,19 @@ class WeekController(Controller):
     async def copy(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
         """Add the shifts of a day to other days, or those of the week to other providers; what is there stays."""
         form = await read_form(request)
-        week = await ask(request, queries.week, clinic_id, provider_id, _monday(request, form))
+        clinic = await ask(request, queries.office, clinic_id)
+        monday = _monday(_week_of(form), _today(request, clinic))
+        week = await ask(request, queries.week, clinic_id, provider_id, monday)
         day, days = form.number("from_day", 0, 7, 0), form.days("to_day_")
-        others = [int(name[3:]) for name in form.given if name.startswith("to_") and name[3:].isdecimal()]
+        others = [int(found[1]) for found in map(_TO.fullmatch, form.given) if found]
         copied = [stored_shift(shift) for shift in week["shifts"] if day in (0, shift["weekday"])]
-        targets = [(one, copied) for one in others if one <= ID_MAX]
+        targets = [(one, copied) for one in others]
         if day and days:
-            targets = [(provider_id, [{**one, "weekday": to} for one in copied for to in days if to != day])]
-        if not copied:
+            own = [{**one, "weekday": to} for one in copied for to in days if to != day]
+            targets = [(provider_id, own), *targets]
+        if days and day == 0:
+            form.fail("from_day", form.gettext("Choose which day to copy to other days."))
+        elif not copied:
             form.fail("from_day", form.gettext("There are no shifts to copy."))
         elif not any(put for _, put in targets):
             form.fail("from_day", form.gettext("Choose where to copy it: days for one day, doctors for the week."))
@@ -135,22 +147,25 @@ def _week_of(form: Form) -> str:
     return form.given.get("week", "")[:10]
 
 
-def _monday(request: AnyRequest, form: Form | None, today: date | None = None) -> date:
-    """Return the Monday of the week that is looked at."""
-    text = form.given.get("week", "") if form else request.query_params.get("week", "")
+def _today(request: AnyRequest, clinic: dict[str, Any]) -> date:
+    return services(request).clock.now().astimezone(ZoneInfo(clinic["time_zone"])).date()
+
+
+def _monday(week: str, today: date) -> date:
+    """Return the Monday of the week that a page's address or a form names; of this week where that is no day."""
     try:
-        day = date.fromisoformat(text)
+        day = date.fromisoformat(week)
     except ValueError:
-        day = today or services(request).clock.now().date()
+        day = today
     if not 2000 <= day.year < 2200:
-        day = today or services(request).clock.now().date()
+        day = today
     return day - timedelta(days=day.weekday())
 
 
 def _shift_of(form: Form) -> dict[str, Any]:
     """Return a shift as a form gives it, as the console's functions take it, without its weekday."""
     starts, ends = form.clock("starts"), form.clock("ends")
-    slot_minutes = form.number("slot_minutes", 5, 480)
+    slot_minutes = form.number("slot_minutes", *_RANGES["slot_minutes"])
     valid_from, valid_until = form.day("valid_from"), form.day("valid_until")
     if ends == 0:
         ends = DAY_MINUTES
@@ -164,8 +179,8 @@ def _shift_of(form: Form) -> dict[str, Any]:
         "starts": _clock(starts or 0),
         "ends": _clock(ends or 0),
         "slot_minutes": slot_minutes,
-        "seats": form.number("seats", 1, 100, 1),
-        "slots_max": form.number("slots_max", 1, 20, 1),
+        "seats": form.number("seats", *_RANGES["seats"], 1),
+        "slots_max": form.number("slots_max", *_RANGES["slots_max"], 1),
         "valid_from": valid_from.isoformat() if valid_from else None,
         "valid_to": (valid_until + timedelta(days=1)).isoformat() if valid_until else None,
     }
@@ -175,10 +190,9 @@ def stored_shift(shift: dict[str, Any]) -> dict[str, Any]:
     """Return a shift that is stored, as the console's functions take it."""
     until = shift["valid_until"]
     return {
-        "weekday": shift["weekday"],
+        **{name: shift[name] for name in _AS_STORED},
         "starts": _clock(shift["starts"]),
         "ends": _clock(shift["ends"]),
-        **{name: shift[name] for name in ("slot_minutes", "seats", "slots_max", "valid_from")},
         "valid_to": (date.fromisoformat(until) + timedelta(days=1)).isoformat() if until else None,
     }
 
@@ -199,7 +213,7 @@ def _clock(minutes: int) -> str:
 
 async def _shift(request: AnyRequest, clinic_id: int, provider_id: int, shift_id: int) -> dict[str, Any] | None:
     """Return a shift; None where there is none, as another may have ended it."""
-    week = await ask(request, queries.week, clinic_id, provider_id, _monday(request, None))
+    week = await ask(request, queries.week, clinic_id, provider_id, services(request).clock.now().date())
     for shift in week["all_shifts"]:
         if shift["shift_id"] == shift_id:
             return {**shift, "provider": week["name"]}
@@ -226,8 +240,8 @@ async def _change(
 
 async def _week_page(request: AnyRequest, clinic_id: int, provider_id: int, form: Form | None = None) -> Response[str]:
     clinic = await ask(request, queries.office, clinic_id)
-    today = services(request).clock.now().astimezone(ZoneInfo(clinic["time_zone"])).date()
-    monday = _monday(request, form, today)
+    today = _today(request, clinic)
+    monday = _monday(_week_of(form) if form else request.query_params.get("week", ""), today)
     week = await ask(request, queries.week, clinic_id, provider_id, monday)
     grid = grid_of(week, monday, clinic["time_zone"])
     given = {**_dragged(request), "week": monday.isoformat()} if form is None else form.given
@@ -243,6 +257,8 @@ async def _week_page(request: AnyRequest, clinic_id: int, provider_id: int, form
         grid=grid,
         monday=monday,
         today=today,
+        ranges=_RANGES,
+        row_minutes=ROW_MINUTES,
         week_before=monday - timedelta(days=7),
         week_after=monday + timedelta(days=7),
         zone=clinic["time_zone"],
@@ -270,15 +286,16 @@ async def _shift_page(
     stored: dict[str, str] = {}
     if shift is not None:
         stored = {
-            **{name: str(shift[name] or "") for name in (
-                "weekday", "slot_minutes", "seats", "slots_max", "valid_from", "valid_until")},
-            "starts": _clock(shift["starts"]), "ends": _clock(shift["ends"]), "was": shift["digest"],
-        }  # fmt: skip
+            **{name: str(shift[name] or "") for name in (*_AS_STORED, "valid_until")},
+            "starts": _clock(shift["starts"]),
+            "ends": _clock(shift["ends"]),
+            "was": shift["digest"],
+        }
     if form is None:
         dragged = _dragged(request)
         week = {"week": request.query_params.get("week", "")[:10]}
         form = Form({**stored, **dragged, **week, "is_dragged": "1" if dragged else ""}, language_of(request))
-    elif answer and answer["code"] == "other":
+    elif answer and answer["code"] == "stale":
         form.given["was"] = stored.get("was", "")
     elif form.given.get("ends_it"):
         form.given = {**stored, **form.given}
@@ -292,6 +309,7 @@ async def _shift_page(
         shift=shift,
         stored=stored,
         provider_id=provider_id,
+        ranges=_RANGES,
         answer=answer,
         zone=clinic["time_zone"],
     )
@@ -299,7 +317,8 @@ async def _shift_page(
 
 async def _copy_page(request: AnyRequest, clinic_id: int, provider_id: int, form: Form | None = None) -> Response[str]:
     clinic = await ask(request, queries.office, clinic_id)
-    monday = _monday(request, form)
+    asked = _week_of(form) if form else request.query_params.get("week", "")
+    monday = _monday(asked, _today(request, clinic))
     week = await ask(request, queries.week, clinic_id, provider_id, monday)
     form = form or Form({"week": monday.isoformat()}, language_of(request))
     others = [one for one in clinic["providers"] if one["provider_id"] != provider_id and one["closed_at"] is None]

@@ -6,10 +6,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-_ROW_MINUTES = 30
+from healthplus.web.desk.office.forms import DAY_MINUTES
+
+ROW_MINUTES = 30
 _FIRST_HOUR, _LAST_HOUR = 8, 19
 """Shown at least."""
-_DAY_MINUTES = 24 * 60
 
 
 class Block(NamedTuple):
@@ -30,7 +31,7 @@ class Leave(NamedTuple):
 
     @property
     def is_whole_day(self) -> bool:
-        return self.starts == 0 and self.ends == _DAY_MINUTES
+        return self.starts == 0 and self.ends == DAY_MINUTES
 
 
 class Day(NamedTuple):
@@ -68,8 +69,8 @@ def grid_of(week: dict[str, Any], monday: date, zone: str) -> Grid:
 
 
 def _block(shift: dict[str, Any], first_hour: int, leaves: list[Leave]) -> Block:
-    first_row = (shift["starts"] - first_hour * 60) // _ROW_MINUTES + 1
-    end_row = -(-(shift["ends"] - first_hour * 60) // _ROW_MINUTES) + 1
+    first_row = (shift["starts"] - first_hour * 60) // ROW_MINUTES + 1
+    end_row = -(-(shift["ends"] - first_hour * 60) // ROW_MINUTES) + 1
     is_away = any(one.starts <= shift["starts"] and shift["ends"] <= one.ends for one in leaves)
     return Block(first_row, end_row, shift, is_away)
 
@@ -85,4 +86,4 @@ def _leave_on(leave: dict[str, Any], day: date, zone: str) -> Leave:
         // 60
         for name in ("starts_at", "ends_at")
     )
-    return Leave(max(0, starts), min(_DAY_MINUTES, ends), leave)
+    return Leave(max(0, starts), min(DAY_MINUTES, ends), leave)

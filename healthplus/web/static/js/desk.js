@@ -1,5 +1,4 @@
 // Passkeys, and the lock of a screen at which nothing is done.
-const LOCK_AFTER = 600_000;
 const NOTE_EVERY = 60_000;
 
 for (const button of document.querySelectorAll("button[data-passkey]")) {
@@ -21,7 +20,7 @@ for (const button of document.querySelectorAll("button[data-passkey]")) {
   });
 }
 
-const { locked, seen } = document.body.dataset;
+const { locked, lockSeconds, seen } = document.body.dataset;
 if (locked) {
   let last = Date.now();
   let noted = last;
@@ -33,7 +32,7 @@ if (locked) {
   };
   for (const kind of ["keydown", "pointerdown", "wheel"]) addEventListener(kind, note, { capture: true, passive: true });
   const lock = () => {
-    if (Date.now() - last >= LOCK_AFTER) location.assign(`${locked}?next=${encodeURIComponent(location.pathname)}`);
+    if (Date.now() - last >= lockSeconds * 1000) location.assign(`${locked}?next=${encodeURIComponent(location.pathname)}`);
   };
   setInterval(lock, 5_000);
   document.addEventListener("visibilitychange", lock); // the computer slept
@@ -42,7 +41,7 @@ if (locked) {
 // A file that is too large is not sent at all.
 for (const input of document.querySelectorAll("input[type=file][data-too-large]")) {
   input.addEventListener("change", () => {
-    const most = Number(input.form.dataset.most);
+    const most = Number(input.dataset.most);
     input.setCustomValidity(input.files[0]?.size > most ? input.dataset.tooLarge : "");
     input.reportValidity();
   });

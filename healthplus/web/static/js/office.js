@@ -3,11 +3,12 @@ const SNAP = 15;
 const week = document.querySelector(".shift-week");
 const days = [...document.querySelectorAll(".shift-day")];
 const first = Number(week.dataset.first);
+const rowMinutes = Number(week.dataset.rowMinutes);
 
 const clock = (minutes) => `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 const rows = (day) => day.querySelector(".rows-of-day");
-const rowPixels = () => Number.parseFloat(getComputedStyle(rows(days[0])).gridAutoRows) || 22;
-const toMinutes = (pixels) => Math.round(((pixels / rowPixels()) * 30) / SNAP) * SNAP;
+const rowPixels = () => Number.parseFloat(getComputedStyle(rows(days[0])).gridAutoRows);
+const toMinutes = (pixels) => Math.round(((pixels / rowPixels()) * rowMinutes) / SNAP) * SNAP;
 const dayAt = (x) => days.find((day) => x >= day.getBoundingClientRect().left && x < day.getBoundingClientRect().right);
 const minutesAt = (day, y) => first + toMinutes(y - rows(day).getBoundingClientRect().top);
 const isGrid = () => getComputedStyle(week).display === "grid";

@@ -1,4 +1,4 @@
-"""The audit's chain: made each second by one process, and looked through by `healthplus verify-audit`."""
+"""The audit's chain: made each second, and looked through by `healthplus verify-audit`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EVERY_SECONDS = 1.0
 
 
 class AuditChain:
-    """Adds what was committed to the chain, in every app process; one at a time does so."""
+    """Adds what was committed to the chain, in every app process; of those who add the same link, one does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,13 +38,23 @@ class Verified(NamedTuple):
 async def verify_audit(database: Database, seen: tuple[int, str] | None = None) -> Verified:
     """Look through the chain; `seen` is a link and its hash that were noted before.
 
-    Raises HealthPlusError, which names the first link that does not fit.
+    Raises HealthPlusError, which names the first link that does not fit, or says what is missing.
     """
     number, noted = seen or (None, "")
     row = await database.fetch_row(queries.verify_audit, number)
     assert row is not None
     if seen is not None and (row["seen_hash"] is None or row["seen_hash"].hex() != noted):
         raise HealthPlusError(f"Link {number} is not the one that was noted: the audit was changed since.")
+    if row["why"] == "beginning":
+        raise HealthPlusError(
+            f"What came before link {row['broken']} is gone, and too new to have been forgotten: the beginning of the "
+            "audit was taken out."
+        )
+    if row["why"] == "gone":
+        raise HealthPlusError(
+            "The entry with which an account or a session began is gone, and too new to have been forgotten: entries "
+            "were taken out of the audit, with their links."
+        )
     if row["broken"] is not None:
         raise HealthPlusError(
             f"Link {row['broken']} does not fit its entries: an entry was changed, taken out or put in there."

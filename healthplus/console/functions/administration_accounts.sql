@@ -21,6 +21,7 @@ BEGIN
     LIMIT p_rows_max;
 END $$;
 
+-- One account with what it is where and, of a practitioner, which provider; no row where there is none.
 CREATE FUNCTION console.account(p_token_hash bytea, p_address text, p_staff_id bigint) RETURNS TABLE (
     staff_id bigint, log_on text, name text, disabled_at timestamptz, has_password boolean, has_factor boolean, roles jsonb, provider text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -49,8 +50,8 @@ DECLARE
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     refusal := CASE
-        WHEN p_role <> 'administrator' AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN 'no_clinic'
-        WHEN p_role = 'practitioner' AND NOT EXISTS (
+        WHEN NOT staff.is_everywhere(p_role::staff.role) AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN 'no_clinic'
+        WHEN staff.is_of_provider(p_role::staff.role) AND NOT EXISTS (
             SELECT FROM directory.provider_clinic WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id) THEN 'no_provider' END;
     IF refusal IS NOT NULL THEN
         RETURN;
@@ -65,19 +66,27 @@ BEGIN
 END $$;
 
 -- Has somebody be p_role at a clinic (an administrator: at every, which is NULL), or nothing any more: 'done', 'not_found', 'last',
--- 'no_clinic', or 'no_provider' (only who was added as one is a practitioner).
-CREATE FUNCTION console.set_role(p_token_hash bytea, p_address text, p_staff_id bigint, p_clinic_id bigint, p_role text)
-RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+-- 'no_clinic', or 'no_provider' (only who was added as one is a practitioner); or 'link': what they logged in with has ended, as a ward
+-- administrator may know it, and they choose anew by this link.
+CREATE FUNCTION console.set_role(
+    p_token_hash bytea, p_address text, p_staff_id bigint, p_clinic_id bigint, p_role text, p_link_hash bytea
+) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
+    outcome text;
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     IF p_role IS NOT NULL AND p_clinic_id IS NOT NULL AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN
         RETURN 'no_clinic';
-    ELSIF p_role = 'practitioner' AND EXISTS (SELECT FROM staff.account WHERE staff_id = p_staff_id AND provider_id IS NULL) THEN
+    ELSIF staff.is_of_provider(p_role::staff.role) AND EXISTS (SELECT FROM staff.account WHERE staff_id = p_staff_id AND provider_id IS NULL) THEN
         RETURN 'no_provider';
     END IF;
-    RETURN staff.set_role(p_staff_id, p_clinic_id, p_role::staff.role, caller.actor, caller.session_id, p_address);
+    outcome := staff.set_role(p_staff_id, p_clinic_id, p_role::staff.role, caller.actor, caller.session_id, p_address);
+    IF outcome = 'link_due' THEN
+        PERFORM staff.make_link(p_staff_id, p_link_hash, false, caller.actor, caller.session_id, p_address);
+        RETURN 'link';
+    END IF;
+    RETURN outcome;
 END $$;
 
 -- Makes a new link: 'done', or 'not_found' (or disabled).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from typing import Any
 
@@ -12,14 +11,15 @@ from healthplus.accounts.sessions import hash_token
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.staff.accounts import LINK_PATH
+from healthplus.staff.rights import Role, is_everywhere, is_of_provider
 from healthplus.web.desk.office.account_forms import brought_back, name_and_log_on, put_aside
-from healthplus.web.desk.office.all_frame import all_page
+from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
 from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
 from healthplus.web.desk.session import console, needs, require_recent_proof
 from healthplus.web.desk.texts import ROLES
-from healthplus.web.http.ids import ID_MAX, StaffId
+from healthplus.web.http.ids import StaffId
 from healthplus.web.languages import N_
 from healthplus.web.pages.rendering import see_other
 from healthplus.web.pages.session import site
@@ -43,7 +43,7 @@ class AccountsController(Controller):
     async def accounts(self, request: AnyRequest) -> Response[str]:
         name, after = (request.query_params.get(one, "")[:200] for one in ("name", "after"))
         rows = await console(request).fetch(queries.accounts, name or None, after or None, _ROWS + 1)
-        return all_page(
+        return administration_page(
             request,
             "accounts.html",
             "accounts",
@@ -63,9 +63,9 @@ class AccountsController(Controller):
         form = await read_form(request)
         require_recent_proof(request, put_aside(f"{_ALL}/new", form, *_FIELDS))
         log_on, name = name_and_log_on(form)
-        role = form.choice("role", tuple(ROLES))
-        clinic_id = None if role == "administrator" else _number(form, "clinic")
-        provider_id = _number(form, "provider") if role == "practitioner" else None
+        role = _role(form)
+        clinic_id = _number(form, "clinic") if role and not is_everywhere(role) else None
+        provider_id = _number(form, "provider") if role and is_of_provider(role) else None
         if not form.is_good:
             return _new_page(request, form)
         token = secrets.token_urlsafe(32)
@@ -87,13 +87,15 @@ class AccountsController(Controller):
         """Have somebody be something at a clinic, or nothing any more; an administrator is one of every clinic."""
         require_recent_proof(request, f"{_ALL}/{staff_id}")
         form = await read_form(request)
-        role = form.choice("role", (*ROLES, "none"))
-        at_every = role == "administrator" or (role == "none" and not form.given.get("clinic"))
+        takes_it = form.given.get("role") == "none"
+        role = None if takes_it else _role(form)
+        at_every = is_everywhere(role) if role else takes_it and not form.given.get("clinic")
         clinic_id = None if at_every else _number(form, "clinic")
         if not form.is_good:
             return await _account_page(request, staff_id, form)
-        changed = (staff_id, clinic_id, None if role == "none" else role)
-        return await _done(request, staff_id, "role", queries.set_role, *changed, form=form)
+        changed, token = (staff_id, clinic_id, role), secrets.token_urlsafe(32)
+        args = (*changed, hash_token(token))
+        return await _done(request, staff_id, "role", queries.set_role, *args, form=form, token=token)
 
     @post("/{staff_id:int}/link", **needs("manage_staff"))
     async def make_link(self, request: AnyRequest, staff_id: StaffId) -> Response[str]:
@@ -117,15 +119,23 @@ class AccountsController(Controller):
 
 
 async def _done(
-    request: AnyRequest, staff_id: int, done: str, sql: str, *args: object, form: Form | None = None
+    request: AnyRequest,
+    staff_id: int,
+    done: str,
+    sql: str,
+    *args: object,
+    form: Form | None = None,
+    token: str = "",
 ) -> Response[str]:
     row = await console(request).change(sql, *args)
     assert row is not None
     outcome = row["outcome"]
     if outcome == "not_found":
         raise NotFound
+    form = form or await read_form(request)
+    if outcome == "link":
+        return _show_link(request, staff_id, form.given.get("name", ""), token, done)
     if outcome != "done":
-        form = form or await read_form(request)
         _refuse(form, outcome)
         return await _account_page(request, staff_id, form)
     return see_other(request, f"{_ALL}/{staff_id}", {"done": done})
@@ -145,13 +155,14 @@ def _show_link(request: AnyRequest, staff_id: int, whose: str, token: str, done:
     return see_other(request, page, {"done": done}, [keep_once(request, shown)])
 
 
+def _role(form: Form) -> Role | None:
+    chosen = form.choice("role", tuple(ROLES))
+    return next((role for role in ROLES if role == chosen), None)
+
+
 def _number(form: Form, field: str) -> int | None:
     """Return the number of a clinic or doctor, as their pages' addresses have it."""
-    text = form.given.get(field, "").strip()
-    if re.fullmatch(r"\d{1,18}", text, re.ASCII) and 1 <= int(text) <= ID_MAX:
-        return int(text)
-    form.fail(field, form.gettext("A number, as the address of its page has it."))
-    return None
+    return form.id(field, form.gettext("A number, as the address of its page has it."), required=True)
 
 
 def _refuse(form: Form, refusal: str) -> None:
@@ -160,7 +171,7 @@ def _refuse(form: Form, refusal: str) -> None:
 
 
 def _new_page(request: AnyRequest, form: Form | None = None) -> Response[str]:
-    return all_page(request, "account_new.html", "accounts", form or brought_back(request), roles=ROLES)
+    return administration_page(request, "account_new.html", "accounts", form or brought_back(request), roles=ROLES)
 
 
 async def _account_page(request: AnyRequest, staff_id: int, form: Form | None = None) -> Response[str]:
@@ -168,4 +179,6 @@ async def _account_page(request: AnyRequest, staff_id: int, form: Form | None = 
     if row is None:
         raise NotFound
     once, cookies = take_once(request, f"{_ALL}/{staff_id}")
-    return all_page(request, "account.html", "accounts", form, account=row, roles=ROLES, once=once, cookies=cookies)
+    return administration_page(
+        request, "account.html", "accounts", form, account=row, roles=ROLES, once=once, cookies=cookies
+    )

@@ -1,4 +1,4 @@
-"""Who sees to a clinic's office, and what tests of its pages read and send."""
+"""Members of the staff in browsers, and what tests of their pages read and send."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from litestar import Litestar
 from PIL import Image
 
 from healthplus.database import Database
+from healthplus.staff.rights import Role
 from tests.fixtures.environment import AT_CLINIC, ONLINE, PROVIDER, Environment
 from tests.fixtures.staff import PASSWORD, make_staff
 from tests.web.client import Browser
@@ -26,21 +27,30 @@ DOCTOR = {"name": "Dr Asha Rao", "fee": "500", "type": "doctor", "funding": "", 
 
 
 async def log_in(
-    app: Litestar, db: Database, role: Any = "ward", clinic_id: int | None = CLINIC, log_on: str = "meera"
+    app: Litestar, db: Database, role: Role, clinic_id: int | None = 1, log_on: str | None = None
 ) -> Browser:
+    """Add a member of the staff, who logs in."""
+    log_on = log_on or f"{role}-{clinic_id or 'all'}"
     await make_staff(db, log_on, role, clinic_id, secret=app.state.services.secret)
     browser = Browser(app)
-    answer = await browser.post("/desk/log-in", {"log_on": log_on, "password": PASSWORD})
-    assert answer.status_code == 303, answer.text
+    assert goes_to(await browser.post("/desk/log-in", {"log_on": log_on, "password": PASSWORD}))
     return browser
 
 
 def words(answer: httpx.Response) -> str:
-    """Return what a page says."""
+    """Return what a page says, without its markup."""
     return " ".join(re.sub(r"(?s)<(head|script)\b.*?</\1>|<[^>]+>", " ", answer.text).split())
 
 
+async def shows(browser: Browser, path: str) -> str:
+    """Return what a page says that is there."""
+    answer = await browser.get(path)
+    assert answer.status_code == 200, (path, answer.status_code, answer.headers.get("location"), words(answer)[:800])
+    return words(answer)
+
+
 def goes_to(answer: httpx.Response) -> str:
+    """Return where an answer leads, as that to a form does that was taken."""
     assert answer.status_code == 303, (answer.status_code, words(answer)[:1500])
     return answer.headers["location"]
 
@@ -77,9 +87,16 @@ async def events(db: Database, kind: str) -> int:
     return count
 
 
-async def audited(db: Database) -> list[str]:
+async def audit_actions(db: Database) -> list[str]:
+    """Return what people did since they logged in, in order."""
     rows = await db.fetch("SELECT action FROM staff.audit_entry WHERE session_id IS NOT NULL ORDER BY entry_id")
     return [row["action"] for row in rows if row["action"] not in ("log_in", "see_in_the_way")]
+
+
+async def audit_entries(db: Database, action: str) -> list[dict[str, object]]:
+    """Return the entries of an action, in order."""
+    rows = await db.fetch("SELECT * FROM staff.audit_entry WHERE action = $1 ORDER BY entry_id", action)
+    return [dict(row) for row in rows]
 
 
 def picture(kind: str, size: tuple[int, int] = (400, 300), **options: Any) -> bytes:

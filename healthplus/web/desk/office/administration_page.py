@@ -12,7 +12,9 @@ from healthplus.web.desk.session import desk_page
 from healthplus.web.services import AnyRequest
 
 
-def all_page(request: AnyRequest, template: str, tab: str, form: Form | None = None, **values: Any) -> Response[str]:
+def administration_page(
+    request: AnyRequest, template: str, tab: str, form: Form | None = None, **values: Any
+) -> Response[str]:
     """Return a page of the office of all clinics. With a form that has errors, its status says so."""
     return desk_page(
         request,

@@ -1,0 +1,97 @@
+"""What paths of the office name: OBJECTS says how each is made, for all tests that go through the routes."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import time
+
+from healthplus.accounts.keys import add_key
+from healthplus.database import Database
+from healthplus.staff.accounts import add_staff, set_role
+from tests.fixtures.directory import make_provider, make_service, make_shift
+from tests.fixtures.staff import OPERATOR
+
+_serial = itertools.count(1)
+
+
+async def _desk_account(db: Database, clinic_id: int, _: int) -> int:
+    staff_id = await add_staff(db, f"desk.account{next(_serial)}", "Desk", OPERATOR)
+    await set_role(db, staff_id, clinic_id, "desk", OPERATOR)
+    return staff_id
+
+
+async def _provider(_: Database, __: int, provider_id: int) -> int:
+    return provider_id
+
+
+async def _shift(db: Database, clinic_id: int, provider_id: int) -> int:
+    return await make_shift(db, provider_id, clinic_id, 1, time(9), time(10), 30)
+
+
+async def _leave(db: Database, clinic_id: int, provider_id: int) -> object:
+    """Make a holiday of one, on a day without shifts; its leave has its id."""
+    return await db.fetch_value(
+        "INSERT INTO schedule.leave (leave_id, holiday_id, provider_id, clinic_id, during, reason) "
+        "SELECT id, id, $1, $2, tstzrange(tuesday, tuesday + interval '1 day'), '' "
+        "FROM gen_random_uuid() AS id, date_trunc('week', public.app_now() + interval '7 days', 'Asia/Kolkata') "
+        "AS monday, LATERAL (SELECT monday + interval '1 day' AS tuesday) AS leave RETURNING leave_id",
+        provider_id,
+        clinic_id,
+    )
+
+
+async def _service(db: Database, clinic_id: int, provider_id: int) -> int:
+    return await make_service(db, provider_id, 10, (0, "free"), clinic_id=clinic_id)
+
+
+async def _ask(db: Database, clinic_id: int, provider_id: int) -> object:
+    opened = "SELECT staff.open_ask($1, 1, gen_random_uuid(), NULL, 'cancel', '{}', '{}', 'x', $2)"
+    return await db.fetch_value(opened, clinic_id, await _desk_account(db, clinic_id, provider_id))
+
+
+async def _picture(db: Database, clinic_id: int, _: int) -> object:
+    return await db.fetch_value(
+        "INSERT INTO directory.clinic_picture (clinic_id, position, hash, source) "
+        "SELECT $1::bigint, 1, md5($1::bigint::text), '' "
+        "ON CONFLICT (clinic_id, position) DO UPDATE SET hash = excluded.hash RETURNING hash",
+        clinic_id,
+    )
+
+
+async def _breach(db: Database, *_: int) -> object:
+    return await db.fetch_value("SELECT staff.note_breach('2020-01-01', 'staff:1', 'x', 'y', NULL, '')")
+
+
+async def _key(db: Database, *_: int) -> object:
+    return (await add_key(db, "Acme", ["search"]))[0]
+
+
+OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
+    "staff_id": _desk_account,
+    "provider_id": _provider,
+    "shift_id": _shift,
+    "leave_id": _leave,
+    "holiday_id": _leave,
+    "service_id": _service,
+    "ask_id": _ask,
+    "picture": _picture,
+    "breach_id": _breach,
+    "key_id": _key,
+}
+"""How to make what a route's path names, at a clinic and nowhere else, for a provider there."""
+
+
+def parameters(path: str) -> list[str]:
+    return re.findall(r"{(\w+)", path)
+
+
+async def make_objects(db: Database, clinic_id: int, names: Iterable[str]) -> dict[str, object]:
+    """Make what parameters of paths stand for, at a clinic, and of one provider there; return it by their names."""
+    provider_id = await make_provider(db, {clinic_id: (0, "free")})
+    found = {}
+    for name in names:
+        assert name in OBJECTS, f"say in OBJECTS how to make a {name} at a clinic"
+        found[name] = await OBJECTS[name](db, clinic_id, provider_id)
+    return found
