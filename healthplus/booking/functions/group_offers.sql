@@ -76,7 +76,7 @@ CREATE FUNCTION booking.miss_turn(p_ticket booking.ticket, p_offer booking.booki
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF booking.is_turn_over(p_ticket) THEN
-        PERFORM booking.end_ticket(p_ticket, 'lapsed', p_now, 'system', p_offer.deadline);
+        PERFORM booking.end_ticket(p_ticket, 'lapsed', p_now, 'system', p_offer.deadline, '');
     ELSE
         UPDATE booking.ticket SET offers_unfetched = 1, absent = true
         WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
@@ -200,7 +200,7 @@ BEGIN
             SET patient_id = waiter.patient_id, person_id = waiter.person_id, patient_name = booking.name_of(waiter),
                 ticket_id = waiter.ticket_id, offer = false, deadline = p_now + booking.hold_time()
             WHERE provider_id = p_call.provider_id AND booking_id = p_call.booking_id;
-            PERFORM booking.end_ticket(waiter, 'accepted', p_now, p_actor);
+            PERFORM booking.end_ticket(waiter, 'accepted', p_now, p_actor, NULL, '');
         ELSIF waiter.answered_at IS NOT NULL OR waiter.number > winner THEN
             PERFORM booking.wait_again(waiter, p_now, 'system', CASE WHEN is_too_late THEN 'too_late' ELSE 'outrun' END);
         ELSE

@@ -1,7 +1,6 @@
 -- Ends a ticket; p_let_go_at: when its turn was let go, if it was. What it was called for is nothing of its own.
 CREATE FUNCTION booking.end_ticket(
-    p_ticket booking.ticket, p_state booking.ticket_state, p_now timestamptz, p_actor text, p_let_go_at timestamptz DEFAULT NULL,
-    p_reason text DEFAULT ''
+    p_ticket booking.ticket, p_state booking.ticket_state, p_now timestamptz, p_actor text, p_let_go_at timestamptz, p_reason text
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE booking.ticket
@@ -124,7 +123,7 @@ BEGIN
         SELECT * FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at <= p_now ORDER BY number
     LOOP
-        PERFORM booking.end_ticket(waiter, 'timed_out', p_now, 'system');
+        PERFORM booking.end_ticket(waiter, 'timed_out', p_now, 'system', NULL, '');
     END LOOP;
 END $$;
 
@@ -141,7 +140,7 @@ $$;
 
 -- Ends as 'full' the tickets that nothing obtainable can satisfy; p_windows: those of booking.waiting_windows. p_reason: which change of
 -- schedule took it away, if one did.
-CREATE FUNCTION booking.end_hopeless(p_provider_id bigint, p_windows booking.ticket[], p_now timestamptz, p_reason text DEFAULT '')
+CREATE FUNCTION booking.end_hopeless(p_provider_id bigint, p_windows booking.ticket[], p_now timestamptz, p_reason text)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     one booking.ticket;
@@ -279,8 +278,8 @@ BEGIN
 END $$;
 
 -- Serves the queue: one pass over the present tickets in order of number, over all that is free; then ends the tickets that
--- nothing obtainable can satisfy.
-CREATE FUNCTION booking.make_offers(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- nothing obtainable can satisfy. p_reason: which change of schedule it is served after, if it is.
+CREATE FUNCTION booking.serve_queue(p_provider_id bigint, p_now timestamptz, p_reason text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     windows booking.ticket[] := booking.waiting_windows(p_provider_id);
     waiter booking.ticket;
@@ -307,9 +306,14 @@ BEGIN
             PERFORM booking.withhold(waiter, NULL, NULL, p_now);
         END LOOP;
     END IF;
-    PERFORM booking.end_hopeless(p_provider_id, windows, p_now);
+    PERFORM booking.end_hopeless(p_provider_id, windows, p_now, p_reason);
     UPDATE booking.book SET served_version = CASE WHEN is_over THEN version END, served_at = p_now
     WHERE provider_id = p_provider_id;
+END $$;
+
+CREATE FUNCTION booking.make_offers(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM booking.serve_queue(p_provider_id, p_now, '');
 END $$;
 
 -- Whether booking.advance_book would change nothing and return true.

@@ -85,7 +85,7 @@ BEGIN
     END IF;
     UPDATE booking.booking SET offer = false, deadline = now_at + booking.hold_time()
     WHERE provider_id = p_provider_id AND booking_id = offer.booking_id;
-    PERFORM booking.end_ticket(waiter, 'accepted', now_at, p_actor);
+    PERFORM booking.end_ticket(waiter, 'accepted', now_at, p_actor, NULL, '');
     PERFORM booking.make_offers(p_provider_id, now_at);
     PERFORM booking.refresh_availability(p_provider_id, now_at);
     UPDATE booking.claim SET booking_id = offer.booking_id, ticket_id = NULL

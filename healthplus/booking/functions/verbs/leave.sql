@@ -26,7 +26,7 @@ BEGIN
         PERFORM booking.end_booking(offer, 'released', now_at, p_actor);
         PERFORM booking.count_turn(p_provider_id, now_at);
     END IF;
-    PERFORM booking.end_ticket(waiter, 'left', now_at, p_actor, CASE WHEN waiter.state <> 'waiting' THEN now_at END);
+    PERFORM booking.end_ticket(waiter, 'left', now_at, p_actor, CASE WHEN waiter.state <> 'waiting' THEN now_at END, '');
     IF waiter.state = 'called' THEN
         PERFORM booking.decide_group_offer(offer, now_at, p_actor);
     END IF;

@@ -66,7 +66,11 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM booking.keep_after_all(p_provider_id, p_now, p_actor, p_kind);
-    PERFORM booking.end_hopeless(p_provider_id, coalesce(booking.waiting_windows(p_provider_id), '{}'), p_now, p_kind);
+    -- As the book is advanced, but who waits in vain from now on is told why.
+    IF EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting') THEN
+        PERFORM booking.expire_due(p_provider_id, p_now);
+        PERFORM booking.serve_queue(p_provider_id, p_now, p_kind);
+    END IF;
     PERFORM booking.advance_book(p_provider_id, p_now);
     PERFORM booking.refresh_availability(p_provider_id, p_now);
     PERFORM booking.refresh_scarce_days(p_provider_id, p_now, p_everything => true);
