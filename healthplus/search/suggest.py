@@ -42,7 +42,7 @@ _STARTS = sorted(
     (" ".join(words[at:] + words[:at]), at, phrase)
     for phrase, meaning in VOCABULARY.phrases.items()
     if meaning.specialities or meaning.services or meaning.cities
-    if meaning.urgent != "mind"  # to nobody who types something else
+    if meaning.urgent in {"", "body"}  # the others to nobody who types something else
     for words in [phrase.split()]
     if not meaning.urgent or VOCABULARY.dropped.isdisjoint(words)  # `pain in chest` is chest pain said in other words
     for at in range(len(words))

@@ -14,20 +14,21 @@ from healthplus.search.keyword import split_keyword
 from healthplus.search.spelling import edit_cost
 from healthplus.search.vocabulary import VOCABULARY, plain_words, urgency, urgent_phrase
 
-NUMBERS = {"body": ("112",), "mind": ("14416", "112")}
-"""Whom to call, the first first: in India 112 for any emergency, and Tele MANAS, who listen day and night."""
+NUMBERS = {"body": ("112",), "mind": ("14416", "112"), "violence": ("112", "181")}
+"""Whom to call, the first first: in India 112 for any emergency, Tele MANAS (14416), who listen day and night, and the
+Women Helpline (181) of the states and the Ministry of Women and Child Development."""
 
 _WORD_LENGTH_MIN = 4
 _ALONE_LENGTH_MIN = 6
 """Of a word that is urgent by itself: a short one is one slip from many names."""
-_COST_MAX = {"body": 0.9, "mind": 1.0}
+_COST_MAX = {"body": 0.9, "mind": 1.0, "violence": 0.9}
 """One letter too many or too few, two the wrong way round, or one beside the right one; for the mind, any one."""
 
 
 class Urgent(NamedTuple):
-    """What a text tells of: `kind` is "body", "mind" or "" for nothing urgent; `text` is the text, spelt right."""
+    """What a text tells of: `kind` is "" for nothing urgent; `text` is the text, spelt right."""
 
-    kind: Literal["body", "mind", ""]
+    kind: Literal["body", "mind", "violence", ""]
     text: str
 
     @property

@@ -41,7 +41,7 @@ class Meaning:
     types: set[str] = field(default_factory=set)
     is_symptom: bool = False
     first: frozenset[str] = frozenset()  # of the specialities that see to a symptom, the one that sees it first
-    urgent: Literal["body", "mind", ""] = ""  # body or mind: what cannot wait for an appointment
+    urgent: Literal["body", "mind", "violence", ""] = ""  # what cannot wait for an appointment
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def _spelt(word: str) -> str:
     return folded if is_known else word
 
 
-def urgency(text: str) -> Literal["body", "mind", ""]:
-    """Return whether a text tells of what cannot wait: "mind", "body" or ""; of both "mind", whose notice says all."""
+def urgency(text: str) -> Literal["body", "mind", "violence", ""]:
+    """Return what that cannot wait a text tells of, "" for nothing; of several, that whose notice says most."""
     return max((VOCABULARY.phrases[phrase].urgent for phrase in _phrases_of(plain_words(text))), default="")
 
 

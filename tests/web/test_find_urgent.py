@@ -75,13 +75,15 @@ _BODY = (
     ("unconscious", "Dr Nila Bose"),
     ("poisoning", "Dr Nila Bose"),
     ("severe bleeding", "Dr Nila Bose"),
+    ("I am not able to breathe", "Dr Ravi Pal"),
+    ("labour pain", "Dr Hari Nene"),
     ("seene mein dard", "Dr Ravi Pal"),
     ("सीने में दर्द", "Dr Ravi Pal"),
     ("दिल का दौरा", "Dr Ravi Pal"),
 )
 _MIND = (
     "suicide", "I want to die", "kill myself", "self harm", "self-harm", "suicide hotline", "sucide",
-    "आत्महत्या", "मरना चाहता हूँ",
+    "आत्महत्या", "मरना चाहता हूँ", "mujhe marna hai", "jeena nahi chahta", "जीना नहीं चाहती", "no reason to live",
 )  # fmt: skip
 
 
@@ -108,6 +110,17 @@ async def test_who_wants_to_die_is_told_who_listens(http: httpx.AsyncClient, cit
             assert names(text) == ["Dr Asha Sen"], (need, place)
             assert "Dr Kiran Das" not in text, need
     assert "आप अकेले नहीं हैं" in await look(http, "/hi/find", need="suicide")
+
+
+async def test_after_violence_there_is_help_and_no_other_word_is_meant(
+    http: httpx.AsyncClient, city: Environment
+) -> None:
+    for need in ("rape", "sexual assault", "domestic violence", "my husband beats me", "बलात्कार"):
+        text = await look(http, "/find", need=need, place="Pune")
+        notice = text[text.index('<h1 id="urgent">') :].partition("</section>")[0]
+        assert notice.index('href="tel:112"') < notice.index('href="tel:181"'), need
+        assert "Search instead for" not in text, need
+        assert (await urgent_need(city.db, need)).numbers == ("112", "181")
 
 
 _MISSPELT = {

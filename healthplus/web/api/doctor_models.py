@@ -79,7 +79,7 @@ class Doctor(Struct):
 class UrgentNeed(Struct):
     """What cannot wait for an appointment: of the body or the mind, and the numbers to call in India, in order."""
 
-    kind: Literal["body", "mind"]
+    kind: Literal["body", "mind", "violence"]
     call: list[str]
 
 

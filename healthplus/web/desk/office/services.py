@@ -89,7 +89,9 @@ class ServicesController(Controller):
 
 def _ask_to_close(request: AnyRequest, form: Form, clinic_id: int, service: dict[str, Any]) -> Response[str]:
     asked = form.gettext("Close %(name)s?") % {"name": f"{service['name']}, {service['provider']}"}
-    says = form.gettext("It can no longer be booked. What is booked stays. It cannot be opened again, only added again.")
+    says = form.gettext(
+        "It can no longer be booked. What is booked stays. It cannot be opened again, only added as new."
+    )
     return question_page(request, form, f"/office/{clinic_id}/services", asked, says, form.gettext("Close the service"))
 
 
