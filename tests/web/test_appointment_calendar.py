@@ -52,7 +52,6 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, environm
     page = (await http.get(path)).text
     assert "Oncology" in page
     assert "https://www.openstreetmap.org/directions?to=18.52%2C73.84" in page
-    assert 'href="geo:18.52,73.84?q=18.52,73.84(Clinic%201)"' in page
 
     calendar, event = await entry(http, path)
     assert event.summary == f"Appointment: {LONG}"

@@ -144,7 +144,9 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
     )
     assert tuple(rating or ()) == (2, 1)
     listed = await said(http, "/appointments")
-    assert listed.index("Upcoming") < listed.index("6:00 pm") < listed.index("Past") < listed.index("Missed")
+    assert (
+        listed.index("Upcoming") < listed.index("6:00 pm") < listed.index("Past and cancelled") < listed.index("Missed")
+    )
     assert "Completed" in listed
     assert "There are no earlier appointments" in await said(http, "/appointments?page=2")
     for odd in ("0", "-1", "x", "²", "9" * 30):

@@ -134,7 +134,7 @@ async def test_a_clinic(http: httpx.AsyncClient, app: Litestar, city: Environmen
             query = following[1].replace("&amp;", "&") if following else ""
         assert len(set(seen)) == len(seen) == int(count)
         assert 'content="noindex"' in chosen
-    for unknown in ("none", "%00", "x" * 300):
+    for unknown in ("none", "x" * 300):
         assert await led(http, f"{path}?speciality={unknown}") == (303, path)
     assert "?speciality=" not in await look(http, "/clinic/1/clinic-1")  # two doctors
     assert len({*first, *second}) == working

@@ -52,6 +52,17 @@ async def test_a_day_of_leave_is_closed(nobody: Browser, environment: Environmen
 
 
 @pytest.mark.dates
+async def test_a_chart_opens_on_the_first_day_that_is_open(nobody: Browser, environment: Environment) -> None:
+    today = (await environment.now()).astimezone(INDIA).replace(hour=0, minute=0, second=0, microsecond=0)
+    await environment.book.add_leave(PROVIDER, ONLINE, today, environment.day, "", Staff(1), flag_for_rebooking=True)
+    page = (await nobody.get(CHART)).text
+    assert f'href="{CHART}?day={environment.day.astimezone(INDIA).date()}" aria-current="date"' in page
+    # Who asks for a day sees that day.
+    page = (await nobody.get(f"{CHART}?day={today.date()}")).text
+    assert 'aria-current="date"' not in page
+
+
+@pytest.mark.dates
 async def test_a_service_has_its_own_days(nobody: Browser, environment: Environment) -> None:
     day = environment.instant(9).astimezone(INDIA).date()
     only = await offer_service(environment.db, PROVIDER, "scaling", 120_000, 60, weekdays=1 << (day.isoweekday() - 1))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
 _SLUG_LENGTH_MAX = 60
@@ -47,12 +47,6 @@ def report_path(provider_id: int, review_id: UUID) -> str:
 def directions_url(place: Mapping[str, Any]) -> str:
     """Return where OpenStreetMap shows the way to a place, by its `latitude` and `longitude`."""
     return f"https://www.openstreetmap.org/directions?to={place['latitude']}%2C{place['longitude']}"
-
-
-def maps_app_url(place: Mapping[str, Any], name: str = "") -> str:
-    """Return the address by which a device's own app of maps shows a place (RFC 5870), under its name."""
-    at = f"{place['latitude']},{place['longitude']}"
-    return f"geo:{at}?q={at}" + (f"({quote(name)})" if name else "")
 
 
 def call_url(phone: str) -> str:

@@ -18,7 +18,7 @@ async def requested_chart(
 ) -> tuple[ChartKey, ServiceChoice]:
     """Read from an address what is to be done, and which chart shows when it can be.
 
-    What makes no sense there is as if it were not there.
+    What makes no sense there is as if it were not there. Where no day is asked for, it is the first that is open.
     """
     session = session_of(request)
     claim = session.claim if session else None
@@ -27,7 +27,18 @@ async def requested_chart(
         location["clinic_id"],
     )
     choice = await service_choice(request, location, claim.row["service_ids"] if claim and is_here else None)
-    return _chart_key(request, location, choice, day, n, start), choice
+    key = _chart_key(request, location, choice, day, n, start)
+    if start is None and not day:
+        key = await _first_open(request, key)
+    return key, choice
+
+
+async def _first_open(request: AnyRequest, key: ChartKey) -> ChartKey:
+    """Return the chart of the week's first day with a free time where the day itself has no slots, as after hours."""
+    chart = await services(request).charts.chart(key)
+    if chart.slots:
+        return key
+    return key._replace(day=next((day for day in sorted(chart.week) if chart.week[day]), key.day))
 
 
 def _chart_key(

@@ -17,7 +17,7 @@ from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
-from healthplus.web.pages.booking import ARRIVE_EARLY, booking_queries
+from healthplus.web.pages.booking import ARRIVE_EARLY, booking_queries, parsed_instant
 from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.limits import limit_of
@@ -71,6 +71,7 @@ class HoldController(Controller):
         if hold["state"] != "reserved" or hold["offer"]:
             return see_other(request, here)
         try:
+            _require_shown_time(request, hold, form)
             method = form.get("method", "")[:200] or "none"
             if hold["funding"] == "online" and method not in app.payments.methods:
                 raise FormError(_("Choose how to pay."), "method")
@@ -115,6 +116,15 @@ async def _hold(request: AnyRequest, session: PatientSession, provider_id: int, 
     if row is None:
         raise NotFound
     return row
+
+
+def _require_shown_time(request: AnyRequest, hold: Record, form: Form) -> None:
+    """Raise FormError where the page showed another time than the hold has now, as another window may have moved it."""
+    if "shown" in form and parsed_instant(form["shown"]) != hold["starts_at"]:
+        language = language_of(request)
+        said = language.gettext("You changed the time in another window: it is now %(when)s. Check it, then book.")
+        when = hold["starts_at"], hold["time_zone"]
+        raise FormError(said % {"when": f"{language.long_date(*when)}, {language.clock(*when)}"}, "pay")
 
 
 async def _choose_person(request: AnyRequest, session: PatientSession, hold: Record, form: Form) -> None:
