@@ -71,7 +71,7 @@ ENGLISH = Texts(
         ),
         "withdrawn": Text(
             "The clinic released your time",
-            "The clinic no longer has {when}, which you held. No money was taken.",
+            "The clinic no longer has {when}. No money was taken.",
             "Other times",
         ),
         "withdrawn_paid": Text(

@@ -44,7 +44,7 @@ def said(action: str, detail: str, language: Language = ENGLISH, currency: str |
         (
             "remove_leave",
             "changed; 2026-12-01T18:30:00.000000Z to 2026-12-02T18:30:00.000000Z",
-            "Wed 2 Dec, 12:00 am – Thu 3 Dec, 12:00 am",
+            "2 December 2026, 12:00 am – 3 December 2026, 12:00 am",
         ),
         ("set_photo", "ab" * 16, ""),
         ("close_provider", "changed", ""),

@@ -92,7 +92,10 @@ async def test_the_export_says_when_and_as_what_staff_looked_but_not_who(
     assert (await desk.get(path)).status_code == 200
     await environment.pass_time(minutes=1)
     staff_id = await db.fetch_value("SELECT staff_id FROM staff.account WHERE log_on = 'meera'")
+    version = await db.fetch_value("SELECT version FROM staff.account WHERE staff_id = $1", staff_id)
     await set_role(db, staff_id, AT_CLINIC, "ward", OPERATOR)
+    # As if they had logged in again.
+    await db.execute("UPDATE staff.account SET version = $2 WHERE staff_id = $1", staff_id, version)
     assert (await desk.get(f"/office/{AT_CLINIC}/audit?patient=1")).status_code == 200  # of Asha
     assert (await desk.get(path.replace("desk", "office").replace("ask?number", "audit/history?booking"))).is_success
     response = await me.get("me/export")

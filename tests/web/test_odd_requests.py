@@ -195,6 +195,7 @@ async def pages(
             "city": "pune",
             "need": "doctor",
             "locality": "baner",
+            "picture": "x",
         },
     )
 

@@ -24,7 +24,8 @@ CREATE FUNCTION staff.is_ask(p_kind text, p_wish jsonb, p_reason text) RETURNS b
                 WHEN 'cancel' THEN true
                 WHEN 'refund' THEN true
                 WHEN 'correct' THEN p_wish ->> 'state' IN ('booked', 'arrived', 'fulfilled', 'no_show')
-                WHEN 'edit_patient' THEN (NOT p_wish ? 'name' OR jsonb_typeof(p_wish -> 'name') = 'string' AND length(btrim(p_wish ->> 'name')) BETWEEN 1 AND 200)
+                WHEN 'edit_patient' THEN p_wish ?| ARRAY['name', 'birth_year', 'sex']
+                    AND (NOT p_wish ? 'name' OR jsonb_typeof(p_wish -> 'name') = 'string' AND length(btrim(p_wish ->> 'name')) BETWEEN 1 AND 200)
                     AND (jsonb_typeof(coalesce(p_wish -> 'birth_year', 'null')) = 'null' OR p_wish ->> 'birth_year' ~ '^[12][0-9]{3}$')
                     AND coalesce(p_wish ->> 'sex', 'unknown') IN ('female', 'male', 'other', 'unknown') END,
         false)
