@@ -35,7 +35,7 @@ SELECT * FROM console.account($1, $2, $3)
 SELECT * FROM console.add_account($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: set_role
--- Have somebody be something at a clinic, or nothing any more; with a link, if they must choose a password anew.
+-- Have somebody be something at a clinic, or nothing any more; with a link, if they must choose a password again.
 SELECT console.set_role($1, $2, $3, $4, $5, $6, $7) AS outcome
 
 -- name: make_link

@@ -1,7 +1,7 @@
 """What cannot wait for an appointment, misspelt or not, and whom to call then.
 
 A word is taken for an urgent one only where one slip makes it so, by the costs of spelling.py, and where neither
-words.toml nor the directory has it: whoever looks for Dr Stroke has none.
+words.toml nor the directory has it: a patient who looks for Dr Stroke has none.
 """
 
 from __future__ import annotations

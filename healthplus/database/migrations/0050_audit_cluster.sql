@@ -1,5 +1,5 @@
 -- On which cluster of PostgreSQL a transaction was (its system identifier): a copy by pg_dump goes on at another, whose transaction ids begin
--- anew. What there is was written here. A constant, so that no row is written again.
+-- again. What there is was written here. A constant, so that no row is written again.
 DO $$
 DECLARE
     here bigint := (SELECT system_identifier FROM pg_control_system());

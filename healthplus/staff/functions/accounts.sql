@@ -2,7 +2,7 @@
 -- own_session_to_change for one's own), and looks at the session after that: it may have ended while the lock was waited for.
 CREATE FUNCTION staff.link_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '1 day' $$;
 
--- Locks an account for whoever changes it: by right of a session, which must still go on; NULL: by that of an operator. The row is of NULLs
+-- Locks an account for those who change it: by right of a session, which must still go on; NULL: by that of an operator. The row is of NULLs
 -- where there is no such account. Raises HP401.
 CREATE FUNCTION staff.lock_account(p_staff_id bigint, p_session_id uuid) RETURNS staff.account LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -82,7 +82,7 @@ BEGIN
 END $$;
 
 -- Has somebody be p_role at a clinic (NULL: at every), or nothing any more where p_role is NULL: 'done', 'not_found', 'last'; or 'link_due':
--- it is more than what a ward administrator sees to, so all that they logged in with has ended, and whoever gave it makes a link.
+-- it is more than what a ward administrator sees to, so all that they logged in with has ended, and those who gave it make a link.
 CREATE FUNCTION staff.set_role(
     p_staff_id bigint, p_clinic_id bigint, p_role staff.role, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$

@@ -1,7 +1,7 @@
 -- How guesses at a password are slowed. Nobody is locked out: an outsider could have that done to anybody.
 --
 -- Guesses fill buckets, which run empty again with time. Only that of an address's guesses at one account says how long to wait. Those of
--- the address, whoever it guesses at, and of its wider network say that a guess is one of too many, which wait in a line of their own:
+-- the address, for any account, and of its wider network say that a guess is one of too many, which wait in a line of their own:
 -- whom others share an address with, gets in. Each browser in which the person has logged in before has a bucket of its own, which
 -- others' guesses do not fill. That of the account has each guess of a stranger be held for a moment (docs/decisions/0057-staff.md).
 CREATE FUNCTION staff.device_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
