@@ -112,7 +112,8 @@ async def test_any_day_is_two_steps_away(window: BrowserWindow) -> None:
     await page.wait_for_url("**/month?*")
     assert await window.overflow() == 0
     while not await page.locator(f"a[href*='day={chart.day}']").count():
-        await page.get_by_role("link", name="Next month").click()
+        async with page.expect_navigation():
+            await page.get_by_role("link", name="Next month").click()
     await page.locator(f"a[href*='day={chart.day}']").click()
     await page.wait_for_url(lambda url: f"day={chart.day}" in url)
     await expect(page.locator(".slot.free").first).to_be_visible()
