@@ -100,11 +100,9 @@ WHERE provider_id = $1 ORDER BY clinic.name, clinic_id, weekday, starts, lower(v
 -- name: leaves
 -- The leaves of a provider that are not over, in order.
 SELECT leave_id, clinic_id, clinic.name AS clinic, lower(during) AS starts_at, upper(during) AS ends_at, reason, (
-    SELECT min(city.time_zone)
-    FROM directory.provider_clinic AS work
-    JOIN directory.clinic AS place ON place.clinic_id = work.clinic_id
-    JOIN directory.city ON city.city_id = place.city_id
-    WHERE work.provider_id = leave.provider_id AND (leave.clinic_id IS NULL OR work.clinic_id = leave.clinic_id)) AS time_zone
+    SELECT min(time_zone)
+    FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
+    WHERE provider_clinic.provider_id = leave.provider_id AND (leave.clinic_id IS NULL OR clinic_id = leave.clinic_id)) AS time_zone
 FROM schedule.leave LEFT JOIN directory.clinic USING (clinic_id)
 WHERE provider_id = $1 AND upper(during) > (SELECT public.app_now()) ORDER BY during, leave_id
 

@@ -62,7 +62,8 @@ ORDER BY closed_at DESC NULLS FIRST, service_type.name, service_id
 
 -- name: close_service
 -- From now on a service cannot be booked; those who hold, have booked or wait for it keep it.
-UPDATE directory.service SET closed_at = public.app_now() WHERE service_id = $1 AND closed_at IS NULL RETURNING clinic_id, provider_id
+UPDATE directory.service SET closed_at = public.app_now() WHERE service_id = $1 AND closed_at IS NULL
+RETURNING clinic_id, provider_id, directory.service_name(service_id) AS name
 
 -- name: service_closed_at
 -- When a service was closed.

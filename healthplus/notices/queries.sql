@@ -59,7 +59,7 @@ FROM taken
 LEFT JOIN booking.booking ON booking.provider_id = taken.provider_id AND booking.booking_id = taken.booking_id
 LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
 JOIN directory.clinic ON clinic.clinic_id = coalesce(booking.clinic_id, ticket.clinic_id, (  -- who waits may do so for any clinic
-    SELECT min(post.clinic_id) FROM directory.provider_clinic AS post WHERE post.provider_id = taken.provider_id))
+    SELECT min(provider_clinic.clinic_id) FROM directory.provider_clinic WHERE provider_clinic.provider_id = taken.provider_id))
 JOIN directory.city ON city.city_id = clinic.city_id
 LEFT JOIN accounts.patient ON patient.patient_id = taken.patient_id
 LEFT JOIN notices.preference ON preference.patient_id = taken.patient_id

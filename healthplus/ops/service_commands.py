@@ -121,7 +121,7 @@ def close_service_command(settings: Settings, service_id: int) -> None:
         async with database.transaction() as tx:
             closed = await tx.fetch_row(queries.close_service, service_id)
             if closed is not None:
-                await note_command(tx, "close_service", str(service_id), closed["clinic_id"], closed["provider_id"])
+                await note_command(tx, "close_service", closed["name"], closed["clinic_id"], closed["provider_id"])
                 return
             row = await tx.fetch_row(queries.service_closed_at, service_id)
         if row is None:

@@ -68,7 +68,7 @@ def _right_word(word: str) -> str:
     """Return the urgent word, or the two that lack a space, that a word was likely meant to be; else ""."""
     if word in VOCABULARY.words or word in VOCABULARY.places or word in VOCABULARY.genders:
         return ""
-    if not (word.isascii() and word.isalpha()) or len(word) < _WORD_LENGTH_MIN or word in VOCABULARY.ordinary:
+    if not (word.isascii() and word.isalpha()) or len(word) < _WORD_LENGTH_MIN - 1 or word in VOCABULARY.ordinary:
         return ""
     for at in range(_WORD_LENGTH_MIN, len(word) - 2):
         if f"{word[:at]} {word[at:]}" in _PHRASES:

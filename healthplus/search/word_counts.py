@@ -10,7 +10,10 @@ from healthplus.search.vocabulary import VOCABULARY
 _queries = load(Path(__file__).with_name("queries.sql"))
 
 _CHECK_SECONDS = 600
-_CURATED = sorted(word for word in VOCABULARY.words if len(word) > 1 and word.isascii() and word[0].isalpha())
+# Nobody who types something else is taken to mean violence: `grape` is not corrected.
+_MEANT = [phrase for phrase, meaning in VOCABULARY.phrases.items() if meaning.urgent != "violence"]
+_WORDS = {word for phrase in (*_MEANT, *VOCABULARY.dropped) for word in phrase.split()}
+_CURATED = sorted(word for word in _WORDS if len(word) > 1 and word.isascii() and word[0].isalpha())
 
 
 async def count_words(database: Database | Transaction) -> None:

@@ -50,7 +50,7 @@ async def test_what_commands_change_of_fees_services_and_terms_stands_in_the_aud
         ("put_service", "Root canal; 70000; 45 min"),
         ("set_terms", "24,4h; 0,50%; -,-"),
         ("set_terms", "root-canal; h; %; "),
-        ("close_service", str(service_id)),
+        ("close_service", "Root canal"),
     ]
     assert {(row["actor"], row["clinic_id"], row["is_refused"]) for row in rows} == {("system:operator", ONLINE, False)}
 

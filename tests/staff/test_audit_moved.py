@@ -128,7 +128,7 @@ async def test_what_is_forgotten_leaves_its_last_link(db: Database, dsn: str) ->
 
 
 async def test_a_chain_that_stands_still_is_said(db: Database, dsn: str, tmp_path: Path) -> None:
-    """A transaction that stays open holds it up, whoever began it."""
+    """A transaction that stays open holds it up, of any login."""
     settings = Settings(dsn, tmp_path, secret_key="for trials")
     async with db.transaction() as open_one:
         await open_one.fetch_value("SELECT pg_current_xact_id()")

@@ -207,25 +207,6 @@ async def test_each_kind_of_funding(clinic: int, said: str, done: str, environme
     assert "<span>Tara</span></label>" in (await asha.get(await hold(asha, environment, 11))).text
 
 
-async def test_a_page_that_shows_another_time_books_nothing(environment: Environment, asha: Browser) -> None:
-    path = await hold(asha, environment)
-    shown = re.search(r'name="shown" value="([^"]+)"', (await asha.get(path)).text)
-    assert shown
-    form = {"name": "Asha", "reason": "A cough", "method": "sandbox-ok", "shown": shown[1]}
-    # In another window the hold is moved to another time.
-    assert await hold(asha, environment, 11) == path
-    refused = await asha.post(path, form)
-    assert refused.status_code == 422
-    assert "You changed the time in another window" in refused.text
-    assert 'value="A cough"' in refused.text
-    assert await environment.db.fetch_value("SELECT state::text FROM booking.booking") == "reserved"
-    # What it shows now is what is booked.
-    shown = re.search(r'name="shown" value="([^"]+)"', refused.text)
-    assert shown
-    assert (await asha.post(path, form | {"shown": shown[1]})).status_code == 303
-    assert await environment.db.fetch_value("SELECT lower(during) FROM booking.booking") == environment.instant(11)
-
-
 async def test_what_is_wrong_with_a_form_is_said_and_nothing_typed_is_lost(
     environment: Environment, asha: Browser
 ) -> None:

@@ -303,6 +303,7 @@ async def test_odd_input_says_nothing_or_is_told(http: httpx.AsyncClient, city: 
         assert "Remove filter" not in text
     for path in (
         "/find?need=%00&place=%00",
+        "/find?need=%0%000&place=%0%0%0000",
         "/find?need=%ff%fe&place=%ff",
         "/find?need=" + "x" * 5000,
         "/find?need=a&need=b&place=,&place=,,",

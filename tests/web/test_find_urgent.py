@@ -112,6 +112,19 @@ async def test_who_wants_to_die_is_told_who_listens(http: httpx.AsyncClient, cit
     assert "आप अकेले नहीं हैं" in await look(http, "/hi/find", need="suicide")
 
 
+async def test_what_is_corrected_to_an_urgent_word_has_its_help(http: httpx.AsyncClient, city: Environment) -> None:
+    text = await look(http, "/find", need="kil myself", place="Pune")
+    assert "Search instead for" in text
+    assert 'href="tel:14416"' in text[text.index('id="urgent"') :].partition("</section>")[0]
+
+
+async def test_nobody_is_taken_to_mean_violence(http: httpx.AsyncClient, city: Environment) -> None:
+    for need in ("grape", "rap", "repe", "beast", "violins"):
+        text = await look(http, "/find", need=need, place="Pune")
+        assert 'id="urgent"' not in text, need
+        assert "rape" not in text.lower().replace("grape", ""), need
+
+
 async def test_after_violence_there_is_help_and_no_other_word_is_meant(
     http: httpx.AsyncClient, city: Environment
 ) -> None:

@@ -66,9 +66,8 @@ BEGIN
 END $$;
 
 -- Has somebody be p_role at a clinic (an administrator: at every, which is NULL), or nothing any more: 'done', 'not_found', 'last',
--- 'no_clinic', or 'no_provider' (a practitioner is one, at that clinic: p_provider_id, or NULL for who they are already);
--- or 'link': what they logged in with has ended, as a ward
--- administrator may know it, and they choose again by this link.
+-- 'no_clinic', or 'no_provider' (a practitioner is one, at that clinic: p_provider_id, or NULL for who they are already); or 'link': what they
+-- logged in with has ended, as a ward administrator may know it, and they choose again by this link.
 CREATE FUNCTION console.set_role(
     p_token_hash bytea, p_address text, p_staff_id bigint, p_clinic_id bigint, p_role text, p_link_hash bytea,
     p_provider_id bigint

@@ -77,7 +77,7 @@ class Doctor(Struct):
 
 
 class UrgentNeed(Struct):
-    """What cannot wait for an appointment: of the body or the mind, and the numbers to call in India, in order."""
+    """What cannot wait for an appointment: of the body, the mind, or violence; and whom to call in India, in order."""
 
     kind: Literal["body", "mind", "violence"]
     call: list[str]

@@ -66,7 +66,7 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM booking.keep_after_all(p_provider_id, p_now, p_actor, p_kind);
-    -- As the book is advanced, but who waits in vain from now on is told why.
+    -- As the book is advanced, but patients for whom there is nothing to wait for from now on are told why.
     IF EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting') THEN
         PERFORM booking.expire_due(p_provider_id, p_now);
         PERFORM booking.serve_queue(p_provider_id, p_now, p_kind);

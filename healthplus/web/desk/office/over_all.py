@@ -40,8 +40,8 @@ async def change_all(
         for answer in refused:
             note_refusal(form, answer, request, field)
         return await ask(request, queries.in_the_way_of_holiday, clinic["clinic_id"], during, _ROWS_SHOWN), {}
-    flagged = sum(answer["flagged"] for answer in answers)
-    return None, {"providers": len(providers), "flagged": flagged or "", "moved": len(moves) or ""}
+    flagged, moved = (sum(answer[name] for answer in answers) for name in ("flagged", "moved"))
+    return None, {"providers": len(providers), "flagged": flagged or "", "moved": moved or ""}
 
 
 async def at_once(request: AnyRequest, changes: list[Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:
