@@ -28,6 +28,7 @@ _queries = load(Path(__file__).with_name("demo_data.sql"))
 _FIRST_CITY = slug(FACTS["cities"][0]["name"])
 _TWO_CLINICS = f"demo:{_FIRST_CITY}:doctor-1"
 _NEARLY_FULL = f"demo:{_FIRST_CITY}:doctor-2"
+_TAKES_NO_NEW = ":doctor-7"
 _LAB = f"demo:{_FIRST_CITY}:lab-1"
 _DEVELOPER = "Demo"
 _SHOWN_PHONES = ("+919876543210", "+919876543211")
@@ -178,7 +179,7 @@ async def _store_directory(
         "directory.clinic",
         [
             *("clinic_id", "identifier", "city_id", "name", "address", "postal_code", "phone"),
-            *("latitude", "longitude", "terms_id", "gstin"),
+            *("latitude", "longitude", "terms_id", "gstin", "facilities"),
         ],
         directory.clinics,
     )
@@ -193,7 +194,6 @@ async def _store_directory(
             "family_name",
             "name",
             "gender",
-            "bio",
             "email",
             "phone",
             "languages",
@@ -204,8 +204,14 @@ async def _store_directory(
             "qualifications",
             "registration",
             "council",
+            "trained_at",
+            "bio",
+            "accepts_new_patients",
         ],
-        [(*row, sum(stars[row[0]]), len(stars[row[0]]), *profiles[row[0]][:3]) for row in directory.providers],
+        [
+            (*row, sum(stars[row[0]]), len(stars[row[0]]), *profiles[row[0]][:5], not row[1].endswith(_TAKES_NO_NEW))
+            for row in directory.providers
+        ],
     )
     await _store_portraits(tx, {one: found.portrait for one, found in profiles.items() if found.portrait is not None})
     providers, slugs = zip(*directory.specialities, strict=True)
@@ -233,7 +239,7 @@ async def _store_directory(
 def _profiles(directory: Directory) -> dict[object, Profile]:
     first = dict(reversed(directory.specialities))
     found = {}
-    for provider_id, identifier, kind, _, _, _, _, gender, _, _, _, _, since, _ in directory.providers:
+    for provider_id, identifier, kind, _, _, _, _, gender, _, _, _, since, _ in directory.providers:
         found[provider_id] = profile(identifier, kind, gender, first[provider_id], since)
     return found
 
