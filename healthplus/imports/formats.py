@@ -78,7 +78,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     qualifications: str | None = None
     registration: str | None = None
     council: str | None = None
-    trained_at: str | None = None
+    training: str | None = None
     bio: str | None = None
     image_url: str | None = None
     photo: str | None = None
@@ -149,7 +149,7 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     qualifications: _Word | None = None
     registration: Annotated[str, msgspec.Meta(max_length=60)] | None = None
     council: _Word | None = None
-    trained_at: _Word | None = None
+    training: _Word | None = None
     bio: Annotated[str, msgspec.Meta(max_length=5000)] | None = None
     about: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
     image_url: Annotated[str, msgspec.Meta(pattern="^https?://", max_length=500)] | None = None

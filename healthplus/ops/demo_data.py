@@ -204,7 +204,7 @@ async def _store_directory(
             "qualifications",
             "registration",
             "council",
-            "trained_at",
+            "training",
             "bio",
             "accepts_new_patients",
         ],

@@ -24,7 +24,7 @@ class Profile(NamedTuple):
     qualifications: str
     registration: str
     council: str
-    trained_at: str
+    training: str
     bio: str
     portrait: int | None
 

@@ -97,7 +97,7 @@ CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id big
     FROM (
         SELECT jsonb_build_object(
             'provider_id', provider_id, 'type', type, 'name', provider.name, 'gender', coalesce(gender::text, ''),
-            'qualifications', qualifications, 'registration', registration, 'council', council, 'trained_at', trained_at, 'bio', bio,
+            'qualifications', qualifications, 'registration', registration, 'council', council, 'training', training, 'bio', bio,
             'languages', languages, 'practising_since', practising_since, 'phone', coalesce(provider.phone, ''),
             'accepts_new_patients', accepts_new_patients, 'max_booking_days', max_booking_days,
             'specialities', array(
@@ -118,7 +118,7 @@ DECLARE
     put_id bigint := p_provider_id;
 BEGIN
     SELECT * INTO given FROM jsonb_to_record(p_provider) AS one(
-        type directory.provider_type, name text, gender text, qualifications text, registration text, council text, trained_at text, bio text,
+        type directory.provider_type, name text, gender text, qualifications text, registration text, council text, training text, bio text,
         languages text[], practising_since smallint, phone text, accepts_new_patients boolean, max_booking_days smallint,
         specialities jsonb, fee_minor integer, funding directory.funding);
     IF p_provider_id IS NULL THEN
@@ -141,7 +141,7 @@ BEGIN
     UPDATE directory.provider
     SET type = given.type, name = given.name, gender = nullif(given.gender, '')::directory.gender, qualifications = given.qualifications,
         registration = given.registration, council = given.council,
-        trained_at = coalesce(given.trained_at, trained_at), bio = given.bio, languages = given.languages,
+        training = coalesce(given.training, training), bio = given.bio, languages = given.languages,
         practising_since = given.practising_since, phone = nullif(given.phone, ''),
         accepts_new_patients = given.accepts_new_patients, max_booking_days = given.max_booking_days
     WHERE provider_id = put_id;

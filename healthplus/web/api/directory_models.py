@@ -204,7 +204,7 @@ class Provider(Struct):
     qualifications: str | None
     registration: str | None
     council: str | None
-    trained_at: str | None
+    training: str | None
     photo: Photo | None
     bio: str | None
     image_url: str | None
