@@ -130,10 +130,10 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
     for one in shown:
         one["days"] = by_day(times[one["id"], clinic_id], time_zone)
         one["is_laboratory"] = (one["id"], clinic_id) in labs
-    names = {one["id"]: one["name"] for one in shown}
+    names: dict[int, str] = {one["id"]: one["name"] for one in shown}
     preparations = await app.known_services.preparations([one["service_id"] for one in clinic["lab_tests"]])
     for test in clinic["lab_tests"]:
-        name: str = names.get(test["provider_id"], clinic["name"])
+        name = names.get(test["provider_id"]) or clinic["name"]
         test["path"] = chart_path(test["provider_id"], name, clinic_id, services=[test["service_id"]])
         test["preparation"] = preparations.get(test["service_id"])
     return page(
