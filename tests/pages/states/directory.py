@@ -62,7 +62,8 @@ async def by_phone(window: BrowserWindow) -> None:
         "RETURNING provider_id"
     )
     await database.execute(
-        "INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding) VALUES ($1, 2, 0, 'clinic')",
+        "INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding) "
+        "VALUES ($1, 2, 0, 'clinic')",
         provider_id,
     )
     try:
