@@ -113,7 +113,8 @@ WITH given AS (
         coalesce(given.max_booking_days, provider.max_booking_days, 60::smallint) AS max_booking_days
     FROM jsonb_to_recordset($1) AS given(
         identifier text, type directory.provider_type, name text, salutation text, given_name text, family_name text,
-        gender directory.gender, qualifications text, registration text, council text, training text, bio text, image_url text, email text, phone text, languages text[],
+        gender directory.gender, qualifications text, registration text, council text, training text, bio text, image_url text,
+        email text, phone text, languages text[],
         practising_since smallint, accepts_new_patients boolean, max_booking_days smallint)
     LEFT JOIN directory.provider ON provider.identifier = given.identifier
 ), updated AS (
@@ -137,10 +138,10 @@ WITH given AS (
     RETURNING 1
 ), added AS (
     INSERT INTO directory.provider (
-        identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url, email, phone, languages,
-        practising_since, accepts_new_patients, max_booking_days)
-    SELECT identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url, email, phone, languages,
-        practising_since, accepts_new_patients, max_booking_days
+        identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url,
+        email, phone, languages, practising_since, accepts_new_patients, max_booking_days)
+    SELECT identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url,
+        email, phone, languages, practising_since, accepts_new_patients, max_booking_days
     FROM given WHERE provider_id IS NULL
     RETURNING provider_id
 ), opened AS (
