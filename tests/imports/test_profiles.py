@@ -83,7 +83,7 @@ async def test_training_and_facilities(db: Database, tmp_path: Path) -> None:
         (f"{'x' * 201},", "training"),
     ):
         summary = await import_csv(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options())
-        assert [why in remark.reason for remark in summary.rejected] == [True], (why, summary.rejected)
+        assert [why in remark.text for remark in summary.rejected] == [True], (why, summary.rejected)
 
 
 async def test_facts_are_stored_and_empty_cells_leave_them(db: Database, tmp_path: Path, shelf: Shelf) -> None:
