@@ -19,6 +19,7 @@ from healthplus.ops.demo_directory import Directory, DirectoryMaker
 from healthplus.ops.demo_facts import FACTS, draw_person, fake_phone, slug
 from healthplus.ops.demo_portraits import portraits
 from healthplus.ops.demo_profiles import Profile, profile
+from healthplus.ops.demo_scenes import scenes, scenes_of
 from healthplus.ops.demo_services import PREPARATIONS, SERVICE_TYPES, Service
 from healthplus.ops.demo_staff import make_staff
 from healthplus.search.word_counts import count_words
@@ -214,6 +215,7 @@ async def _store_directory(
         ],
     )
     await _store_portraits(tx, {one: found.portrait for one, found in profiles.items() if found.portrait is not None})
+    await _store_pictures(tx, directory.clinic_kinds)
     providers, slugs = zip(*directory.specialities, strict=True)
     await tx.execute(_queries.put_provider_specialities, providers, slugs)
     await tx.execute(_queries.list_later)
@@ -252,6 +254,22 @@ async def _store_portraits(tx: Transaction, numbers: Mapping[object, int]) -> No
         "directory.provider_photo",
         ("provider_id", "hash", "source"),
         [(provider_id, drawn[number].hash, f"demo:{number}") for provider_id, number in numbers.items()],
+    )
+
+
+async def _store_pictures(tx: Transaction, kinds: Mapping[int, str]) -> None:
+    drawn = scenes()
+    for scene in drawn:
+        webp = scene.picture.webp
+        await tx.execute(_queries.put_photo, scene.picture.hash, list(webp), list(webp.values()))
+    await tx.copy_rows(
+        "directory.clinic_picture",
+        ("clinic_id", "position", "hash", "source", "text"),
+        [
+            (clinic_id, position, drawn[number].picture.hash, f"demo:{number}", drawn[number].text)
+            for clinic_id, kind in kinds.items()
+            for position, number in enumerate(scenes_of(clinic_id, kind), start=1)
+        ],
     )
 
 

@@ -49,12 +49,13 @@ class Directory:
     """Rows for COPY, in the order of the columns in demo_data.py.
 
     `provider_clinics`: fee and funding by provider and clinic; `shifts` and `services`: by provider;
-    `clinic_terms`: by clinic, of those that have any.
+    `clinic_kinds`: hospital, clinic or lab, by clinic; `clinic_terms`: by clinic, of those that have any.
     """
 
     clinics: list[tuple[object, ...]] = field(default_factory=list)
     providers: list[tuple[Any, ...]] = field(default_factory=list)
     specialities: list[tuple[int, str]] = field(default_factory=list)
+    clinic_kinds: dict[int, str] = field(default_factory=dict)
     clinic_terms: dict[int, int] = field(default_factory=dict)
     services: dict[int, list[Service]] = field(default_factory=dict)
     provider_clinics: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
@@ -121,6 +122,7 @@ class DirectoryMaker:
             round(degrees + self._random.uniform(-_FROM_LOCALITY_DEGREES, _FROM_LOCALITY_DEGREES), 6)
             for degrees in where["position"]
         )
+        self.directory.clinic_kinds[self._clinic_id] = kind
         self.directory.clinics.append(
             (
                 self._clinic_id,
