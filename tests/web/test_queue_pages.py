@@ -282,7 +282,7 @@ async def test_a_call_from_the_question_to_the_hold(
             assert said in page
         assert '<noscript><meta http-equiv="refresh" content="25"></noscript>' in page
     assert (await bina.get("/turn")).headers["location"] == first
-    assert "A time has come free." in (await bina.get("/")).text  # in the bar of every page
+    assert "Will you take it?" in (await bina.get("/")).text  # in the bar of every page
     # The second answers first, and waits for the first.
     assert (await chand.fill(second, action="answer")).headers["location"] == second
     page = (await chand.get(second)).text

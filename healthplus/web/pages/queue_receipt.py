@@ -15,11 +15,11 @@ from healthplus.web.http.ids import ID_MAX, ProviderId
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import queue_receipt_path
 from healthplus.web.pages.booking import parsed_number
-from healthplus.web.pages.queue import queries
 from healthplus.web.pages.queue_windows import window_text
 from healthplus.web.pages.rendering import document, language_of, page
 from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
+from healthplus.web.pages.ticket_updates import queries
 from healthplus.web.services import AnyRequest, services
 
 ENTRIES_CHECKED_MAX = 2000

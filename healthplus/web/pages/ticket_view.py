@@ -94,6 +94,16 @@ class TicketView:
         return sentence if self.state != "waiting" or not self.ticket.holds else f"{sentence} {self.next_text}"
 
     @property
+    def spoken_elsewhere(self) -> str:
+        """Return what is read aloud on another page: of an offer, too, as its bar is no alert there."""
+        if self.state not in ("offered", "called"):
+            return self.spoken
+        if self.state == "called" and not self.ticket.answered:
+            return self.title
+        offer = self.language.gettext("It’s your turn: %(time)s is held for you") % {"time": self.starts}
+        return self.language.gettext("%(sentence)s.") % {"sentence": self.title if self.ticket.answered else offer}
+
+    @property
     def next_text(self) -> str:
         """Return when the next time may come free: the first hold of others ends."""
         minutes = max(1, math.ceil((self.next_until - self.now).total_seconds() / 60))

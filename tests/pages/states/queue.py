@@ -294,3 +294,21 @@ async def broken_receipt(window: BrowserWindow) -> None:
         as_owner(tampering.format(waiting.morning.provider_id), "booking.queue_entry")
     )
     await window.go(f"/doctor/{waiting.morning.provider_id}/queue/3")
+
+
+@state("bar-waiting")
+async def bar_waiting(window: BrowserWindow) -> None:
+    await wait(window)
+    await window.go("/help")
+
+
+@state("bar-offered")
+async def bar_offered(window: BrowserWindow) -> None:
+    await offer(window)
+    await window.go("/help")
+
+
+@state("bar-called")
+async def bar_called(window: BrowserWindow) -> None:
+    await call(window)
+    await window.go("/help")

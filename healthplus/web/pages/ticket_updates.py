@@ -1,0 +1,86 @@
+"""What a ticket's page, and the bar of other pages, are sent when something has changed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+from healthplus.database import load
+from healthplus.errors import NotFound
+from healthplus.waiting.positions import QueuePosition
+from healthplus.web.http.requests import is_head
+from healthplus.web.pages.rendering import fragment, language_of
+from healthplus.web.pages.session import PatientSession, read_session, session_of
+from healthplus.web.pages.ticket_view import TicketView
+from healthplus.web.services import AnyRequest, services
+
+queries = load(Path(__file__).with_name("queue.sql"))
+
+
+async def ticket_view(request: AnyRequest, provider_id: int, ticket: QueuePosition) -> TicketView:
+    """Return a ticket as its page shows it. Raises NotFound."""
+    app = services(request)
+    row = await app.database.fetch_row(queries.ticket, provider_id, ticket.ticket_id)
+    if row is None:
+        raise NotFound
+    chosen = await app.known_services.of(ticket.service_ids)
+    return TicketView(provider_id, ticket, row, chosen, app.clock.now(), language_of(request))
+
+
+async def ticket_update(
+    request: AnyRequest,
+    session: PatientSession,
+    provider_id: int,
+    ticket: QueuePosition,
+    after: str | None,
+    *,
+    bar: bool,
+) -> dict[str, object]:
+    """Return what a script needs that shows a ticket's version `after`: of its page, or with `bar` of another's bar."""
+    update: dict[str, object] = {"version": ticket.version}
+    if ticket.version == after:
+        return update
+    view = await ticket_view(request, provider_id, ticket)
+    update |= {"state": view.state, "title": view.title, "say": view.spoken, "position": ticket.position}
+    if not bar:
+        return update | {"html": fragment(request, "queue/position.html", view=view, refused=None, limit=None)}
+    # As it is now: what the patient had when the request came may be over.
+    request.state.session = await read_session(request, session.patient_id, session.token)
+    return update | {"say": view.spoken_elsewhere, "html": fragment(request, "personal/live_bar.html", ended=view)}
+
+
+class WatchedTicket(NamedTuple):
+    """A ticket whose bar is on a page that asks for updates of its own, and the version that it shows."""
+
+    provider_id: int
+    ticket_id: UUID
+    version: str
+
+    @classmethod
+    def of(cls, text: str) -> WatchedTicket | None:
+        """Read "12/<id>/<version>"; None for anything else."""
+        found = re.fullmatch(r"([0-9]{1,18})/([0-9a-f-]{36})/([0-9a-f]*)", text)
+        try:
+            return cls(int(found[1]), UUID(found[2]), found[3]) if found else None
+        except ValueError:
+            return None
+
+
+async def changed_ticket(request: AnyRequest, watched: WatchedTicket) -> dict[str, object] | None:
+    """Return the update of a bar; None where it shows the ticket as it is. The patient counts as present.
+
+    Where nobody is signed in who has this ticket, it is `over`.
+    """
+    session = session_of(request)
+    if session is None:
+        return {"over": True}
+    ticket = await services(request).waiting.look(
+        watched.provider_id, watched.ticket_id, session.patient_id, is_present=not is_head(request)
+    )
+    if ticket is None:
+        return {"over": True}
+    if ticket.version == watched.version:
+        return None
+    return await ticket_update(request, session, watched.provider_id, ticket, watched.version, bar=True)
