@@ -5,7 +5,7 @@ const LIVE = ["waiting", "offered", "called"];
 
 let page; // what followTicket was given
 let channel;
-let version;
+let version = "";
 let state;
 let answeredAt = Date.now();
 let isLost = false;
