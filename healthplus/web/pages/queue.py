@@ -20,11 +20,12 @@ from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.http.requests import is_head
 from healthplus.web.languages import split_path
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
-from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
+from healthplus.web.pages.addresses import chart_path, hold_path, queue_path, ticket_path
 from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.chosen_queue import ChosenQueue, NotJoined, forget_not_joined, not_joined, sign_in_to_join
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
+from healthplus.web.pages.queue_alternatives import queue_alternatives
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
 from healthplus.web.pages.rendering import language_of, page, see_other, updates_response
 from healthplus.web.pages.service_choice import ServiceChoice, field_name, field_of, service_choice
@@ -125,7 +126,7 @@ async def _ask(
     n = 1 if wanted.chosen else n
     window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
     anywhere = "anywhere" in request.query_params
-    slots = await _slots_of_day(request, provider_id, queue, window, n, wanted.ids)
+    slots = (await services(request).charts.chart(_chart_key(queue, window, n, wanted.ids))).slots
     session = session_of(request)
     tried = not_joined(request, session, split_path(f"{request.url.path}?{request.url.query}")[1])
     if tried is None:
@@ -304,11 +305,9 @@ def _queue_window(request: AnyRequest, queue: Record, day: date | None, part: st
     return window
 
 
-async def _slots_of_day(
-    request: AnyRequest, provider_id: int, queue: Record, window: QueueWindow, n: int, service_ids: tuple[int, ...]
-) -> list[Record]:
-    key = ChartKey(provider_id, queue["clinic_id"], window.day, window.day, n, queue["time_zone"], service_ids)
-    return (await services(request).charts.chart(key)).slots
+def _chart_key(queue: Record, window: QueueWindow, n: int, service_ids: tuple[int, ...]) -> ChartKey:
+    where = queue["provider_id"], queue["clinic_id"]
+    return ChartKey(*where, window.day, window.day, n, queue["time_zone"], service_ids)
 
 
 async def _join_page(  # noqa: PLR0913
@@ -353,12 +352,12 @@ async def _join_page(  # noqa: PLR0913
         acceptance_rate=AcceptanceRate.of(queue["position"], queue),
         free=free,
         chart=chart(window.day),
-        provider=provider_path(provider_id, provider),
         refused=refused,
         has_tried=tried is not None,
         limit=limit,
         is_full=is_full,
         why=_why_not(request, refused),
+        instead=await queue_alternatives(request, queue, _chart_key(queue, window, n, wanted.ids)),
         alternatives=[(at, chart(at.astimezone(zone).date(), at)) for at in alternatives],
     )
 

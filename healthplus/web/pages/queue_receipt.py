@@ -27,6 +27,8 @@ ENTRIES_CHECKED_MAX = 2000
 _ENTRIES_SHOWN = 100
 _ENTRIES_A_PAGE = 1000
 
+_ENDS = {"released": N_("%(time)s was given back afterwards"), "expired": N_("%(time)s ran out afterwards")}
+"""What became of a time that was taken and is not booked, by the state of its booking."""
 _KINDS = {
     "joined": N_("joined the queue"),
     "offered": N_("was offered a time"),
@@ -81,18 +83,21 @@ async def _receipt(request: AnyRequest, provider_id: int, number: int) -> Respon
     verification = Verification(provider_id, row["previous"], before, ticket=number)
     verification.read(entries)
     language, zone = language_of(request), row["time_zone"]
+    shown = [one for one in entries if one.ticket == number or one.entry > entries[-1].entry - _ENTRIES_SHOWN]
+    ended = _ENDS.get(row["taken_state"])
     return page(
         request,
         "queue/receipt.html",
         number=number,
         row=row,
         zone=zone,
-        own=[ShownEntry.of(entry, language, zone) for entry in entries if entry.ticket == number],
-        others=[ShownEntry.of(entry, language, zone) for entry in entries[-_ENTRIES_SHOWN:]],
+        shown=[ShownEntry.of(entry, language, zone) for entry in shown],
+        ended=ended and language.gettext(ended) % {"time": language.clock(row["taken_from"], zone)},
         first=entries[0],
         last=entries[-1],
         is_cut=entries[-1].entry < row["until"],
         faults=verification.faults,
+        provider_id=provider_id,
         address=f"{site(request).url}{queue_receipt_path(provider_id, number)}",
     )
 

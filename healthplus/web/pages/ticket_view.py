@@ -80,10 +80,30 @@ class TicketView:
         if self.state == "waiting":
             return self.language.gettext("You are number %(num)d in the queue") % {"num": self.ticket.position}
         if self.state == "accepted":
-            return self.language.gettext("You took %(time)s") % {"time": self.starts}
+            return self.language.gettext(self._accepted_title) % {"time": self.starts}
+        if self.has_let_go:
+            return self.language.gettext("You gave %(time)s back") % {"time": self.starts}
         if self.ticket.answered:
             return self.language.gettext("You said yes to %(time)s") % {"time": self.starts}
         return self.language.gettext(_TITLES[self.state])
+
+    @property
+    def _accepted_title(self) -> str:
+        if self.is_released:
+            return N_("You gave %(time)s back")
+        return (
+            N_("You took %(time)s") if self.is_held or self.is_booked or self.is_cancelled else N_("%(time)s ran out")
+        )
+
+    @property
+    def has_let_go(self) -> bool:
+        """Return whether the patient left the queue while a time was offered to them alone."""
+        return self.state == "left" and self.ticket.starts_at is not None
+
+    @property
+    def is_released(self) -> bool:
+        """Return whether the time that the patient took was given back before it ran out."""
+        return bool(self.row["offer_state"] == "released")
 
     @property
     def spoken(self) -> str:
