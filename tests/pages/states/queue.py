@@ -217,6 +217,18 @@ async def accepted(window: BrowserWindow) -> None:
     await window.go(waiting.path)
 
 
+@state("wait-given-back")
+async def given_back(window: BrowserWindow) -> None:
+    waiting = await offer(window)
+    await waiting.accept()
+    offer_id = await window.product.database.fetch_value(
+        "SELECT offer_id FROM booking.ticket WHERE ticket_id = $1", waiting.ticket_id
+    )
+    patient_id = waiting.patient.patient_id
+    await waiting.morning.book.release(waiting.morning.provider_id, offer_id, Patient(patient_id))
+    await window.go(waiting.path)
+
+
 @state("wait-lapsed")
 async def lapsed(window: BrowserWindow) -> None:
     waiting = await offer(window)
