@@ -386,3 +386,14 @@ async def test_without_javascript_the_bar_is_right_at_each_load(product: Product
         await expect(window.page.locator(BAR)).to_contain_text("It’s your turn until ")
         await window.press("Take it")
         await window.page.wait_for_url("**/hold/*")
+
+
+async def test_who_joins_sees_who_is_free_instead(window: BrowserWindow) -> None:
+    morning = await FullMorning.make(window)
+    await window.go(morning.line)
+    other = window.page.locator("section", has_text="Rather not wait?").locator("a.row").first
+    name = await other.locator("b").inner_text()
+    await other.click()
+    await window.page.wait_for_url("**start=**")
+    await expect(window.page.locator("main")).to_contain_text(name)
+    await expect(window.page.locator("input[name=start]:checked")).to_have_count(1)

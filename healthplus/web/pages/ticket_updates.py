@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from healthplus.database import load
 from healthplus.errors import NotFound
 from healthplus.waiting.positions import QueuePosition
 from healthplus.web.http.requests import is_head
+from healthplus.web.pages.queue_alternatives import QueueAlternatives, queue_alternatives
 from healthplus.web.pages.rendering import fragment, language_of
 from healthplus.web.pages.session import PatientSession, read_session, session_of
 from healthplus.web.pages.ticket_view import TicketView
 from healthplus.web.services import AnyRequest, services
+from healthplus.web.shared_charts import ChartKey
 
 queries = load(Path(__file__).with_name("queue.sql"))
 
@@ -26,7 +30,23 @@ async def ticket_view(request: AnyRequest, provider_id: int, ticket: QueuePositi
     if row is None:
         raise NotFound
     chosen = await app.known_services.of(ticket.service_ids)
-    return TicketView(provider_id, ticket, row, chosen, app.clock.now(), language_of(request))
+    view = TicketView(provider_id, ticket, row, chosen, app.clock.now(), language_of(request))
+    if view.state in ("waiting", "offered", "called") or view.is_held or view.is_booked:
+        return view
+    return replace(view, instead=await _instead(request, view))
+
+
+async def _instead(request: AnyRequest, view: TicketView) -> QueueAlternatives | None:
+    """Return what is free instead of what a ticket was for; None where the provider no longer works there."""
+    queue = await services(request).database.fetch_row(queries.queue, view.provider_id, view.row["clinic_id"])
+    if queue is None:
+        return None
+    day = (view.ticket.starts_at or view.ticket.window_from).astimezone(ZoneInfo(view.zone)).date()
+    where = view.provider_id, view.row["clinic_id"]
+    service_ids = tuple(view.ticket.service_ids or ())
+    return await queue_alternatives(
+        request, queue, ChartKey(*where, day, day, view.slots_needed, view.zone, service_ids)
+    )
 
 
 async def ticket_update(

@@ -16,6 +16,7 @@ from healthplus.waiting.positions import QueuePosition
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, queue_path
+from healthplus.web.pages.queue_alternatives import QueueAlternatives
 from healthplus.web.pages.queue_windows import window_between, window_text
 from healthplus.web.pages.service_choice import PARAMETER
 
@@ -33,7 +34,7 @@ _TITLES: dict[TicketState, str] = {
 class TicketView:
     """What templates/queue/position.html reads; `row` is one of the query `ticket`.
 
-    `chosen`: the services that the ticket is for.
+    `chosen`: the services that the ticket is for. `instead`: what is free without waiting, where the wait is over.
     """
 
     provider_id: int
@@ -42,6 +43,7 @@ class TicketView:
     chosen: list[Service]
     now: datetime
     language: Language
+    instead: QueueAlternatives | None = None
 
     @property
     def state(self) -> TicketState:
