@@ -223,8 +223,13 @@ async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> N
     waiting = await wait(window)
     database, provider_id = window.product.database, waiting.morning.provider_id
     await window.go(f"/doctor/{provider_id}/queue/3")
-    command = await window.page.locator("code").inner_text()
+    command = await window.page.locator("details code").text_content() or ""
     assert command.startswith(f"healthplus verify-queue {window.product.url}/doctor/{provider_id}/queue/3 --seen 3:")
+
+    async def check_in_browser() -> str:
+        await window.press("Check all lines in this browser")
+        await expect(window.page.locator("#checked")).to_have_text(re.compile(r"\d"))
+        return await window.page.locator("#checked").inner_text()
 
     async def run(*arguments: str) -> tuple[int, str]:
         result = await asyncio.to_thread(CliRunner().invoke, main, ["verify-queue", *arguments])
@@ -233,6 +238,7 @@ async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> N
     _, _, address, *seen = command.split()
     code, said = await run(address, *seen)
     assert (code, said.startswith("In order: 3 entries, the last with hash ")) == (0, True)
+    assert await check_in_browser() == "Your browser has worked out the seals of all 3 lines: they fit."
     assert (await run(address.replace("/queue/3", "/queue/4")))[0] == 1
     assert (await run(f"{window.product.url}/help"))[0] == 1
     assert (await run("ftp://x/y"))[0] == 1
@@ -253,6 +259,8 @@ async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> N
         ticket = "2" if "entry = 3" in tampering else "3"
         code, said = await run(address.replace("/queue/3", f"/queue/{ticket}"))
         assert (code, "NOT IN ORDER" in said) == (1, True)
+        if "entry = 3" not in tampering:
+            assert " does not fit its seal" in await check_in_browser()
         await database.execute("DELETE FROM booking.queue_entry WHERE provider_id = $1", provider_id)
         await database.execute_many(
             "INSERT INTO booking.queue_entry VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",

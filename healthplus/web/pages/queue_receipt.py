@@ -41,7 +41,7 @@ _KINDS = {
     "withdrawn": N_("lost the offer, as the time was no longer available; still waiting"),
     "passed_over": N_("was away; passed over until back"),
     "resumed": N_("came back"),
-    "withheld": N_("had times kept together for it, or let go again"),
+    "withheld": N_("had several times kept together for it, or freed again"),
     "left": N_("left the queue"),
     "timed_out": N_("had waited an hour"),
     "full": N_("could no longer get a time"),

@@ -15,18 +15,18 @@ async function seal(before, line) {
 async function check() {
   let before = "";
   let count = 0;
-  let page = words.address;
-  while (page) {
-    const answer = await fetch(page, { cache: "no-store" });
+  let chain = { next: words.address };
+  while (chain.next) {
+    const answer = await fetch(chain.next, { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.status);
-    const chain = await answer.json();
+    chain = await answer.json();
     for (const line of chain.entries) {
       count += 1;
       if (line.entry !== count || line.hash !== (await seal(before, line))) return words.broken.replace("{line}", count);
       before = line.hash;
     }
-    page = chain.next;
   }
+  if (count !== chain.last || before !== chain.head) return words.broken.replace("{line}", count + 1);
   return words.fits.replace("{count}", count);
 }
 
