@@ -20,10 +20,13 @@ LEFT JOIN LATERAL (
         coalesce(claim.booking_id, CASE WHEN ticket.state = 'accepted' THEN ticket.offer_id ELSE claim.ticket_id END) AS claim_id,
         held.clinic_id, held.slots_needed, coalesce(held.service_ids, ticket.service_ids) AS service_ids, lower(held.during) AS starts_at, held.deadline,
         ticket.joined_at, ticket.answered_at IS NOT NULL AS answered,
-        -- Who is called counts as ahead, as on the ticket's own page.
+        -- Who is called counts as ahead, as on the ticket's own page. Each state has an index of its own.
         CASE WHEN ticket.state = 'waiting' THEN (
             SELECT count(*) FROM booking.ticket AS ahead
-            WHERE ahead.provider_id = claim.provider_id AND ahead.state IN ('waiting', 'called') AND ahead.number <= ticket.number) END AS position,
+            WHERE ahead.provider_id = claim.provider_id AND ahead.state = 'waiting' AND ahead.number <= ticket.number
+        ) + (
+            SELECT count(*) FROM booking.ticket AS ahead
+            WHERE ahead.provider_id = claim.provider_id AND ahead.state = 'called' AND ahead.number < ticket.number) END AS position,
         coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
     FROM booking.claim
     JOIN directory.provider USING (provider_id)
