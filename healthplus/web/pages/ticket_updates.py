@@ -22,31 +22,39 @@ from healthplus.web.shared_charts import ChartKey
 
 queries = load(Path(__file__).with_name("queue.sql"))
 
+_INSTEAD_SECONDS = 5.0
+"""How old at most what is shown as free instead may be."""
 
-async def ticket_view(request: AnyRequest, provider_id: int, ticket: QueuePosition) -> TicketView:
-    """Return a ticket as its page shows it. Raises NotFound."""
+
+async def ticket_view(
+    request: AnyRequest, provider_id: int, ticket: QueuePosition, *, with_instead: bool = True
+) -> TicketView:
+    """Return a ticket as its page shows it, with what is free instead where it is over. Raises NotFound."""
     app = services(request)
     row = await app.database.fetch_row(queries.ticket, provider_id, ticket.ticket_id)
     if row is None:
         raise NotFound
     chosen = await app.known_services.of(ticket.service_ids)
     view = TicketView(provider_id, ticket, row, chosen, app.clock.now(), language_of(request))
-    if view.state in ("waiting", "offered", "called") or view.is_held or view.is_booked:
+    if not with_instead or view.state in ("waiting", "offered", "called") or view.is_held or view.is_booked:
         return view
     return replace(view, instead=await _instead(request, view))
 
 
 async def _instead(request: AnyRequest, view: TicketView) -> QueueAlternatives | None:
-    """Return what is free instead of what a ticket was for; None where the provider no longer works there."""
-    queue = await services(request).database.fetch_row(queries.queue, view.provider_id, view.row["clinic_id"])
-    if queue is None:
-        return None
+    """Return what is free instead of what a ticket was for; None where the provider no longer works there.
+
+    Read once for all: a queue ends for many at the same moment.
+    """
     day = (view.ticket.starts_at or view.ticket.window_from).astimezone(ZoneInfo(view.zone)).date()
     where = view.provider_id, view.row["clinic_id"]
-    service_ids = tuple(view.ticket.service_ids or ())
-    return await queue_alternatives(
-        request, queue, ChartKey(*where, day, day, view.slots_needed, view.zone, service_ids)
-    )
+    key = ChartKey(*where, day, day, view.slots_needed, view.zone, tuple(view.ticket.service_ids or ()))
+
+    async def read() -> QueueAlternatives | None:
+        queue = await services(request).database.fetch_row(queries.queue, *where)
+        return None if queue is None else await queue_alternatives(request, queue, key)
+
+    return await services(request).reads.read((QueueAlternatives, key), read, seconds=_INSTEAD_SECONDS)
 
 
 async def ticket_update(
@@ -62,7 +70,7 @@ async def ticket_update(
     update: dict[str, object] = {"version": ticket.version}
     if ticket.version == after:
         return update
-    view = await ticket_view(request, provider_id, ticket)
+    view = await ticket_view(request, provider_id, ticket, with_instead=not bar)
     update |= {"state": view.state, "title": view.title, "say": view.spoken, "position": ticket.position}
     if not bar:
         return update | {"html": fragment(request, "queue/position.html", view=view, refused=None, limit=None)}
