@@ -125,9 +125,7 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
         suppress_health_check=list(HealthCheck),
     )
     @given(st.permutations(range(6)), st.integers(0, 6), st.sampled_from((-10, 15, 35)), _STEPS, st.integers(1, 3))
-    def try_steps(
-        arrivals: list[int], count: int, minutes: int, steps: list[tuple[str, int, int]], every: int
-    ) -> None:
+    def try_steps(arrivals: list[int], count: int, minutes: int, steps: list[tuple[str, int, int]], every: int) -> None:
         first = [("arrive", which, 1) for which in arrivals[:count]]
         runner.run(desk.try_steps([("wait", (minutes + 10) * 60, 0), *first, *steps], every, arrivals[::-1]))
 
