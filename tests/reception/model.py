@@ -1,4 +1,4 @@
-"""Today's order in plain Python, written from the published rule (docs/decisions/0064-reception.md) and not from the SQL."""
+"""Today's order in plain Python, written from the rule (docs/decisions/0063-reception.md) and not from the SQL."""
 
 from __future__ import annotations
 

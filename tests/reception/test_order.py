@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime, time, timedelta
-from typing import Any
+from datetime import time, timedelta
 from uuid import UUID
 
 import pytest
@@ -83,17 +82,17 @@ class Desk:
                 patient = order[0]
             elif what == "recall":
                 patient = max(session.patients, key=lambda p: (p.calls or [p.starts])[-1])
-            what = "call" if what in ("next", "recall") else what
+            act = "call" if what in ("next", "recall") else what
             booking, actor = bookings[session.patients.index(patient)], f"staff:{who}"
-            if what == "undo":
+            if act == "undo":
                 expected = session.undo(patient, actor)
                 row = await self.db.fetch_row(_UNDO, provider, booking, self.clinic_id, actor)
             else:
-                expected = session.record(patient, what, actor)
-                row = await self.db.fetch_row(_RECORD, provider, booking, self.clinic_id, what, actor)
+                expected = session.record(patient, act, actor)
+                row = await self.db.fetch_row(_RECORD, provider, booking, self.clinic_id, act, actor)
             assert row is not None
             assert (row["code"], row["state"], row["token"]) == (expected, patient.state, patient.token), (what, which)
-            self.seen.add(f"{what} {expected}")
+            self.seen.add(f"{act} {expected}")
             order_ids = [row["booking_id"] for row in await self.db.fetch(_ORDER, provider)]
             assert order_ids == [bookings[session.patients.index(one)] for one in session.order()], (what, which)
         await set_clock(self.db, now)

@@ -1,4 +1,4 @@
--- What happens at a clinic's desk on the day (docs/decisions/0064-reception.md).
+-- What happens at a clinic's desk on the day (docs/decisions/0063-reception.md).
 ALTER TYPE booking.event_kind ADD VALUE IF NOT EXISTS 'called_in';    -- their token was called
 ALTER TYPE booking.event_kind ADD VALUE IF NOT EXISTS 'entered';      -- they are in the room
 ALTER TYPE booking.event_kind ADD VALUE IF NOT EXISTS 'left_unseen';  -- they went before they were seen
@@ -7,7 +7,8 @@ ALTER TYPE booking.event_kind ADD VALUE IF NOT EXISTS 'taken_back';   -- one of 
 CREATE SCHEMA reception;
 
 -- How many booked patients are called in a row while somebody with a token only, or who came late, waits.
-ALTER TABLE directory.clinic ADD COLUMN walk_in_every smallint NOT NULL DEFAULT 4 CHECK (walk_in_every BETWEEN 1 AND 100);
+ALTER TABLE directory.clinic ADD COLUMN walk_in_every smallint NOT NULL DEFAULT 4;
+ALTER TABLE directory.clinic ADD CONSTRAINT clinic_walk_in_every_check CHECK (walk_in_every BETWEEN 1 AND 100) NOT VALID;
 
 -- One shift of a provider on a day, from the first arrival on. It keeps its tokens and its order when the shift is changed meanwhile.
 CREATE TABLE reception.session (

@@ -10,6 +10,9 @@ CREATE FUNCTION reception.can_be_undone(p_provider_id bigint, p_booking_id uuid)
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND finished_at > public.app_now() - reception.undo_time())
 $$;
 
+-- How long it is kept what the desk recorded, as long as the audit says that it did.
+CREATE FUNCTION reception.attendance_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
+
 -- For how long a repeat of an act by the same person counts as the same.
 CREATE FUNCTION reception.repeat_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '10 seconds' $$;
 

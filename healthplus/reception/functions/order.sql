@@ -1,4 +1,4 @@
--- In what order patients of a session are called. The rule is published (docs/decisions/0064-reception.md), and nobody sorts by hand.
+-- In what order patients of a session are called. The rule is published (docs/decisions/0063-reception.md), and nobody sorts by hand.
 
 -- After how long somebody who came later than their time stands in the line of tokens.
 CREATE FUNCTION reception.late_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '15 minutes' $$;

@@ -7,8 +7,8 @@ from litestar import Response, Router
 from healthplus.errors import LogInNeeded, ProofDue, ScreenLocked
 from healthplus.web.desk import errors
 from healthplus.web.desk.account import AccountController, DeskController
-from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.day.day import DayController
+from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
 from healthplus.web.desk.session import desk_path_of, end_cookie, enter_desk
 from healthplus.web.http.requests import StrictRequest
