@@ -27,7 +27,7 @@ STATES = {
 }
 ACTS = {
     "arrive": N_("Arrived"),
-    "call": N_("Call"),
+    "call": N_("Call in"),
     "enter": N_("In the room"),
     "finish": N_("Done"),
     "leave": N_("Left unseen"),
