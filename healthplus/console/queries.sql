@@ -193,3 +193,15 @@ SELECT console.close_service($1, $2, $3, $4) AS answer
 -- name: set_terms
 -- Set the terms of new holds.
 SELECT console.set_terms($1, $2, $3, $4, $5, $6, $7) AS answer
+
+-- name: day_sheet
+-- A day of a clinic, as the desk sees it.
+SELECT console.day_sheet($1, $2, $3, $4)
+
+-- name: record_attendance
+-- Record what an appointment has come to.
+SELECT * FROM console.record_attendance($1, $2, $3, $4, $5, $6)
+
+-- name: undo_attendance
+-- Take back what one has just recorded.
+SELECT * FROM console.undo_attendance($1, $2, $3, $4, $5)

@@ -48,7 +48,7 @@ WHERE step.kind IS NULL OR booking.state IS NULL
     OR (coalesce(step.before, ''), step.kind) NOT IN (
         ('', 'reserved'), ('reserved', 'booked'), ('reserved', 'expired'), ('reserved', 'released'), ('booked', 'cancelled'),
         ('booked', 'arrived'), ('booked', 'no_show'), ('arrived', 'fulfilled'), ('arrived', 'attendance_undone'),
-        ('no_show', 'attendance_undone'), ('attendance_undone', 'arrived'), ('attendance_undone', 'no_show'),
+        ('no_show', 'attendance_undone'), ('fulfilled', 'attendance_undone'), ('attendance_undone', 'arrived'), ('attendance_undone', 'no_show'),
         ('attendance_undone', 'cancelled'))
 
 -- name: tickets_match_events

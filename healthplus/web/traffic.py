@@ -81,6 +81,10 @@ _CLASSES = {
         POST /desk/prove
         POST /desk/seen
         GET /desk/{clinic_id}/ask
+        GET /desk/{clinic_id}/day
+        GET /desk/{clinic_id}/{day}
+        GET /desk/{clinic_id}/{day}/csv
+        POST /desk/{clinic_id}/{day}
         POST /desk/{clinic_id}/ask
         GET /office
         GET /office/new

@@ -35,7 +35,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
     FROM pg_proc WHERE pronamespace <> 'console'::regnamespace AND prosrc LIKE '%staff.append_audit(%')
 """
 SHOWS_PATIENT = {
-    *("find_booking", "asks"),
+    *("find_booking", "asks", "day_sheet"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -49,6 +49,7 @@ SHOWS_NONE = {
     ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
+    *("record_attendance", "undo_attendance"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
@@ -96,6 +97,8 @@ class Calls:
             "p_before_id": 2**62,
             "p_known_at": datetime(2020, 1, 1, tzinfo=UTC),
             "p_told_at": None,
+            "p_day": (starts + timedelta(hours=5, minutes=30)).date(),
+            "p_act": "arrive",
             "p_monday": date(2026, 1, 5),
             "p_kind": "cancel",
             "add_to_breach.p_kind": "described",
@@ -217,9 +220,9 @@ _NOTES = "PERFORM staff.append_audit(caller.actor, NULL, p_address, 'see_booking
 async def test_one_that_is_not_is_found(db: Database, calls: Calls) -> None:
     async with attempt(db) as tx:
         await tx.execute(_MUTANT.format(name="names_nobody", more="", notes=_NOTES))
-        await tx.execute(_MUTANT.format(name="takes_a_day", more=", p_day date", notes=""))
+        await tx.execute(_MUTANT.format(name="takes_a_night", more=", p_night date", notes=""))
         rows = {row["proname"]: row for row in await tx.fetch(_FUNCTIONS)}
         assert await calls.look(tx, rows["names_nobody"]) == (True, False)
-        with pytest.raises(AssertionError, match=r"say in Calls\.values what p_day is"):
-            await calls.look(tx, rows["takes_a_day"])
-        assert await silent(tx) == {*NOT_NOTED, "takes_a_day"}
+        with pytest.raises(AssertionError, match=r"say in Calls\.values what p_night is"):
+            await calls.look(tx, rows["takes_a_night"])
+        assert await silent(tx) == {*NOT_NOTED, "takes_a_night"}

@@ -10,6 +10,7 @@ from datetime import time
 from healthplus.accounts.keys import add_key
 from healthplus.database import Database
 from healthplus.staff.accounts import add_staff, set_role
+from tests.fixtures.clock import product_now
 from tests.fixtures.directory import make_provider, make_service, make_shift
 from tests.fixtures.staff import OPERATOR
 
@@ -68,6 +69,10 @@ async def _key(db: Database, *_: int) -> object:
     return (await add_key(db, "Acme", ["search"]))[0]
 
 
+async def _day(db: Database, *_: int) -> object:
+    return (await product_now(db)).date()
+
+
 OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "staff_id": _desk_account,
     "provider_id": _provider,
@@ -79,8 +84,11 @@ OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "picture": _picture,
     "breach_id": _breach,
     "key_id": _key,
+    "day": _day,
 }
 """How to make what a route's path names, at a clinic and nowhere else, for a provider there."""
+OF_NO_CLINIC = {"day"}
+"""What of these is the same at every clinic."""
 
 
 def parameters(path: str) -> list[str]:

@@ -196,6 +196,7 @@ async def pages(
             "need": "doctor",
             "locality": "baner",
             "picture": "x",
+            "day": f"{environment.instant(9):%Y-%m-%d}",
         },
     )
 

@@ -349,3 +349,23 @@ CREATE FUNCTION retention.forget_asks(p_now timestamptz, p_rows_max integer) RET
             LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
     SELECT count(*) FROM gone
 $$;
+
+-- What a clinic's desk recorded, after a year and a month; what became of each appointment stays with it.
+CREATE FUNCTION retention.forget_attendance(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM reception.attendance WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM reception.attendance WHERE act_at <= p_now - reception.attendance_time()
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_reception_sessions(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM reception.session WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM reception.session
+            WHERE upper(during) <= p_now - reception.attendance_time() AND NOT EXISTS (
+                SELECT FROM reception.attendance
+                WHERE attendance.provider_id = session.provider_id AND attendance.session_id = session.session_id)
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;

@@ -9,6 +9,16 @@ CREATE FUNCTION booking.as_seen(p_provider_id bigint, p_booking_id uuid) RETURNS
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id
 $$;
 
+-- Whether who did not come has something else at that time by now; locks the patient.
+CREATE FUNCTION booking.has_other_then(p_missed booking.booking) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM booking.lock_patient(p_missed.patient_id);
+    RETURN EXISTS (
+        SELECT FROM booking.booking AS other
+        WHERE other.patient_id = p_missed.patient_id AND other.person_id = p_missed.person_id AND other.booking_id <> p_missed.booking_id
+            AND other.during && p_missed.during AND other.state IN ('reserved', 'booked', 'arrived'));
+END $$;
+
 -- Records that it was otherwise than 'arrived' or 'no_show', which an appointment is: 'corrected'; else 'wrong_state', 'overlap',
 -- 'not_found'. What has taken place stays, as patients may have rated it.
 CREATE FUNCTION booking.correct_attendance(p_provider_id bigint, p_booking_id uuid, p_state booking.booking_state, p_actor text)
@@ -30,16 +40,8 @@ BEGIN
     THEN
         RETURN booking.describe('wrong_state', target);
     END IF;
-    -- Who was not there may have something else at this time by now.
-    IF target.state = 'no_show' THEN
-        PERFORM booking.lock_patient(target.patient_id);
-        IF EXISTS (
-            SELECT FROM booking.booking AS other
-            WHERE other.patient_id = target.patient_id AND other.person_id = target.person_id AND other.booking_id <> target.booking_id
-                AND other.during && target.during AND other.state IN ('reserved', 'booked', 'arrived'))
-        THEN
-            RETURN booking.describe('overlap', target);
-        END IF;
+    IF target.state = 'no_show' AND booking.has_other_then(target) THEN
+        RETURN booking.describe('overlap', target);
     END IF;
     UPDATE booking.booking SET state = p_state WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
     PERFORM booking.append_event(p_provider_id, opened.now_at, 'attendance_undone', p_booking_id, target.ticket_id, p_actor);
@@ -49,6 +51,28 @@ BEGIN
         PERFORM booking.append_event(p_provider_id, opened.now_at, step, p_booking_id, target.ticket_id, p_actor);
     END LOOP;
     RETURN booking.describe('corrected', target);
+END $$;
+
+-- Brings back what an appointment was before the desk recorded something by mistake: 'undone', or 'wrong_state', or 'overlap', as above.
+-- The caller has the book locked, and undoes within the time in which nobody can rate yet (reviews.rate).
+CREATE FUNCTION booking.undo_attendance(p_provider_id bigint, p_booking_id uuid, p_state booking.booking_state, p_actor text) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz := public.app_now();
+    target booking.booking;
+BEGIN
+    SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    IF (target.state::text, p_state::text) NOT IN (('arrived', 'booked'), ('no_show', 'booked'), ('fulfilled', 'arrived')) THEN
+        RETURN 'wrong_state';
+    ELSIF target.state = 'no_show' AND booking.has_other_then(target) THEN
+        RETURN 'overlap';
+    END IF;
+    UPDATE booking.booking SET state = p_state WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    PERFORM booking.append_event(p_provider_id, now_at, 'attendance_undone', p_booking_id, target.ticket_id, p_actor);
+    IF p_state = 'arrived' THEN
+        PERFORM booking.append_event(p_provider_id, now_at, 'arrived', p_booking_id, target.ticket_id, p_actor);
+    END IF;
+    RETURN 'undone';
 END $$;
 
 -- What was paid online for an appointment and has not gone back, nor is to.

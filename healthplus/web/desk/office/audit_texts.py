@@ -30,6 +30,8 @@ ACTIONS: dict[str, str] = {
     "see_ask": N_("Looked at what is asked"),
     "see_audit": N_("Looked at the audit"),
     "export_audit": N_("Exported the audit"),
+    "record_attendance": N_("Recorded who came"),
+    "undo_attendance": N_("Took back what was recorded"),
     "ask_change": N_("Asked for a change"),
     "confirm_ask": N_("Confirmed what was asked"),
     "refuse_ask": N_("Refused what was asked"),

@@ -1,0 +1,79 @@
+-- A clinic's day at the desk: who comes, and what is recorded of them.
+
+-- A day of a clinic: of each provider who has shifts or appointments then, what it holds (reception.day_of), the starts that are free, how many
+-- wait in the queue for times of that day, and the version of the book. Each patient who is shown for the first time in a session is noted.
+CREATE FUNCTION console.day_sheet(p_token_hash bytea, p_address text, p_clinic_id bigint, p_day date)
+RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    now_at timestamptz := public.app_now();
+    day tstzrange;
+    providers jsonb;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    day := reception.during_day(p_clinic_id, p_day);
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'provider_id', provider_id, 'name', provider.name, 'type', provider.type, 'photo', hash, 'version', book.version, 'visits', visits,
+        'starts', free.starts, 'waiting', (
+            SELECT count(*) FROM booking.ticket
+            WHERE ticket.provider_id = provider.provider_id AND ticket.state = 'waiting' AND queue_window && day AND expires_at > now_at
+                AND (ticket.clinic_id IS NULL OR ticket.clinic_id = p_clinic_id))
+        ) ORDER BY provider.name, provider_id), '[]')
+    INTO providers
+    FROM directory.provider_clinic
+    JOIN directory.provider USING (provider_id)
+    LEFT JOIN directory.provider_photo USING (provider_id)
+    LEFT JOIN booking.book USING (provider_id)
+    CROSS JOIN LATERAL reception.day_of(provider_id, p_clinic_id, day, caller.actor, now_at) AS visits
+    CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_agg(DISTINCT starts_at), '[]') AS starts
+        FROM booking.obtainable_runs(provider_id, p_clinic_id, lower(day), upper(day), 1, now_at)
+        WHERE starts_at >= lower(day)) AS free
+    WHERE provider_clinic.clinic_id = p_clinic_id AND (visits <> '[]' OR EXISTS (
+        SELECT FROM schedule.openings(provider_id, p_clinic_id, lower(day), upper(day), now_at) AS opening
+        WHERE lower(opening.during) >= lower(day) AND lower(opening.during) < upper(day)));
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_booking', false, 'day sheet', NULL, p_clinic_id,
+        booking.patient_id, booking.provider_id, booking.booking_id)
+    FROM jsonb_array_elements(providers) AS one
+    CROSS JOIN LATERAL jsonb_array_elements(one -> 'visits') AS visit
+    JOIN booking.booking ON booking.provider_id = (one ->> 'provider_id')::bigint AND booking.booking_id = (visit ->> 'booking_id')::uuid
+    WHERE visit ->> 'state' <> 'reserved' AND NOT staff.was_noted(caller.session_id, 'see_booking', booking.booking_id);
+    RETURN jsonb_build_object('now_at', now_at, 'providers', providers, 'walk_in_every', (
+        SELECT walk_in_every FROM directory.clinic WHERE clinic_id = p_clinic_id));
+END $$;
+
+-- Records an act of the desk (reception.record).
+CREATE FUNCTION console.record_attendance(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_act text
+) RETURNS TABLE (code text, state text, token integer, undo_until timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller record;
+    answer record;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'record_attendance', p_clinic_id, p_provider_id);
+    answer := reception.record(p_provider_id, p_booking_id, p_clinic_id, p_act::reception.act, caller.actor);
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'record_attendance', answer.code <> 'recorded',
+        p_act || CASE answer.code WHEN 'recorded' THEN '' ELSE ' ' || answer.code END, NULL, p_clinic_id, (
+            SELECT patient_id FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id),
+        p_provider_id, p_booking_id);
+    RETURN QUERY SELECT answer.code, answer.state, answer.token, answer.undo_until;
+END $$;
+
+-- Takes back what the same person recorded last (reception.undo).
+CREATE FUNCTION console.undo_attendance(p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid)
+RETURNS TABLE (code text, state text, token integer, undo_until timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller record;
+    answer record;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'record_attendance', p_clinic_id, p_provider_id);
+    answer := reception.undo(p_provider_id, p_booking_id, p_clinic_id, caller.actor);
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'undo_attendance', answer.code <> 'undone', answer.code, NULL, p_clinic_id, (
+            SELECT patient_id FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id),
+        p_provider_id, p_booking_id);
+    RETURN QUERY SELECT answer.code, answer.state, answer.token, answer.undo_until;
+END $$;

@@ -1,0 +1,1 @@
+"""A clinic's day at the desk."""

@@ -1,0 +1,174 @@
+"""What a day sheet shows: each doctor's times in order, and what can be done with each."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from healthplus.web.desk.office.frame import Document
+from healthplus.web.languages import N_
+
+EARLY = timedelta(hours=12)
+"""How long before their time somebody can be recorded as arrived (reception.early_time)."""
+STATES = {
+    "expected": N_("Expected"),
+    "here": N_("Waiting"),
+    "called": N_("Called"),
+    "in_room": N_("In the room"),
+    "done": N_("Done"),
+    "left": N_("Left unseen"),
+    "no_show": N_("Did not come"),
+    "reserved": N_("On hold"),
+    "free": N_("Free times"),
+}
+ACTS = {
+    "arrive": N_("Arrived"),
+    "call": N_("Call in"),
+    "enter": N_("In the room"),
+    "finish": N_("Done"),
+    "leave": N_("Left unseen"),
+    "miss": N_("Did not come"),
+    "undo": N_("Undo"),
+}
+KEYS = {"arrive": "a", "call": "c", "enter": "i", "finish": "d", "leave": "l", "miss": "x", "undo": "u"}
+"""The key of each act, on a row that is focused."""
+_LINES = {"token": N_("by token"), "end": N_("called three times")}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A time of a doctor's day: an appointment, one that somebody holds, or free times with nothing between them."""
+
+    starts_at: datetime
+    state: str
+    visit: dict[str, Any]
+    now: datetime
+    session_ends_at: datetime | None = None
+    starts: tuple[datetime, ...] = ()
+    """Those that are free, in order."""
+
+    @property
+    def minutes(self) -> int | None:
+        """Return for how many minutes they have been where they stand, or (expected) past their time; None: not so."""
+        since = self.starts_at if self.state == "expected" else self.visit.get("since_at")
+        if since is None or self.state not in ("expected", "here", "called", "in_room"):
+            return None
+        return max(0, int((self.now - since) / timedelta(minutes=1))) if since <= self.now else None
+
+    @property
+    def age(self) -> int | None:
+        """Return the age in years, which the year of birth alone tells to within one."""
+        born = self.visit.get("birth_year")
+        return None if born is None else self.now.year - int(born)
+
+    def matches(self, text: str) -> bool:
+        """Return whether what is looked for is in the name, is the token, or ends the phone's number."""
+        wanted = text.strip().casefold()
+        name, token = self.visit.get("name") or "", self.visit.get("token")
+        digits = self.visit.get("phone_end") or ""
+        return (
+            not wanted
+            or wanted in name.casefold()
+            or (wanted.isdecimal() and (wanted == str(token) or (len(wanted) == len(digits) and wanted == digits)))
+        )
+
+    @property
+    def line(self) -> str | None:
+        """Return in which line they wait, where it is not that of their time."""
+        return _LINES.get(self.visit.get("line") or "")
+
+    @property
+    def acts(self) -> Iterator[str]:
+        """Yield what can be recorded, what is likeliest first."""
+        match self.state:
+            case "expected" if abs(self.starts_at - self.now) <= EARLY:
+                yield "arrive"
+                if self.session_ends_at is not None and self.session_ends_at <= self.now:
+                    yield "miss"
+            case "here" | "called":
+                if self.state == "called":
+                    yield "enter"
+                if self.visit["place"] == 1:
+                    yield "call"
+                if self.state == "called":
+                    yield "finish"
+                yield "leave"
+            case "in_room":
+                yield "finish"
+                yield "leave"
+        if self.visit.get("undo_until_at"):
+            yield "undo"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A doctor's day."""
+
+    provider: dict[str, Any]
+    now: datetime
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Return what there is, in order, before each appointment the free times that come before it."""
+        free = deque(starts_at for starts_at in self.provider["starts"] if starts_at > self.now)
+        found = []
+
+        def add_free(before: datetime | None) -> None:
+            starts = []
+            while free and (before is None or free[0] < before):
+                starts.append(free.popleft())
+            if starts:
+                found.append(Row(starts[0], "free", Document(), self.now, starts=tuple(starts)))
+
+        for visit in self.provider["visits"]:
+            add_free(visit["starts_at"])
+            found.append(Row(visit["starts_at"], visit["state"], visit, self.now, visit["session_ends_at"]))
+        add_free(None)
+        return found
+
+    @property
+    def next_call(self) -> Row | None:
+        """Return who is called next by the rule."""
+        return next((row for row in self.rows if row.visit.get("place") == 1), None)
+
+    def count(self, *states: str) -> int:
+        return sum(row.state in states for row in self.rows)
+
+    @property
+    def minutes_late(self) -> int:
+        """Return for how long the one who waits longest past their time has waited beyond it."""
+        late = [self.now - row.starts_at for row in self.rows if row.state in ("here", "called") and not row.line]
+        return max(0, int(max(late, default=timedelta()) / timedelta(minutes=1)))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A clinic's day; `today` is that of the clinic, and `every` its rule of the line of tokens."""
+
+    day: date
+    today: date
+    now: datetime
+    columns: list[Column]
+    every: int
+
+    @property
+    def day_before(self) -> date:
+        return self.day - timedelta(days=1)
+
+    @property
+    def day_after(self) -> date:
+        return self.day + timedelta(days=1)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many stand where, by the words for it."""
+        rows = [row for column in self.columns for row in column.rows]
+        return {
+            text: sum(len(row.starts) or 1 for row in rows if row.state == state)
+            for state, text in STATES.items()
+            if state != "reserved"
+        }

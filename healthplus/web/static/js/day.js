@@ -1,0 +1,62 @@
+/** Keys of the day sheet, and a list that narrows down while one types. */
+const search = document.querySelector("#q");
+const visits = [...document.querySelectorAll(".day-row[data-find]")];
+const shown = () => visits.filter((visit) => !visit.hidden);
+
+const matches = (visit, wanted) => {
+  const [name, token, digits] = visit.dataset.find.toLowerCase().split("|");
+  return !wanted || name.includes(wanted) || wanted === token || (wanted.length === 4 && wanted === digits);
+};
+search?.addEventListener("input", () => {
+  const wanted = search.value.trim().toLowerCase();
+  for (const visit of document.querySelectorAll(".day-row")) {
+    visit.hidden = Boolean(wanted) && !(visit.dataset.find && matches(visit, wanted));
+  }
+});
+search?.form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  shown()[0]?.focus();
+});
+
+// After a press the same patient is in focus again, for what comes next.
+const { about } = document.querySelector(".columns")?.dataset ?? {};
+const last = about && document.getElementById(`visit-${about}`);
+if (last) last.focus();
+
+document.addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey || event.repeat) return;
+  const { key, target } = event;
+  if (target === search && key === "Escape") {
+    search.value = "";
+    search.dispatchEvent(new Event("input"));
+    search.blur();
+    return;
+  }
+  if (target.closest("input, select, textarea")) return;
+  const visit = target.closest(".day-row");
+  const step = { ArrowDown: 1, ArrowUp: -1 }[key];
+  if (step) {
+    const rows = shown();
+    const next = visit ? rows[rows.indexOf(visit) + step] : rows[0];
+    next?.focus();
+  } else if (key === "/") {
+    search.focus();
+    search.select();
+  } else if (key === "?") {
+    const help = document.querySelector("#keys");
+    help.open = !help.open;
+    help.querySelector("summary").focus();
+  } else if (key === "p") {
+    print();
+  } else {
+    const press =
+      key === "Enter" && target === visit
+        ? visit?.querySelector("button.first")
+        : (visit?.querySelector(`[data-key="${CSS.escape(key)}"]`) ??
+          (key === "c" ? document.querySelector(".day-row.next [data-key=c]") : null) ??
+          document.querySelector(`[data-page-key="${CSS.escape(key)}"]`));
+    if (!press) return;
+    press.click();
+  }
+  event.preventDefault();
+});

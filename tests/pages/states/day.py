@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from datetime import date, time, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from tests.fixtures.directory import DAILY, make_provider, make_shift
+from tests.fixtures.patients import make_patients
+from tests.pages.states import state
+from tests.pages.states.office import office
+from tests.pages.states.staff import go, staff_id_of
+from tests.pages.window import BrowserWindow
+
+NAMES = ("Vikram Shetty", "Sulochana Rao", "Imran Qureshi", "Lata Jadhav", "Kabir Rao", "Thomas Kurian", "Zoya Khan")
+_BOOK = """
+INSERT INTO booking.booking (
+    provider_id, clinic_id, patient_id, patient_name, during, seat, slots_needed, state, fee_minor, funding, created_at)
+SELECT $1, $2, $3, $4, tstzrange(starts_at, starts_at + interval '10 minutes'), 1, 1, 'booked', 50000, 'clinic',
+    public.app_now()
+FROM (
+    -- Near to now, and all on one day.
+    SELECT least(greatest(date_bin('10 minutes', public.app_now(), begins), begins + interval '40 minutes'),
+        begins + interval '23 hours') + make_interval(mins => 10 * ($5::integer - 4)) AS starts_at
+    FROM CAST(date_trunc('day', public.app_now(), 'Asia/Kolkata') AS timestamptz) AS begins
+) AS at RETURNING booking_id
+"""
+
+
+class Day(NamedTuple):
+    """Where the day sheet is, and who comes, by their names."""
+
+    path: str
+    provider_id: int
+    clinic_id: int
+    bookings: dict[str, UUID]
+
+
+async def a_day(window: BrowserWindow) -> Day:
+    """Have the ward administrator be logged in, and a doctor of their clinic expect seven patients around now."""
+    clinic_id = int((await office(window))[0].rpartition("/")[2])
+    db = window.product.database
+    provider_id = await make_provider(db, {clinic_id: (50_000, "clinic")}, name="Dr Sunita Kulkarni")
+    await make_shift(db, provider_id, clinic_id, DAILY, time(0), time(23, 50), 10)
+    await db.execute("SELECT booking.advance($1)", provider_id)
+    bookings = {}
+    for place, (name, patient_id) in enumerate(zip(NAMES, await make_patients(db, len(NAMES)), strict=True)):
+        bookings[name] = await db.fetch_value(_BOOK, provider_id, clinic_id, patient_id, name, place)
+    today: date = await db.fetch_value("SELECT (public.app_now() AT TIME ZONE 'Asia/Kolkata')::date")
+    return Day(f"/desk/{clinic_id}/{today}", provider_id, clinic_id, bookings)
+
+
+async def record(window: BrowserWindow, day: Day, name: str, *acts: str) -> None:
+    """Record acts of a patient, as the one who looks."""
+    actor = f"staff:{await staff_id_of(window, 'demo-ward')}"
+    for act in acts:
+        code = await window.product.database.fetch_value(
+            "SELECT code FROM reception.record($1, $2, $3, $4, $5)",
+            *(day.provider_id, day.bookings[name], day.clinic_id, act, actor),
+        )
+        assert code == "recorded", (name, act, code)
+
+
+@state("desk-day")
+async def day_sheet(window: BrowserWindow) -> None:
+    day = await a_day(window)
+    await record(window, day, "Vikram Shetty", "arrive", "call", "enter", "finish")
+    await record(window, day, "Sulochana Rao", "arrive", "call", "enter")
+    await record(window, day, "Imran Qureshi", "arrive", "call")
+    for name in ("Lata Jadhav", "Kabir Rao"):
+        await record(window, day, name, "arrive")
+    await window.product.database.execute(
+        "UPDATE reception.attendance SET arrived_at = arrived_at - $2::interval WHERE booking_id = $1",
+        day.bookings["Lata Jadhav"],
+        timedelta(minutes=34),
+    )
+    await go(window, day.path)
+
+
+@state("desk-day-refused")
+async def refused(window: BrowserWindow) -> None:
+    """Press what somebody else has recorded meanwhile."""
+    day = await a_day(window)
+    await go(window, day.path)
+    await record(window, day, "Thomas Kurian", "arrive")
+    await window.product.database.execute("UPDATE reception.attendance SET actor = 'staff:999999'")
+    await window.page.locator(f'button[value="arrive {day.bookings["Thomas Kurian"]}"]').click()
+    await window.page.get_by_role("alert").wait_for()
+
+
+@state("desk-day-nobody")
+async def nobody(window: BrowserWindow) -> None:
+    """Look at a day in ten years' time less a little, on which nobody works yet, as shifts are not given."""
+    clinic_id = int((await office(window))[0].rpartition("/")[2])
+    await window.product.database.execute(
+        "UPDATE schedule.shift SET valid = valid * daterange(NULL, CURRENT_DATE + 3000) WHERE clinic_id = $1", clinic_id
+    )
+    far = await window.product.database.fetch_value("SELECT (CURRENT_DATE + 3100)::date")
+    await go(window, f"/desk/{clinic_id}/{far}")

@@ -1,0 +1,47 @@
+"""A day at the desk by keyboard alone, and without script."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from tests.pages.states.day import NAMES, a_day
+from tests.pages.states.staff import go
+from tests.pages.window import BrowserWindow
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.dates]
+
+
+async def test_a_day_by_keyboard_alone(window: BrowserWindow) -> None:
+    day = await a_day(window)
+    await go(window, day.path)
+    page = window.page
+    first = page.locator(f"#visit-{day.bookings[NAMES[4]]}")
+    second = page.locator(f"#visit-{day.bookings[NAMES[5]]}")
+
+    async def press(key: str, act: str) -> None:
+        async with page.expect_navigation(url=f"**?done={act}&about=*"):
+            await page.keyboard.press(key)
+
+    # An arrival: the name's beginning, Enter, and the first button.
+    await page.keyboard.press("/")
+    await page.keyboard.type("thom")
+    await page.keyboard.press("Enter")
+    await expect(second).to_be_focused()
+    await expect(first).to_be_hidden()
+    await press("Enter", "arrive")
+    await expect(second).to_be_focused()
+    await page.keyboard.press("ArrowUp")
+    await expect(first).to_be_focused()
+    await press("a", "arrive")
+    for key, act, stands in (("c", "call", "called"), ("i", "enter", "in_room"), ("d", "finish", "done")):
+        await press(key, act)
+        assert stands in (await first.get_attribute("class") or "")
+    await press("u", "undo")
+    assert "in_room" in (await first.get_attribute("class") or "")
+    await page.keyboard.press("?")
+    await expect(page.locator("#keys")).to_have_attribute("open", "")
+    await expect(page.locator("#keys summary")).to_be_focused()
+    async with page.expect_navigation():
+        await page.keyboard.press("ArrowRight")
+    assert day.path not in page.url

@@ -1,0 +1,137 @@
+"""Arrivals, calls, undo and today's order, as the desk's functions have them and as the model does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import time, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from healthplus.accounts.actors import Patient
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from tests.fixtures.clock import days_ahead, freeze_clock, set_clock
+from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
+from tests.fixtures.patients import make_patients
+from tests.reception import model
+
+SECONDS = (1, 9, 10, 59, 60, 119, 120, 179, 180, 600, 1800)
+ACTS = ("arrive", "call", "enter", "finish", "leave", "miss")
+_RECORD = "SELECT * FROM reception.record($1, $2, $3, $4, $5)"
+_UNDO = "SELECT * FROM reception.undo($1, $2, $3, $4)"
+_ORDER = """
+SELECT booking_id FROM reception.session CROSS JOIN reception.order_of(provider_id, session_id, public.app_now())
+WHERE provider_id = $1 ORDER BY place"""
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(ACTS), st.integers(0, 5), st.integers(1, 2)),
+        # What a desk does most: somebody comes, the next is called.
+        st.tuples(st.just("arrive"), st.integers(0, 5), st.just(1)),
+        st.tuples(st.just("next"), st.sampled_from((0, 120, 120)), st.integers(1, 2)),
+        st.tuples(st.just("recall"), st.just(0), st.just(2)),
+        st.tuples(st.just("undo"), st.integers(0, 5), st.integers(1, 2)),
+        st.tuples(st.just("wait"), st.sampled_from(SECONDS), st.just(0)),
+    ),
+    min_size=10,
+    max_size=40,
+)
+
+
+class Desk:
+    """A clinic's desk, whose clock stands still but for what passes in steps."""
+
+    def __init__(self, db: Database, clinic_id: int) -> None:
+        self.db, self.clinic_id = db, clinic_id
+        self.seen: set[str] = set()
+
+    async def morning(self, every: int, taken: list[int]) -> tuple[int, list[UUID], model.Session]:
+        """Return a new doctor with six appointments of ten minutes, and the model of the same; it is ten to nine."""
+        db = self.db
+        opens = await days_ahead(db, 1, time(9))
+        provider = await make_provider(db, {self.clinic_id: (0, "free")})
+        await make_shift(db, provider, self.clinic_id, DAILY, time(9), time(10), 10)
+        await db.execute("UPDATE directory.clinic SET walk_in_every = $1", every)
+        book, bookings, patients = Book(db), [], []
+        for place, patient in zip(taken, await make_patients(db, 6), strict=True):
+            start = opens + timedelta(minutes=10) * place
+            held = await book.hold(provider, self.clinic_id, start, 1, patient, Patient(patient))
+            assert held.booking_id
+            assert (await book.confirm(provider, held.booking_id, None, Patient(patient))).code == "booked"
+            bookings.append(held.booking_id)
+            patients.append(model.Patient(start))
+        session = model.Session(patients, opens + timedelta(hours=1), every, opens - timedelta(minutes=10))
+        await set_clock(db, session.now)
+        return provider, bookings, session
+
+    async def try_steps(self, steps: list[tuple[str, int, int]], every: int, taken: list[int]) -> None:
+        now = await self.db.fetch_value("SELECT public.app_now()")
+        provider, bookings, session = await self.morning(every, taken)
+        for what, which, who in steps:
+            if what in ("wait", "next"):
+                session.now += timedelta(seconds=which)
+                await set_clock(self.db, session.now)
+            if what == "wait":
+                continue
+            order = session.order()
+            patient = session.patients[which % 6]
+            if what == "next" and order:
+                patient = order[0]
+            elif what == "recall":
+                patient = max(session.patients, key=lambda p: (p.calls or [p.starts])[-1])
+            act = "call" if what in ("next", "recall") else what
+            booking, actor = bookings[session.patients.index(patient)], f"staff:{who}"
+            if act == "undo":
+                expected = session.undo(patient, actor)
+                row = await self.db.fetch_row(_UNDO, provider, booking, self.clinic_id, actor)
+            else:
+                expected = session.record(patient, act, actor)
+                row = await self.db.fetch_row(_RECORD, provider, booking, self.clinic_id, act, actor)
+            assert row is not None
+            assert (row["code"], row["state"], row["token"]) == (expected, patient.state, patient.token), (what, which)
+            self.seen.add(f"{act} {expected}")
+            order_ids = [row["booking_id"] for row in await self.db.fetch(_ORDER, provider)]
+            assert order_ids == [bookings[session.patients.index(one)] for one in session.order()], (what, which)
+        await set_clock(self.db, now)
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+async def open_desk(dsn: str) -> Desk:
+    db = await Database.connect(dsn, min_size=1, max_size=1)
+    await freeze_clock(db)
+    return Desk(db, await make_clinic(db))
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.dates
+def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runner) -> None:
+    desk = runner.run(open_desk(dsn))
+
+    @settings(
+        max_examples=80,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.permutations(range(6)), st.integers(0, 6), st.sampled_from((-10, 15, 35)), _STEPS, st.integers(1, 3))
+    def try_steps(arrivals: list[int], count: int, minutes: int, steps: list[tuple[str, int, int]], every: int) -> None:
+        first = [("arrive", which, 1) for which in arrivals[:count]]
+        runner.run(desk.try_steps([("wait", (minutes + 10) * 60, 0), *first, *steps], every, arrivals[::-1]))
+
+    try:
+        try_steps()
+    finally:
+        runner.run(desk.db.close())
+    refusals = {"wrong_state", "too_early", "just_called", "not_next", "recorded"}
+    assert {f"call {code}" for code in refusals - {"too_early"}} <= desk.seen
+    assert {"miss too_early", "undo undone", "undo too_late"} <= desk.seen

@@ -1,0 +1,209 @@
+"""The day sheet: what the desk sees of a day, records and takes back; what two desks do at once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from healthplus.database import Database
+from tests.fixtures.environment import AT_CLINIC, FREE, PROVIDER, Environment
+from tests.fixtures.staff import cheap_hashes
+from tests.web.client import Browser
+from tests.web.staff import audit_entries, goes_to, log_in, words
+
+pytestmark = pytest.mark.dates
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap_hashes(monkeypatch)
+
+
+@pytest.fixture
+async def bookings(environment: Environment, db: Database) -> dict[str, UUID]:
+    """Appointments at one, half past one and two, to be paid at the clinic; it is a quarter to one."""
+    found = {}
+    for name, (hour, minute) in {"asha": (13, 0), "bina": (13, 30), "chand": (14, 0)}.items():
+        held = await environment.hold(environment.instant(hour, minute), AT_CLINIC, name)
+        assert held.booking_id
+        booked = await environment.book.confirm(PROVIDER, held.booking_id, None, environment.actor(name))
+        assert booked.code == "booked"
+        found[name] = held.booking_id
+    await db.execute("UPDATE accounts.patient SET phone = '+919812345678' WHERE name = 'bina'")
+    await environment.pass_until(environment.instant(12, 45))
+    return found
+
+
+@pytest.fixture
+async def desk(app: Litestar, db: Database, bookings: dict[str, UUID]) -> Browser:
+    return await log_in(app, db, "desk", AT_CLINIC)
+
+
+@pytest.fixture
+def sheet(environment: Environment) -> str:
+    return f"/desk/{AT_CLINIC}/{environment.instant(13).date()}"
+
+
+async def record(browser: Browser, sheet: str, act: str, booking: UUID) -> httpx.Response:
+    return await browser.post(sheet, {"provider": str(PROVIDER), "do": f"{act} {booking}"})
+
+
+def stands(page: httpx.Response) -> list[str]:
+    """Return where each patient of a day sheet stands, in order of their times."""
+    return re.findall(r'class="day-row (\w+)[^"]*" id="visit-[0-9a-f-]{36}"', page.text)
+
+
+async def test_a_visit_from_arrival_to_the_end(
+    desk: Browser, sheet: str, bookings: dict[str, UUID], db: Database, environment: Environment
+) -> None:
+    today = goes_to(await desk.get(f"/desk/{AT_CLINIC}/day"))
+    assert re.fullmatch(rf"/desk/{AT_CLINIC}/\d{{4}}-\d\d-\d\d", today)
+    page = await desk.get(sheet)
+    assert stands(page) == ["expected"] * 3
+    assert "₹300 to pay" in words(page)
+    assert "call " not in page.text
+    for act, state in (("arrive", "here"), ("call", "called"), ("enter", "in_room"), ("finish", "done")):
+        assert goes_to(await record(desk, sheet, act, bookings["bina"])).startswith(f"{sheet}?done={act}")
+        assert stands(await desk.get(sheet)) == ["expected", state, "expected"]
+    noted = await audit_entries(db, "record_attendance")
+    assert [row["detail"] for row in noted] == ["arrive", "call", "enter", "finish"]
+    assert {row["booking_id"] for row in noted} == {bookings["bina"]}
+    # Whom the sheet shows is noted once a session, however often it is opened.
+    seen = await audit_entries(db, "see_booking")
+    assert sorted(str(row["booking_id"]) for row in seen) == sorted(map(str, bookings.values()))
+    # Nothing is told as long as it can be undone: then the visit can be rated.
+    rate = "SELECT code, state FROM reviews.rate($1, $2, $3, 4::smallint)"
+    patient = environment.ids["bina"]
+    for minutes, answer in ((0, ("not_fulfilled", "arrived")), (3, ("rated", "fulfilled"))):
+        await environment.pass_time(minutes=minutes)
+        row = await db.fetch_row(rate, PROVIDER, bookings["bina"], patient)
+        assert row is not None
+        assert tuple(row) == answer
+
+
+async def test_what_one_recorded_one_can_undo_for_three_minutes(
+    desk: Browser, sheet: str, bookings: dict[str, UUID], environment: Environment, db: Database, app: Litestar
+) -> None:
+    asha, bina = bookings["asha"], bookings["bina"]
+    for act in ("arrive", "call", "finish"):
+        await record(desk, sheet, act, asha)
+    assert goes_to(await record(desk, sheet, "undo", asha)) == f"{sheet}?done=undo&about={asha}"
+    assert stands(await desk.get(sheet))[0] == "called"
+    # Once: what was before is not the last that one did any more.
+    refused = await record(desk, sheet, "undo", asha)
+    assert refused.status_code == 409
+    assert "three minutes are over, or somebody recorded more" in words(refused)
+    await record(desk, sheet, "arrive", bina)
+    other = await log_in(app, db, "ward", AT_CLINIC, "ward.two")
+    assert "undo " not in (await other.get(sheet)).text
+    assert (await record(other, sheet, "undo", bina)).status_code == 409
+    await environment.pass_time(minutes=3)
+    assert "undo " not in (await desk.get(sheet)).text
+    assert (await record(desk, sheet, "undo", bina)).status_code == 409
+    kinds = await db.fetch("SELECT kind FROM booking.event WHERE booking_id = $1 ORDER BY seq", asha)
+    assert [row["kind"] for row in kinds][2:] == ["arrived", "called_in", "fulfilled", "attendance_undone", "arrived"]
+
+
+async def test_nobody_is_called_but_the_next_by_the_rule(
+    desk: Browser, sheet: str, bookings: dict[str, UUID], environment: Environment, db: Database
+) -> None:
+    for name in ("chand", "bina"):
+        await record(desk, sheet, "arrive", bookings[name])
+    page = await desk.get(sheet)
+    assert f"call {bookings['bina']}" in page.text
+    assert f"call {bookings['chand']}" not in page.text
+    refused = await record(desk, sheet, "call", bookings["chand"])
+    assert refused.status_code == 409
+    assert "by the rule somebody else is next" in words(refused)
+    # Half an hour after her time, Asha stands behind those who came in time.
+    await environment.pass_time(minutes=45)
+    await stay_logged_in(db)
+    await record(desk, sheet, "arrive", bookings["asha"])
+    assert "by token" in words(await desk.get(sheet))
+    await record(desk, sheet, "call", bookings["bina"])
+    again = await record(desk, sheet, "call", bookings["bina"])
+    assert goes_to(again).startswith(sheet)  # the same press, sent twice
+    await environment.pass_time(seconds=30)
+    assert "less than two minutes ago" in words(await record(desk, sheet, "call", bookings["bina"]))
+
+
+async def test_nobody_is_missed_before_the_session_is_over(
+    desk: Browser, sheet: str, bookings: dict[str, UUID], environment: Environment, db: Database
+) -> None:
+    asha = bookings["asha"]
+    assert "before the doctor’s session is over" in words(await record(desk, sheet, "miss", asha))
+    await environment.pass_until(environment.instant(15, 59))
+    await stay_logged_in(db)
+    assert f"miss {asha}" not in (await desk.get(sheet)).text
+    await environment.pass_until(environment.instant(16))
+    await stay_logged_in(db)
+    assert f"miss {asha}" in (await desk.get(sheet)).text
+    await record(desk, sheet, "miss", asha)
+    assert stands(await desk.get(sheet))[0] == "no_show"
+    await record(desk, sheet, "undo", asha)
+    assert stands(await desk.get(sheet))[0] == "expected"
+
+
+async def stay_logged_in(db: Database) -> None:
+    """Have sessions live on though the clock was moved over hours."""
+    await db.execute("UPDATE staff.session SET seen_at = public.app_now(), created_at = public.app_now()")
+
+
+async def test_of_two_desks_one_wins_and_the_other_is_told(
+    app: Litestar, desk: Browser, sheet: str, bookings: dict[str, UUID], db: Database
+) -> None:
+    other = await log_in(app, db, "desk", AT_CLINIC, "desk.two")
+    answers = await asyncio.gather(*(record(one, sheet, "arrive", bookings["asha"]) for one in (desk, other)))
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+    told = next(answer for answer in answers if answer.status_code == 409)
+    assert "somebody else recorded something meanwhile" in words(told)
+    assert stands(told)[0] == "here"
+    assert await db.fetch_value("SELECT array_agg(token) FROM reception.attendance") == [1]
+
+
+async def test_what_is_not_of_this_clinic_is_not_there(
+    desk: Browser, sheet: str, bookings: dict[str, UUID], environment: Environment
+) -> None:
+    tomorrow = await environment.hold(environment.instant(24 + 18), FREE)
+    elsewhere = tomorrow.booking_id
+    assert elsewhere
+    for provider, what in (
+        (PROVIDER, f"arrive {elsewhere}"),
+        (PROVIDER, f"arrive {uuid4()}"),
+        (PROVIDER + 1, f"arrive {bookings['asha']}"),
+        (PROVIDER, "arrive"),
+        (PROVIDER, f"dance {bookings['asha']}"),
+        ("", f"arrive {bookings['asha']}"),
+        (PROVIDER, ""),
+    ):
+        answer = await desk.post(sheet, {"provider": str(provider), "do": what})
+        assert answer.status_code == 404, what
+    assert stands(await desk.get(sheet)) == ["expected"] * 3
+    assert (await desk.get(f"/desk/{FREE}/{environment.instant(13).date()}")).status_code == 403
+    for day in ("9999-12-31", "0001-01-01", "2026-13-01", "x"):
+        assert (await desk.get(f"/desk/{AT_CLINIC}/{day}")).status_code == 404, day
+
+
+async def test_somebody_is_found_by_name_by_the_phone_s_end_and_by_token(
+    desk: Browser, sheet: str, bookings: dict[str, UUID]
+) -> None:
+    await record(desk, sheet, "arrive", bookings["chand"])
+    for looked_for, found in (("BIN", "bina"), ("5678", "bina"), ("1", "chand")):
+        text = (await desk.get(f"{sheet}?q={looked_for}")).text
+        assert [name for name, booking in bookings.items() if f'"visit-{booking}"' in text] == [found], looked_for
+    assert "Nobody like this here" in words(await desk.get(f"{sheet}?q=zz"))
+
+
+async def test_the_day_as_a_table(desk: Browser, sheet: str, db: Database, bookings: dict[str, UUID]) -> None:
+    await db.execute("UPDATE booking.booking SET patient_name = '=1+1' WHERE booking_id = $1", bookings["asha"])
+    answer = await desk.get(f"{sheet}/csv")
+    lines = answer.text.splitlines()
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert lines[0].startswith("doctor,time,token,name")
+    assert "Dr 1,13:00,,'=1+1,,," in lines[1]
+    assert len([line for line in lines if ",Expected," in line]) == 3
