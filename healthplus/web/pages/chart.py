@@ -25,7 +25,7 @@ from healthplus.web.pages.opening import week
 from healthplus.web.pages.patient_chart import ChartUpdate, own_times, patient_chart
 from healthplus.web.pages.person_choice import Form, FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.rendering import language_of, moved, page, see_other, updates_response
-from healthplus.web.pages.service_choice import ServiceChoice, field_of
+from healthplus.web.pages.service_choice import ServiceChoice, field_of, preparations_of
 from healthplus.web.pages.session import Claim, PatientSession, form_of, idempotency_key, session_of
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.pages.ticket_updates import WatchedTicket, changed_ticket
@@ -253,7 +253,8 @@ async def _page(
         limit=limit,
         who=who,
     )
-    return page(request, "chart/chart.html", status=view.status, view=view)
+    preparations = await preparations_of(request, choice.chosen) if choice.chosen else []
+    return page(request, "chart/chart.html", status=view.status, view=view, preparations=preparations)
 
 
 async def _tests_page(
