@@ -79,7 +79,7 @@ async def test_two_tabs_ask_as_one_in_two_languages(window: BrowserWindow) -> No
     # The tab that asked is closed: the other goes on.
     await window.page.close()
     await waiting.morning.book.leave_queue(waiting.morning.provider_id, waiting.ticket_id, Staff(1))
-    await expect(second.get_by_role("heading", level=1)).to_have_text("आपने कतार छोड़ दी")
+    await expect(second.get_by_role("heading", level=1)).to_have_text("आपने सुबह 10:20 का समय लौटा दिया")
 
 
 HIDE = """hidden => {
@@ -198,7 +198,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await page.reload()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("It’s your turn")
         await window.press("Let this time go and leave the queue")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("You left the queue")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("You gave 10:20 am back")
         ticket_id = await product.database.fetch_value(
             "SELECT ticket_id FROM booking.ticket WHERE patient_id = $1", patient.patient_id
         )
@@ -391,7 +391,7 @@ async def test_without_javascript_the_bar_is_right_at_each_load(product: Product
         await expect(window.page.locator(BAR)).to_contain_text("Number 1 in the queue")
         await waiting.morning.release()
         await window.go("/")
-        await expect(window.page.locator(BAR)).to_contain_text("It’s your turn until ")
+        await expect(window.page.locator(BAR)).to_contain_text("It’s your turn · until ")
         await window.press("Take it")
         await window.page.wait_for_url("**/hold/*")
 
