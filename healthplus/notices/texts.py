@@ -51,20 +51,17 @@ def template_of(row: Row) -> str:
     So has an appointment that a new one replaced, or its patient would book again, any that was paid, and any of whose
     money a part is kept.
     """
-    if row["kind"] == "cancelled":
-        name = "replaced" if row["is_replaced"] else "cancelled"
-        return f"{name}_kept" if row["kept_minor"] else f"{name}_refund" if row["returned_minor"] else name
-    if row["kind"] == "refunded" and row["is_paid_twice"]:
-        return "refunded_twice"
-    if row["kind"] == "refunded" and row["kept_minor"]:
-        return "refunded_part"
-    if row["kind"] == "expired" and row["offer"]:
+    kind = str(row["kind"])
+    if kind == "cancelled":
+        name = "replaced" if row["is_replaced"] else kind
+        return name + ("_kept" if row["kept_minor"] else "_refund" if row["returned_minor"] else "")
+    if kind == "refunded":
+        return kind + ("_twice" if row["is_paid_twice"] else "_part" if row["kept_minor"] else "")
+    if kind == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered", "called") else "offer_lapsed"
-    if row["kind"] in ("expired", "withdrawn") and row["is_paid"]:
-        return f"{row['kind']}_paid"
-    if row["kind"] in ("expired", "withdrawn") and row["is_unanswered"]:
-        return f"{row['kind']}_unanswered"
-    return str(row["kind"])
+    if kind in ("expired", "withdrawn"):
+        return kind + ("_paid" if row["is_paid"] else "_unanswered" if row["is_unanswered"] else "")
+    return kind
 
 
 def sms_of(row: Row, wording: Wording, channel: str = "sms") -> Sms:

@@ -239,7 +239,7 @@ def test_what_is_kept_and_what_goes_back_is_said_to_the_paisa(is_replaced: bool)
 @pytest.mark.parametrize(
     ("kept", "text", "rest"),
     [
-        (None, "replaced", "IST is replaced by the new one."),
+        (None, "replaced_refund", "IST is replaced. You get Rs 500 back."),
         ("20%", "replaced_kept", "IST is replaced: Rs 100 kept, Rs 400 back."),
     ],
 )
@@ -323,8 +323,9 @@ async def test_no_name_of_provider_clinic_city_or_speciality_is_told(race: RaceE
     assert not [(word, text) for text in said for word in forbidden if word in text.lower()], seed
 
 
-NOT_TOLD = {"offer_lapsed", "reminder_reply", "withdrawn_paid", "expired_unanswered", "withdrawn_unanswered"} | {
-    "refunded_twice"
+NOT_TOLD = {
+    *("offer_lapsed", "reminder_reply", "withdrawn_paid", "expired_unanswered", "withdrawn_unanswered"),
+    *("refunded_twice", "cancelled_refund", "replaced"),
 }
 """What cannot come of what send_everything does, but of the bank's silence and the like."""
 

@@ -75,6 +75,7 @@ SELECT
     funding::text AS funding,
     lower(during) <= now_at AS begun, booking.visit_end(during, service_ids) <= now_at AS over,
     patient_name, booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
+    (SELECT person.name FROM accounts.person WHERE person.patient_id = booking.patient_id AND is_holder) AS payer,
     provider.name AS provider, provider.type::text AS type, hash AS photo, max_booking_days,
     ARRAY (
         SELECT speciality.name
