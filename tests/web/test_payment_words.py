@@ -76,8 +76,7 @@ async def test_all_places_say_one_thing_of_a_payment(
             assert (payment_label(language, state) if state == "captured" else words) in receipt
             row = await environment.db.fetch_row(queries.appointment, PROVIDER, booking_id, environment.ids["asha"])
             assert row is not None
-            text = invoice_text(row, (), language)
-            assert state == "captured" or words in text.notes
+            assert state == "captured" or words in invoice_text(row, (), language).notes
     read = (await asha.get(f"/api/v1/providers/{PROVIDER}/appointments/{booking_id}")).json()
     assert (read["money"], read["money_text"]) == (state, payment_words(ENGLISH, money))
     if state in ("voided", "refunded"):

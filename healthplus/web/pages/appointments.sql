@@ -37,7 +37,8 @@ LIMIT $2 OFFSET $3
 
 -- name: lost
 -- What a patient held or was offered in the last day and did not take in time, or has set money aside for in the last month, the
--- latest first, and whether it is not known yet if the bank took money. Not those whose money was used for a booking after all, nor times that the patient has by another try.
+-- latest first, and whether it is not known yet if the bank took money. Not those whose money was used for a booking after all, nor
+-- times that the patient has by another try.
 SELECT
     provider_id, booking_id, ticket_id, offer, lower(during) AS starts_at,
     provider.name AS provider, clinic.name AS clinic, time_zone, money.is_unanswered, paid.money
@@ -92,13 +93,12 @@ SELECT
         WHERE coming.provider_id = booking.provider_id AND coming.booking_id = booking.booking_id
             AND coming.starts_at = lower(during)) AS coming_at,
     -- who has just booked or moved it need not be asked whether they come; whoever was reminded of it is
+    coalesce(changed.at, booking.created_at) > now_at - interval '12 hours' AS is_just_chosen,
     lower(during) < now_at + interval '2 days' AND (
-        coalesce(changed.at, booking.created_at) < now_at - interval '12 hours' OR EXISTS (
+        coalesce(changed.at, booking.created_at) <= now_at - interval '12 hours' OR EXISTS (
             SELECT FROM notices.reminder
             WHERE reminder.provider_id = booking.provider_id AND reminder.booking_id = booking.booking_id
                 AND reminder.starts_at = lower(during))) AS is_to_be_asked,
-    -- who has just moved it to a later time has no use for an earlier one
-    coalesce(changed.moved_from < lower(during) AND changed.at > now_at - interval '12 hours', false) AS was_put_off,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at, changed.moved_from,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
     money.returned_at, money.twice_minor, money.is_twice_returned

@@ -145,6 +145,7 @@ def _paragraph(pdf: FPDF, text: str, size: int, colour: tuple[int, int, int], he
     pdf.set_font(size=size)
     pdf.set_text_color(*colour)
     lines = pdf.multi_cell(0, height, text=text, dry_run=True, output=MethodReturnValue.LINES)
+    assert isinstance(lines, list)
     for line in lines:
         if pdf.will_page_break(height):
             pdf.add_page()
