@@ -108,10 +108,14 @@ class Book(BookCalls):
         method: str | None = None,
         *,
         token_hash: bytes | None = None,
+        shown_at: datetime | None = None,
     ) -> outcomes.Booked | outcomes.ConfirmRefused:
-        """Book a hold, with the money set aside for it where there is any; `method` is how it was paid."""
+        """Book a hold, with the money set aside for it where there is any; `method` is how it was paid.
+
+        `shown_at`: when the patient was shown that it begins; without money, it is not booked if that has changed.
+        """
         patient_id = actor.patient_id if isinstance(actor, Patient) else None
-        row = (provider_id, booking_id, patient_id, authorisation, str(actor), key, method, token_hash)
+        row = (provider_id, booking_id, patient_id, authorisation, str(actor), key, method, token_hash, shown_at)
         return await self._gather(
             Request(
                 "confirm",
@@ -120,7 +124,7 @@ class Book(BookCalls):
                 actor,
                 key,
                 token_hash,
-                args=(booking_id, authorisation, str(actor), key, method),
+                args=(booking_id, authorisation, str(actor), key, method, shown_at),
                 row=None if patient_id is None else row,
             )
         )

@@ -130,7 +130,7 @@ ClaimCode: TypeAlias = AheadCode | Literal["claimed", "lapses", "hold_budget", "
 Held: TypeAlias = BookingChanged[Literal["reserved"]]
 HoldRefused: TypeAlias = Refused[SlotCode | ClaimCode | Literal["key_reused"]]
 Booked: TypeAlias = BookingChanged[Literal["booked"]]
-ConfirmRefused: TypeAlias = Refused[OwnCode | AheadCode | Literal["expired", "payment_required"]]
+ConfirmRefused: TypeAlias = Refused[OwnCode | AheadCode | Literal["expired", "payment_required", "time_changed"]]
 Released: TypeAlias = BookingChanged[Literal["released"]]
 ReleaseRefused: TypeAlias = Refused[OwnCode | Literal["expired"]]
 Cancelled: TypeAlias = BookingChanged[Literal["cancelled"]]
@@ -159,7 +159,7 @@ RefusalCode: TypeAlias = (
     OwnCode
     | SlotCode
     | ClaimCode
-    | Literal["expired", "payment_required", "too_late", "offer_over", "turns_used"]
+    | Literal["expired", "payment_required", "time_changed", "too_late", "offer_over", "turns_used"]
     | Literal["busy", "conflict", "shift_overlap", "invalid"]
 )
 """Every code that means that nothing was changed."""

@@ -16,11 +16,11 @@ SELECT (outcome).*, ordinal, failed_with FROM booking.hold_many($1, $2, $3, $4, 
 
 -- name: confirm
 -- Book a hold, with the money set aside for it.
-SELECT * FROM booking.confirm($1, $2, $3, $4, $5, $6)
+SELECT * FROM booking.confirm($1, $2, $3, $4, $5, $6, p_shown_at => $7)
 
 -- name: confirm_lane
 -- Book several holds, each at another provider.
-SELECT (outcome).*, ordinal, failed_with FROM booking.confirm_lane($1, $2, $3, $4, $5, $6, $7, $8)
+SELECT (outcome).*, ordinal, failed_with FROM booking.confirm_lane($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: release
 -- Give up a live hold.

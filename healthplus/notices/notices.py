@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -14,7 +15,7 @@ from healthplus.errors import DatabaseUnreachable, DiskFull, HealthPlusError, No
 from healthplus.metrics import EARLIER_TIMES, REMINDERS
 from healthplus.notices.sender import NoSender
 from healthplus.notices.senders import Senders
-from healthplus.notices.texts import Wording, email_of, push_of, sms_of
+from healthplus.notices.texts import Row, Wording, email_of, push_of, sms_of
 
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ ERROR_SECONDS = 5.0
 REMINDER_LATE = timedelta(minutes=10)
 
 Channel: TypeAlias = Literal["sms", "whatsapp", "email", "push"]
+Unanswered: TypeAlias = Callable[[Sequence[tuple[int, UUID]]], Awaitable[set[tuple[int, UUID]]]]
 _Done: TypeAlias = list[tuple[int, UUID, str]]  # provider, notice, outcome
 
 
@@ -43,10 +45,14 @@ class Notices:
     The notices of a channel that is not set up stay in the outbox.
     """
 
-    def __init__(self, database: Database, senders: Senders, wording: Wording) -> None:
+    def __init__(
+        self, database: Database, senders: Senders, wording: Wording, unanswered: Unanswered | None = None
+    ) -> None:
+        """`unanswered`: which of some holds, each of a provider, have a bank that has not said if it took money."""
         self._database = database
         self._senders = senders
         self._wording = wording
+        self._unanswered = unanswered
 
     async def run(self) -> None:
         """Run until cancelled. Each channel has its own task, so that a slow mail server does not hold up any SMS."""
@@ -65,10 +71,16 @@ class Notices:
     async def send_due(self, channel: Channel) -> int:
         """Send one batch of due notices; return how many were due. Those that failed are due again later."""
         due = await self._database.fetch(queries.take_due, channel, BATCH_MAX, LEASE, AGAIN_AFTER_MAX, TRIES_MAX)
+        unanswered = await self._find_unanswered(due)
         done: _Done = []
         failures: list[str] = []
         try:
-            await asyncio.gather(*(self._deliver(row, channel, done, failures) for row in due))
+            await asyncio.gather(
+                *(
+                    self._deliver({**row, "is_unanswered": row["booking_id"] in unanswered}, channel, done, failures)
+                    for row in due
+                )
+            )
         finally:  # also when cancelled: what was sent should not be sent again
             if done:
                 done.sort()  # so that two processes that mark the same, after a lease has run out, cannot deadlock
@@ -79,7 +91,12 @@ class Notices:
             logger.warning("gave up %d notices by %s that could not be sent in time", given_up, channel)
         return len(due)
 
-    async def _deliver(self, row: Record, channel: Channel, done: _Done, failures: list[str]) -> None:
+    async def _find_unanswered(self, due: list[Record]) -> set[UUID]:
+        """Return the holds among these notices for which nobody knows yet whether money was taken."""
+        ended = [(row["provider_id"], row["booking_id"]) for row in due if row["kind"] in ("expired", "withdrawn")]
+        return {hold_id for _, hold_id in await self._unanswered(ended)} if ended and self._unanswered else set()
+
+    async def _deliver(self, row: Row, channel: Channel, done: _Done, failures: list[str]) -> None:
         outcome = row["outcome"]
         if outcome is None:
             try:
@@ -99,7 +116,7 @@ class Notices:
         done.append((row["provider_id"], row["notice_id"], outcome))
         _count(row, outcome)
 
-    async def _send_one(self, row: Record, channel: Channel) -> None:
+    async def _send_one(self, row: Row, channel: Channel) -> None:
         match channel:
             case "sms":
                 await self._senders.sms.send(sms_of(row, self._wording))
@@ -136,7 +153,7 @@ class Notices:
         return False
 
 
-def _count(row: Record, outcome: str) -> None:
+def _count(row: Row, outcome: str) -> None:
     if row["kind"] == "earlier":
         EARLIER_TIMES.add(outcome)
     if row["kind"] == "reminder" and outcome != "void":

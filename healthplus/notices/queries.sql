@@ -20,6 +20,7 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
     city.time_zone, coalesce(booking.deadline, taken.until) AS deadline, booking.offer, coalesce(booking.fee_minor, 0) AS fee_minor,
     clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
+    taken.kind = 'refunded' AND ledger.is_paid(taken.provider_id, taken.booking_id) AS is_paid_twice,
     CASE WHEN taken.kind = 'reminder' AND taken.channel = 'email' THEN ARRAY(
         SELECT DISTINCT preparation FROM directory.preparations_of(booking.service_ids)) END AS preparations,
     taken.kind = 'cancelled' AND EXISTS (

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from string import Formatter
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 
-from healthplus.database import Record
 from healthplus.money import INR, in_units
 from healthplus.notices.mail import mail_html
 from healthplus.notices.sender import Email, Push, Sms
@@ -27,6 +27,9 @@ from healthplus.notices.texts_hi import HINDI
 
 LANGUAGES = {texts.code: texts for texts in (ENGLISH, HINDI)}
 NOTIFICATIONS = "/notifications"
+
+Row: TypeAlias = Mapping[str, Any]
+"""A row of `take_due`, with `is_unanswered`: whether its bank has not said yet if it took money for a hold."""
 
 
 class Wording(NamedTuple):
@@ -40,27 +43,28 @@ class Wording(NamedTuple):
     takes_replies: bool = False
 
 
-def template_of(row: Record) -> str:
+def template_of(row: Row) -> str:
     """Return the name of the text for a notice.
 
-    An offer that was not taken has other texts than an expired hold, and so has a hold for which money was set aside,
-    expired or withdrawn.
-    So has an appointment that a new one replaced, or its patient would book again, and any of whose money a part is
-    kept.
+    An offer that was not taken has other texts than an expired hold, and so has a hold, expired or withdrawn, for which
+    money was set aside, or was asked for and the bank has not answered.
+    So has an appointment that a new one replaced, or its patient would book again, any that was paid, and any of whose
+    money a part is kept.
     """
-    if row["kind"] == "cancelled":
-        name = "replaced" if row["is_replaced"] else "cancelled"
-        return f"{name}_kept" if row["kept_minor"] else name
-    if row["kind"] == "refunded" and row["kept_minor"]:
-        return "refunded_part"
-    if row["kind"] == "expired" and row["offer"]:
+    kind = str(row["kind"])
+    if kind == "cancelled":
+        name = "replaced" if row["is_replaced"] else kind
+        return name + ("_kept" if row["kept_minor"] else "_refund" if row["returned_minor"] else "")
+    if kind == "refunded":
+        return kind + ("_twice" if row["is_paid_twice"] else "_part" if row["kept_minor"] else "")
+    if kind == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered", "called") else "offer_lapsed"
-    if row["kind"] in ("expired", "withdrawn") and row["is_paid"]:
-        return f"{row['kind']}_paid"
-    return str(row["kind"])
+    if kind in ("expired", "withdrawn"):
+        return kind + ("_paid" if row["is_paid"] else "_unanswered" if row["is_unanswered"] else "")
+    return kind
 
 
-def sms_of(row: Record, wording: Wording, channel: str = "sms") -> Sms:
+def sms_of(row: Row, wording: Wording, channel: str = "sms") -> Sms:
     """Return the SMS for a row of `take_due`, or the same for WhatsApp, which has the values of its template."""
     template = template_of(row)
     if template == "reminder" and channel == "sms" and wording.takes_replies:
@@ -80,7 +84,7 @@ def sms_of(row: Record, wording: Wording, channel: str = "sms") -> Sms:
     )
 
 
-def email_of(row: Record, wording: Wording) -> Email:
+def email_of(row: Row, wording: Wording) -> Email:
     """Return the e-mail for a row of `take_due`, as `sms_of` does the SMS.
 
     It also states the fee, and reminds of what is to be done before: no SMS does, since that hints at what it is for.
@@ -111,7 +115,7 @@ def email_of(row: Record, wording: Wording) -> Email:
     )
 
 
-def push_of(row: Record, wording: Wording) -> Push:
+def push_of(row: Row, wording: Wording) -> Push:
     """Return what the patient's devices show for a row of `take_due`."""
     texts = LANGUAGES[row["language"]]
     text = texts.texts[template_of(row)]
@@ -133,13 +137,13 @@ def id_of_code(code: str) -> UUID | None:
         return None
 
 
-def _link(row: Record, wording: Wording, texts: Texts, text: Text) -> str:
+def _link(row: Row, wording: Wording, texts: Texts, text: Text) -> str:
     own_id = {APPOINTMENT: row["reminder_id"] or row["booking_id"], EARLIER: row["told_id"]}.get(text.page)
     end = link_code(own_id) if own_id else ""
     return f"{wording.site_url}{texts.prefix}{text.page}{end}"
 
 
-def _facts(row: Record, wording: Wording, texts: Texts) -> dict[str, str]:
+def _facts(row: Row, wording: Wording, texts: Texts) -> dict[str, str]:
     zone = ZoneInfo(row["time_zone"])
 
     def amount(minor: int) -> str:

@@ -2,7 +2,7 @@
 
 from healthplus.notices.text import EARLIER, TURN, Text, Texts
 
-_CHANGE = "See, move or cancel it"
+_CHANGE = "See, reschedule or cancel it"
 
 ENGLISH = Texts(
     code="en",
@@ -26,34 +26,44 @@ ENGLISH = Texts(
             with_fee=True,
         ),
         "moved": Text(
-            "Your appointment has moved",
-            "Your appointment has moved to {when}.",
+            "Your appointment is rescheduled",
+            "Your appointment is rescheduled to {when}.",
             _CHANGE,
             with_fee=True,
         ),
         "cancelled": Text(
             "Your appointment is cancelled",
-            "{when} is cancelled. What was paid online will be refunded.",
+            "Your appointment on {when} is cancelled.",
+            "Book again",
+        ),
+        "cancelled_refund": Text(
+            "Your appointment is cancelled",
+            "Your appointment on {when} is cancelled. You get {returned} back.",
             "Book again",
         ),
         "cancelled_kept": Text(
             "Your appointment is cancelled",
-            "{when} is cancelled: {kept} is kept, {returned} will be refunded.",
-            "Details",
+            "Your appointment on {when} is cancelled: {kept} kept, {returned} back.",
+            "More",
         ),
         "replaced": Text(
             "Your earlier appointment is cancelled",
-            "Your new time replaces {when}. What was paid will be refunded.",
+            "Your appointment on {when} is replaced by the new one.",
+            "Details",
+        ),
+        "replaced_refund": Text(
+            "Your earlier appointment is cancelled",
+            "Your appointment on {when} is replaced. You get {returned} back.",
             "Details",
         ),
         "replaced_kept": Text(
             "Your earlier appointment is cancelled",
-            "{when} is replaced: {kept} is kept, {returned} will be refunded.",
-            "Details",
+            "Your appointment on {when} is replaced: {kept} kept, {returned} back.",
+            "More",
         ),
         "needs_rebooking": Text(
             "Please choose another time",
-            "The clinic cannot keep your appointment on {when}.",
+            "Your appointment on {when} cannot be kept by the clinic.",
             "Choose another time",
         ),
         "stands": Text(
@@ -62,11 +72,16 @@ ENGLISH = Texts(
             _CHANGE,
         ),
         "expired": Text(
-            "Your 5 minutes are over", "Your 5 minutes are over; {when} was released. No money was taken.", "Try again"
+            "Your 5 minutes are over", "Your 5 minutes for {when} are over. No money was taken.", "Try again"
+        ),
+        "expired_unanswered": Text(
+            "Your bank has not answered yet",
+            "Your 5 minutes for {when} are over. Any money taken comes back.",
+            "Details",
         ),
         "expired_paid": Text(
             "Your 5 minutes are over",
-            "Your 5 minutes are over; {when} was released. You will be refunded.",
+            "Your 5 minutes for {when} are over. You get your money back.",
             "Try again",
         ),
         "withdrawn": Text(
@@ -74,9 +89,14 @@ ENGLISH = Texts(
             "The clinic no longer has {when}. No money was taken.",
             "Other times",
         ),
+        "withdrawn_unanswered": Text(
+            "The clinic released your time",
+            "The clinic no longer has {when}. Any money taken comes back.",
+            "Other times",
+        ),
         "withdrawn_paid": Text(
             "The clinic released your time",
-            "The clinic no longer has {when}. What you paid is refunded.",
+            "The clinic no longer has {when}. You get your money back.",
             "Other times",
         ),
         "queue_closed": Text(
@@ -108,25 +128,30 @@ ENGLISH = Texts(
             page=TURN,
         ),
         "refunded": Text(
-            "Your refund is on its way",
-            "{returned} is on its way to the account you paid from, usually within 7 days.",
+            "Your money was refunded",
+            "Refunded: {returned} to the account you paid from. Your bank may take 7 days to show it.",
             "Details",
         ),
         "refunded_part": Text(
-            "Your refund is on its way",
-            "{returned} of what you paid is on its way back, usually within 7 days.",
+            "A part of your money was refunded",
+            "Refunded: {returned} of what you paid. Your bank may take 7 days to show it.",
+            "Details",
+        ),
+        "refunded_twice": Text(
+            "You paid twice, and were refunded once",
+            "Refunded: {returned} that you paid twice. Your bank may take 7 days to show it.",
             "Details",
         ),
         "reminder": Text(
             "Your appointment is coming up",
             "Your appointment is on {when}.",
-            "Confirm, move or cancel",
+            "Confirm, reschedule or cancel",
             with_fee=True,
         ),
         "reminder_reply": Text(
             "Your appointment is coming up",
             "Your appointment is on {when}. Coming? Reply YES.",
-            "To move or cancel",
+            "To reschedule or cancel",
         ),
         "earlier": Text(
             "An earlier time is free",
@@ -136,8 +161,8 @@ ENGLISH = Texts(
         ),
         "not_cancelled": Text(
             "Your appointment is not cancelled",
-            "Nothing is cancelled yet: your appointment is on {when}.",
-            "Move or cancel it",
+            "Your appointment on {when} is not cancelled.",
+            "Reschedule or cancel it",
         ),
     },
 )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+import contextlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple, Self
 from uuid import UUID
 
 import msgspec
@@ -33,15 +36,29 @@ class Paid(msgspec.Struct, frozen=True):
     url: str | None = None
 
 
-class MoneyBack(msgspec.Struct, frozen=True):
-    """What becomes of the money for a booking that was given back, in the smallest unit of its currency.
+class Money(NamedTuple):
+    """The money for a booking or hold, in the smallest unit of its currency: `kept_minor` and `returned_minor` of it.
 
-    `money`: void_due, voided, refund_due, refunded, or kept where all of it is.
+    `money`: capture_due, captured, void_due, voided, refund_due, refunded, or kept where all of it is; unanswered where
+    the bank has not said whether it moved any. `twice_minor`: what was paid besides, and goes back; it has where
+    `is_twice_returned`. `time_zone`: of the clinic.
     """
 
     money: str
-    kept_minor: int
-    returned_minor: int
+    amount_minor: int
+    currency: str
+    time_zone: str
+    kept_minor: int = 0
+    returned_minor: int = 0
+    taken_at: datetime | None = None
+    returned_at: datetime | None = None
+    twice_minor: int = 0
+    is_twice_returned: bool = False
+
+    @classmethod
+    def of(cls, row: Record) -> Self | None:
+        """Return the money in a row of a booking; None where nothing was paid online."""
+        return cls(*(row[name] for name in cls._fields)) if row["money"] else None
 
 
 class Payments:
@@ -70,6 +87,7 @@ class Payments:
         return_url: str = "",
         *,
         token_hash: bytes | None = None,
+        shown_at: datetime | None = None,
     ) -> Paid:
         """Book a hold of the patient's. The outcome is one of Book.confirm, or `expired` before any money moves.
 
@@ -77,11 +95,14 @@ class Payments:
         lapsed while it was being paid for, another booking may be booked instead. `method` is the gateway's name for a
         way to pay; it counts only for what is paid online. Raises PaymentDeclined, PaymentUnavailable and BadInput,
         with the hold as it was. `token_hash`: of a token that must sign the patient in when paying begins, or the
-        outcome is `not_found`; what is under way at the bank then goes on, whatever becomes of the token.
+        outcome is `not_found`; what is under way at the bank then goes on, whatever becomes of the token. `shown_at`:
+        when the patient was shown that it begins; if that has changed as paying begins, the outcome is `time_changed`.
         """
-        held = await self._begin(provider_id, booking_id, patient, token_hash)
+        held = await self._begin(provider_id, booking_id, patient, token_hash, shown_at)
         if held["code"] == "not_found":
             return Paid(Refused("not_found"))
+        if held["is_moved"]:
+            return Paid(Refused("time_changed", booking_id=booking_id, state="reserved"))
         # Perhaps a repeat: confirm knows it by what was set aside the first time, and no more money is.
         authorisation: str | None = held["authorisation"]
         if held["is_due"]:
@@ -92,6 +113,7 @@ class Payments:
                 )
             note_change()  # reconciliation may book with this money, whatever becomes of this request
             if isinstance(answer, Declined):
+                await self._forget_declined(provider_id, booking_id, held)
                 raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")
             if isinstance(answer, Pending):
                 return Paid(Done("pending"), url=answer.url)
@@ -106,6 +128,7 @@ class Payments:
             key,
             method,
             token_hash=None if held["is_due"] else token_hash,
+            shown_at=shown_at,
         )
         if outcome.code == "booked" and held["is_due"] and authorisation is not None:
             # Under the hold's name, also where its money came late and booked another booking.
@@ -115,19 +138,34 @@ class Payments:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))
 
-    async def money(self, provider_id: int, booking_id: UUID) -> MoneyBack | None:
-        """Return what becomes of the money for a booking given back; None: there was none."""
+    async def money(self, provider_id: int, booking_id: UUID) -> Money | None:
+        """Return the money for a booking or hold; None: there was none."""
         row = await self._database.fetch_row(queries.money, provider_id, booking_id)
-        return None if row is None else MoneyBack(*row)
+        return None if row is None else Money.of(row)
 
     async def booked_instead(self, provider_id: int, hold_id: UUID) -> UUID | None:
         """Return what the money for a lapsed hold booked instead of it."""
         found: UUID | None = await self._database.fetch_value(queries.booked_instead, provider_id, hold_id)
         return found
 
-    async def _begin(self, provider_id: int, hold_id: UUID, patient: Patient, token_hash: bytes | None) -> Record:
+    async def unanswered(self, holds: Sequence[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
+        """Return those of these holds, each of a provider, whose bank has not said whether it moved money."""
+        if not holds:
+            return set()
+        rows = await self._database.fetch(queries.unanswered, *map(list, zip(*holds, strict=True)))
+        return {(row["provider_id"], row["hold_id"]) for row in rows}
+
+    async def _forget_declined(self, provider_id: int, hold_id: UUID, held: Record) -> None:
+        """Look for no money where the only request for it was declined; if that cannot be noted, it is looked for."""
+        if held["is_first"]:
+            with contextlib.suppress(HealthPlusError, PostgresError):
+                await self._database.execute(queries.forget_declined, provider_id, hold_id, held["asked_at"])
+
+    async def _begin(
+        self, provider_id: int, hold_id: UUID, patient: Patient, token_hash: bytes | None, shown_at: datetime | None
+    ) -> Record:
         """Return the row of begin_payment for one hold, which is asked together with those of others."""
-        row = (provider_id, hold_id, patient.patient_id, token_hash)
+        row = (provider_id, hold_id, patient.patient_id, token_hash, shown_at)
         until = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
         # In place of a book, a number of the hold: one call at a time is about it. When its answer is lost it may be
         # sent again, since it answers the same.

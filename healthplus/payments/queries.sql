@@ -1,36 +1,41 @@
 -- name: begin_payment
 -- Patients' holds that are to be paid for, each once: hold $2[i] at provider $1[i] of patient $3[i], unless the token whose hash is
 -- $4[i] does not sign them in; a code 'not_found' where it is none of theirs. If money is about to be requested from the gateway
--- (is_due), the intent is stored first. For what is no live hold any more: the money set aside for it, first that which was not let go.
+-- (is_due), the intent is stored first, at asked_at; is_first: none was before. $5[i]: when the patient was shown that it begins, NULL for
+-- who was shown nothing: for a hold that begins at another time by now (is_moved) no money is requested. A move that comes after this
+-- statement comes after the payment, as that of an appointment would. For what is no live hold any more: the money set aside for it,
+-- first that which was not let go.
 WITH asked AS MATERIALIZED (
-    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bytea[]) WITH ORDINALITY
-        AS asked (provider_id, hold_id, patient_id, token_hash, ordinal)
+    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bytea[], $5::timestamptz[]) WITH ORDINALITY
+        AS asked (provider_id, hold_id, patient_id, token_hash, shown_at, ordinal)
 ), held AS MATERIALIZED (
     SELECT asked.ordinal, asked.provider_id, hold_id, held.*,
-        (SELECT currency FROM directory.clinic WHERE clinic.clinic_id = held.clinic_id) AS currency, now_at
+        (SELECT currency FROM directory.clinic WHERE clinic.clinic_id = held.clinic_id) AS currency, now_at,
+        held.state = 'reserved' AND coalesce(held.starts_at <> asked.shown_at, false) AS is_moved
     FROM public.app_now() AS now_at
     CROSS JOIN asked
     CROSS JOIN LATERAL (  -- OFFSET 0: found by its key, however few there were when this was planned
-        SELECT clinic_id, patient_id, booking.state_at(booking, now_at)::text AS state, offer, fee_minor, funding FROM booking.booking
+        SELECT clinic_id, patient_id, booking.state_at(booking, now_at)::text AS state, offer, fee_minor, funding, lower(during) AS starts_at
+        FROM booking.booking
         WHERE booking.provider_id = asked.provider_id AND booking_id = hold_id OFFSET 0) AS held -- noqa: AM09
     WHERE held.patient_id = asked.patient_id
         AND (asked.token_hash IS NULL OR accounts.is_signed_in(asked.token_hash, asked.patient_id))
 ), intent AS (
     INSERT INTO payments.intent (provider_id, hold_id, amount_minor, asked_at, check_at)
     SELECT provider_id, hold_id, fee_minor, now_at, now_at + interval '20 seconds'
-    FROM held WHERE funding = 'online' AND state = 'reserved' AND NOT offer
+    FROM held WHERE funding = 'online' AND state = 'reserved' AND NOT offer AND NOT is_moved
     ORDER BY provider_id, hold_id  -- two of these statements that share holds wait for each other in one order
     ON CONFLICT (provider_id, hold_id) DO UPDATE SET asked_at = excluded.asked_at, check_at = excluded.check_at
-    RETURNING hold_id
+    RETURNING hold_id, intent.asked_at, old.hold_id IS NULL AS is_first
 )
 SELECT asked.ordinal::integer AS ordinal, NULL::text AS failed_with, coalesce(state, 'not_found') AS code, fee_minor, currency,
-    EXISTS (SELECT FROM intent WHERE intent.hold_id = asked.hold_id) AS is_due,
+    intent.hold_id IS NOT NULL AS is_due, intent.asked_at, coalesce(is_first, false) AS is_first, coalesce(is_moved, false) AS is_moved,
     CASE WHEN state <> 'reserved' THEN (
         SELECT authorisation FROM ledger.payment
         WHERE provider_id = asked.provider_id AND hold_id = asked.hold_id
         ORDER BY state >= 'voided' OR due IS NOT DISTINCT FROM 'void' OR due IS NOT DISTINCT FROM 'refund', at
         LIMIT 1) END AS authorisation
-FROM asked LEFT JOIN held USING (ordinal)
+FROM asked LEFT JOIN held USING (ordinal) LEFT JOIN intent ON intent.hold_id = asked.hold_id
 
 -- name: take_due
 -- Some of what is due at the gateway, oldest first, $1 at most, and as many refunds of a part; a capture only once it was left to the process
@@ -63,12 +68,25 @@ FROM ledger.payment
 WHERE provider_id = $1 AND hold_id = $2 AND due = 'void'
 
 -- name: money
--- What becomes of the money for a booking that was given back, and how much is kept and returned; of several payments, of that of which
--- something is kept.
-SELECT back.money, back.kept_minor, back.returned_minor
-FROM ledger.payment CROSS JOIN LATERAL ledger.money_back(payment) AS back
-WHERE provider_id = $1 AND booking_id = $2 AND hold_id = ANY (ledger.holds_paid($1, $2))
-ORDER BY payment.kept_minor IS NOT NULL DESC, state DESC LIMIT 1
+-- The money for a booking or hold; 'unanswered' where it was requested and the bank has not said whether it moved any.
+SELECT coalesce(paid.money, 'unanswered') AS money, coalesce(paid.amount_minor, fee_minor) AS amount_minor,
+    coalesce(paid.currency, clinic.currency) AS currency, time_zone, coalesce(paid.kept_minor, 0) AS kept_minor,
+    coalesce(paid.returned_minor, 0) AS returned_minor, paid.taken_at, paid.returned_at, coalesce(paid.twice_minor, 0) AS twice_minor,
+    coalesce(paid.is_twice_returned, false) AS is_twice_returned
+FROM booking.booking
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS paid ON true
+WHERE provider_id = $1 AND booking_id = $2
+    AND (paid.money IS NOT NULL OR EXISTS (SELECT FROM payments.unanswered(ARRAY[$1::bigint], ARRAY[$2::uuid])))
+
+-- name: unanswered
+-- Those of these holds for which the bank has not said whether it moved money.
+SELECT provider_id, hold_id FROM payments.unanswered($1::bigint[], $2::uuid[])
+
+-- name: forget_declined
+-- The only request for money for a hold was declined: there is nothing to look for at the gateway, unless it was asked again since.
+DELETE FROM payments.intent WHERE provider_id = $1 AND hold_id = $2 AND asked_at = $3
 
 -- name: booked_instead
 -- What the money for a lapsed hold has booked.

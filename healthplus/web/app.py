@@ -147,7 +147,6 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         database, background, ready_database = await _open_pools(stack, settings, settings.database_url)
         senders = await stack.enter_async_context(open_senders(settings, database))
         wording = Wording(settings.site_url, CLIENT_MARGIN, takes_replies=settings.sms_reply_secret is not None)
-        notices = Notices(background, senders, wording)
         change_feed = ChangeFeed(settings.database_url)
         tokens = KnownTokens(database)
         key = with_secret_key(settings).secret_key or ""
@@ -163,6 +162,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         change_feed.on_change(waiting.on_change)
         change_feed.on_change(charts.on_change)
         payments = Payments(database, book, gateway, background)
+        notices = Notices(background, senders, wording, payments.unanswered)
         pools = {"requests": database, "background": background, **logins.own()}
         reporter = Reporter(background, pools, (admission.sample, waiting.sample), open_sentry(settings.sentry_dsn))
         await stack.enter_async_context(reporter.listening())

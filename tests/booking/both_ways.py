@@ -113,7 +113,7 @@ def call_of(verb: str, provider: int, args: list[Any], more: dict[str, Any]) -> 
                 provider,
                 actor.patient_id,
                 (provider, booking_id, actor.patient_id, money, str(actor), key, None),
-                (provider, booking_id, money, str(actor), key, None),
+                (provider, booking_id, money, str(actor), key, None, None),
             )
     return None
 

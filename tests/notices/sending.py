@@ -10,7 +10,7 @@ from typing import Any
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import Database, Record
 from healthplus.errors import NoticeUndelivered
-from healthplus.notices.notices import Channel, Notices
+from healthplus.notices.notices import Channel, Notices, Unanswered
 from healthplus.notices.sender import Email, NoSender, Push, Sms, SmsSender
 from healthplus.notices.senders import Senders
 from healthplus.notices.texts import Wording
@@ -76,9 +76,10 @@ def notices(
     email: Recorder | None = None,
     whatsapp: Recorder | None = None,
     push: Recorder | None = None,
+    unanswered: Unanswered | None = None,
 ) -> Notices:
     senders = Senders(sms, email or NoSender("E-mail"), whatsapp, push or NoSender("Web push"))
-    return Notices(database, senders, Wording(SITE, CLIENT_MARGIN))
+    return Notices(database, senders, Wording(SITE, CLIENT_MARGIN), unanswered)
 
 
 async def sweep_all(sending: Notices, channel: Channel = "sms") -> None:

@@ -90,7 +90,7 @@ async def test_a_change_that_is_undone_tells_nobody(race: RaceEnvironment) -> No
 
     async def confirm_and_fail() -> None:
         async with race.db.transaction() as transaction:
-            confirm = (provider.provider_id, held, None, str(Patient(patient)), None, None)
+            confirm = (provider.provider_id, held, None, str(Patient(patient)), None, None, None)
             await transaction.execute(queries.confirm, *confirm)
             assert await transaction.fetch_value("SELECT count(*) FROM notices.notice") == 1
             raise ZeroDivisionError

@@ -12,4 +12,4 @@ def test_only_the_mail_of_a_reminder_says_what_is_to_be_done_before() -> None:
     assert "Do not eat" in email(**row).html
     assert "आने से पहले: Do not eat" in email(**row, language="hi").text
     assert "eat" not in sms(**row).text
-    assert "eat" not in push_of(ROW | row, WORDING).text  # type: ignore[arg-type]
+    assert "eat" not in push_of(ROW | row, WORDING).text

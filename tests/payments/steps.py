@@ -35,6 +35,12 @@ async def money(environment: Environment) -> tuple[str, str | None] | None:
     return None if row is None else (row["state"], row["due"])
 
 
+async def money_back(payments: Payments, booking_id: UUID) -> tuple[str, int, int] | None:
+    """Return what becomes of the money for a booking: its state, how much is kept, and how much goes back."""
+    money = await payments.money(PROVIDER, booking_id)
+    return None if money is None else (money.money, money.kept_minor, money.returned_minor)
+
+
 async def facts(environment: Environment) -> list[tuple[str, str]]:
     """Return the ledger: each state that money reached, and how that was known."""
     rows = await environment.db.fetch(

@@ -12,11 +12,11 @@ from healthplus.accounts.actors import Actor, Staff, System
 from healthplus.booking.replacements import cancel_replaced
 from healthplus.ops.check import all_violations
 from healthplus.payments.gateway import GatewayPayment, PaymentState
-from healthplus.payments.payments import MoneyBack, Payments
+from healthplus.payments.payments import Payments
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.terms import set_terms
 from tests.payments.conftest import Bank
-from tests.payments.steps import capture, facts, money, pay, send, webhook
+from tests.payments.steps import capture, facts, money, money_back, pay, send, webhook
 
 FEE = 50000
 MICROSECOND = timedelta(microseconds=1)
@@ -59,12 +59,12 @@ async def test_the_rest_goes_back(
     assert (shown.kept_minor, shown.returned_minor) == (minor, FEE - minor)
     assert (await environment.book.cancel(PROVIDER, held, environment.actor("asha"))).code == "cancelled"
     due = "kept" if minor == FEE else "refund_due" if minor or captured else "void_due"
-    assert await payments.money(PROVIDER, held) == MoneyBack(due, minor, FEE - minor)
+    assert await money_back(payments, held) == (due, minor, FEE - minor)
     await settle(payments, environment)
     state: PaymentState = "captured" if minor == FEE else "refunded" if minor or captured else "voided"
     refunded = FEE - minor if state == "refunded" else 0
     assert await money(environment) == (state, None)
-    assert await payments.money(PROVIDER, held) == MoneyBack("kept" if minor == FEE else state, minor, FEE - minor)
+    assert await money_back(payments, held) == ("kept" if minor == FEE else state, minor, FEE - minor)
     assert await at_bank(bank, held) == GatewayPayment(f"sandbox-{PROVIDER}:{held}", state, FEE, "INR", refunded)
     back = "SELECT sum(amount_minor) FROM ledger.entry WHERE state IN ('voided', 'refunded')"
     assert (await environment.db.fetch_value(back) or 0) == FEE - minor
@@ -80,7 +80,7 @@ async def test_what_others_cancel_goes_back_whole(
     assert (await environment.book.cancel(PROVIDER, held, actor)).code == "cancelled"
     await settle(payments, environment)
     assert await money(environment) == ("refunded" if captured else "voided", None)
-    assert await payments.money(PROVIDER, held) == MoneyBack("refunded" if captured else "voided", 0, FEE)
+    assert await money_back(payments, held) == ("refunded" if captured else "voided", 0, FEE)
 
 
 async def test_what_the_clinic_has_to_make_good_for_goes_back_whole(
@@ -142,7 +142,7 @@ async def test_a_repeated_cancel_answers_the_same_and_keeps_no_more(
     # A repeat of the payment does not say that it is booked, and takes no other money.
     assert (await pay(payments, environment, held, key="again")).outcome.code == "wrong_state"
     await settle(payments, environment)
-    assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 100, FEE - 100)
+    assert await money_back(payments, held) == ("refunded", 100, FEE - 100)
 
 
 @pytest.mark.parametrize("minor", [100, FEE])
@@ -156,7 +156,7 @@ async def test_a_repeated_payment_of_what_was_cancelled_books_nothing(
         assert (await pay(payments, environment, held, key=key)).outcome.code == "wrong_state"
         await payments.captures.poll()
     await settle(payments, environment)
-    assert await payments.money(PROVIDER, held) == MoneyBack("kept" if minor == FEE else "refunded", minor, FEE - minor)
+    assert await money_back(payments, held) == ("kept" if minor == FEE else "refunded", minor, FEE - minor)
 
 
 @pytest.mark.parametrize("captured", [False, True])
@@ -179,7 +179,7 @@ async def test_a_process_of_release_4_leaves_the_rest_to_newer_ones(
         await environment.pass_time(seconds=31)
     bank.fails.clear()
     await settle(payments, environment)
-    assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 100, FEE - 100)
+    assert await money_back(payments, held) == ("refunded", 100, FEE - 100)
 
 
 async def test_what_is_kept_is_written_once(payments: Payments, environment: Environment) -> None:
@@ -197,7 +197,7 @@ async def test_terms_change_for_new_holds_only(payments: Payments, environment: 
     await set_terms(environment.db, ONLINE, {ALWAYS: "90%"})
     await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
     await settle(payments, environment)
-    assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 5000, 45000)
+    assert await money_back(payments, held) == ("refunded", 5000, 45000)
 
 
 @pytest.mark.parametrize("cancels", ["the patient", "another booking"])
@@ -225,7 +225,7 @@ async def test_moving_does_not_lessen_what_is_kept(payments: Payments, environme
         await replace(environment, held, week + timedelta(days=1))
         await cancel_replaced(environment.db, book)
     await settle(payments, environment)
-    assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 30000, 20000)
+    assert await money_back(payments, held) == ("refunded", 30000, 20000)
 
 
 @pytest.mark.parametrize("actor", [Staff(1), System("operator")])
@@ -241,7 +241,7 @@ async def test_what_others_move_goes_back_whole(payments: Payments, environment:
     assert (shown.steps, shown.kept_minor, shown.returned_minor) == ((), 0, FEE)
     await book.cancel(PROVIDER, held, asha)
     await settle(payments, environment)
-    assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 0, FEE)
+    assert await money_back(payments, held) == ("refunded", 0, FEE)
 
 
 async def replace(environment: Environment, old: UUID, start: datetime) -> None:
@@ -263,7 +263,7 @@ async def test_what_is_replaced_keeps_what_it_did_when_the_other_was_booked(
     await environment.pass_until(environment.instant(8))
     await cancel_replaced(environment.db, environment.book)
     await settle(payments, environment)
-    assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 5000, 45000)
+    assert await money_back(payments, held) == ("refunded", 5000, 45000)
     assert (await at_bank(bank, held)).refunded_minor == 45000
 
 
@@ -277,7 +277,7 @@ async def test_money_that_came_late_is_kept_by_the_same_terms(
     assert (late.code, late.booking_id != held) == ("booked", True)
     await environment.book.cancel(PROVIDER, late.booking_id, environment.actor("asha"))
     await settle(payments, environment)
-    assert await payments.money(PROVIDER, late.booking_id) == MoneyBack("refunded", 10000, 40000)
+    assert await money_back(payments, late.booking_id) == ("refunded", 10000, 40000)
     assert (await at_bank(bank, held)).refunded_minor == 40000
 
 
@@ -295,7 +295,7 @@ async def test_a_second_payment_goes_back_whole_beside_one_of_which_something_is
     for name in ("twice", "thrice"):
         await send(payments, secret, webhook(held, "refunded", name, refunded=FEE))
     await settle(payments, environment)
-    assert await payments.money(PROVIDER, held) == MoneyBack("kept" if minor == FEE else "refunded", minor, FEE - minor)
+    assert await money_back(payments, held) == ("kept" if minor == FEE else "refunded", minor, FEE - minor)
 
 
 async def test_what_the_bank_let_go_before_it_was_taken_is_kept_by_nobody(
@@ -305,7 +305,7 @@ async def test_what_the_bank_let_go_before_it_was_taken_is_kept_by_nobody(
     held = await booked(payments, environment, captured=False)
     await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
     await send(payments, secret, webhook(held, "voided", f"sandbox-{PROVIDER}:{held}"))
-    assert await payments.money(PROVIDER, held) == MoneyBack("voided", 0, FEE)
+    assert await money_back(payments, held) == ("voided", 0, FEE)
     await settle(payments, environment)
 
 

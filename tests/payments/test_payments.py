@@ -8,10 +8,10 @@ from healthplus.accounts.actors import Staff
 from healthplus.errors import DatabaseUnreachable, PaymentDeclined
 from healthplus.ops.check import money_invariants, violations
 from healthplus.payments.captures import Captures
-from healthplus.payments.payments import MoneyBack, Payments
+from healthplus.payments.payments import Payments
 from tests.fixtures.environment import AT_CLINIC, FREE, PROVIDER, Environment
 from tests.payments.conftest import Bank
-from tests.payments.steps import capture, facts, money, pay
+from tests.payments.steps import capture, facts, money, money_back, pay
 
 
 async def test_authorise_then_book_then_capture(payments: Payments, bank: Bank, environment: Environment) -> None:
@@ -171,10 +171,10 @@ async def test_the_ledger_says_what_happened_and_how_that_was_known(
     await pay(payments, environment, held)
     await capture(payments, environment)
     await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
-    assert await payments.money(PROVIDER, held) == MoneyBack("refund_due", 0, 50000)
+    assert await money_back(payments, held) == ("refund_due", 0, 50000)
     await payments.captures.poll()
     assert await facts(environment) == [("authorised", "answer"), ("captured", "answer"), ("refunded", "answer")]
-    assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 0, 50000)
+    assert await money_back(payments, held) == ("refunded", 0, 50000)
     await environment.pass_time(minutes=3)
     assert await violations(environment.db, money_invariants) == []
 

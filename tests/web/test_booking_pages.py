@@ -67,12 +67,15 @@ async def test_the_bar_says_the_time_that_the_address_names(
     address = f"{CHART}?{urlencode({'day': day_of(environment), 'start': environment.at(10)})}"
 
     def bar(page: str) -> list[str]:
-        found = re.findall(r'<span class="as-named">(.*?)</span>', page)
+        found = re.findall(r'<span class="as-named">(?:<span class="if-in">)?(.*?)</span>', page)
         assert len(found) == 2
         return found
 
     for browser in (nobody, asha):
         page = (await browser.get(address)).text
+        # Who is not signed in goes on to that first, and reads so.
+        assert '<span class="if-out">Continue to hold 10:00</span>' in page
+        assert ("data-signed-out" in page) == (browser is nobody)
         assert bar(page) == ["10:00 to 10:30 am", "Hold 10:00"]
         assert re.search(r'value="[^"]+"\s+data-from="10:00 am"[^>]* checked data-named>', page)
     assert bar((await nobody.get(f"{address}&n=2")).text)[0] == "10:00 to 11:00 am"
@@ -274,12 +277,15 @@ async def test_where_the_bank_has_not_answered_one_sentence_says_what_to_do(
     """What is said while the time is held goes away at the moment that its end is said."""
     path = await hold(asha, environment)
     shown = (await asha.get(f"{path}?bank=unanswered")).text
-    assert shown.count("you are charged once for one appointment") == 1
-    for gone in ("Don’t pay again", "text you", "Paying again"):
+    assert shown.count("you are charged once") == 1
+    assert re.search(
+        r'<a\s+class="button quiet" href="[^"]+#method">Pay another way</a>', shown
+    )  # in sight, not folded
+    for gone in ("Don’t pay again", "text you", "Paying again", "No money was taken"):
         assert gone not in shown
     assert '<div data-while="hold"><div class="notice' in shown.replace("\n", "")
     assert '<p class="actions" data-while="hold">' in shown
-    assert "Any amount blocked will be released." in shown
+    assert "Your bank has not answered yet. If it took money, all of it comes back by itself" in shown
 
 
 async def test_updates_of_a_hold(environment: Environment, asha: Browser) -> None:

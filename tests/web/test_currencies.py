@@ -138,13 +138,13 @@ async def test_it_is_held_paid_and_given_back(
     async with SandboxGateway(bank_url(sandbox_bank), "") as bank:
         [at_bank] = await bank.fetch(f"{abroad.provider_id}:{held['id']}")
     assert at_bank == GatewayPayment(at_bank.authorisation, "captured", place.fee[1], place.currency)
-    assert f"{amount}, paid on" in await said(http, visit)
+    assert f"Paid: {amount} on" in await said(http, visit)
     assert amount in await said(http, f"{visit}/receipt")
     assert f"The {amount} that you paid goes back" in await said(http, f"{visit}/cancel")
     cancelled = (await asha.delete(f"providers/{abroad.provider_id}/appointments/{held['id']}")).json()
     assert fee(abroad).items() <= cancelled.items()
     await money_is(environment, visit, "refunded")
-    assert f"{amount} was refunded on" in await said(http, f"{visit}/receipt")
+    assert f"Refunded: {amount} on" in await said(http, f"{visit}/receipt")
 
     personal = (await asha.get("me/export")).json()
     for kind in ("bookings", "payment_intents", "payments", "ledger"):

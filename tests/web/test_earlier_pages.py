@@ -32,11 +32,31 @@ async def booked(environment: Environment, who: Client, hour: int) -> str:
     return f"{PROVIDER}/{paid.json()['id']}"
 
 
-async def test_asked_for_and_ended_on_the_appointments_page(
+async def booked_before(environment: Environment, who: Client, hour: int) -> str:
+    """Book as `booked` does, half a day ago: who has just chosen a time is not asked for another."""
+    one = await booked(environment, who, hour)
+    await environment.pass_time(hours=13)
+    return one
+
+
+async def test_who_has_just_chosen_a_later_time_is_not_offered_an_earlier_one(
     environment: Environment, asha: Client, app: Litestar
 ) -> None:
     browser = Browser(app, environment.tokens["asha"])
     path = f"/appointments/{await booked(environment, asha, 15)}"
+    assert "An earlier time?" not in (await browser.get(path)).text
+    await environment.pass_time(hours=13)
+    assert "An earlier time?" in (await browser.get(path)).text
+    moved = await browser.post(f"{path}/move", {"start": environment.at(15, 30)})
+    assert moved.status_code == 303
+    assert "An earlier time?" not in (await browser.get(f"{path}?moved=1")).text
+
+
+async def test_asked_for_and_ended_on_the_appointments_page(
+    environment: Environment, asha: Client, app: Litestar
+) -> None:
+    browser = Browser(app, environment.tokens["asha"])
+    path = f"/appointments/{await booked_before(environment, asha, 15)}"
     shown = (await browser.get(path)).text
     assert ASK in shown
     assert "Free now, before your time" in shown
@@ -135,7 +155,7 @@ async def test_the_message_leads_to_its_time_chosen_already(
 async def test_a_free_time_is_one_link(environment: Environment, asha: Client, app: Litestar) -> None:
     """The time and its zone are one text in it, or each would have a line below it of its own."""
     browser = Browser(app, environment.tokens["asha"])
-    page = (await browser.get(f"/appointments/{await booked(environment, asha, 15)}")).text
+    page = (await browser.get(f"/appointments/{await booked_before(environment, asha, 15)}")).text
     (link,) = re.findall(r'<a class="alone" href="[^"]*/move[?]start=[^"]*#t\d+">(.*?)</a>', page)
     assert re.match(r"<span>Free now, before your time: .*</span><svg", link)
 
@@ -157,7 +177,7 @@ async def test_moving_ends_it_and_says_so(environment: Environment, asha: Client
 
 async def test_why_nobody_can_be_told_is_said(environment: Environment, asha: Client, app: Litestar) -> None:
     browser = Browser(app, environment.tokens["asha"])
-    path = f"/appointments/{await booked(environment, asha, 15)}"
+    path = f"/appointments/{await booked_before(environment, asha, 15)}"
     await environment.db.execute(
         "CREATE OR REPLACE FUNCTION notices.earlier_known_max() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 0'"
     )

@@ -26,7 +26,7 @@ CHOSEN = {
     "reminds_by_email": False,
     "reminds_by_push": False,
 }
-VARYING = ("expires_in", "resend_in", "version", "detail", "money")
+VARYING = ("expires_in", "resend_in", "version", "detail", "money", "money_text")
 TABLES = (
     *("booking.booking", "booking.event", "booking.ticket", "booking.claim", "booking.idempotency"),
     *(

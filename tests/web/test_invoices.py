@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
+import subprocess
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
@@ -187,3 +190,17 @@ def test_any_name_can_be_drawn_and_is_in_no_log(has_font: bool, font: Font, capl
     for name in odd:
         assert re.match(rb"%PDF-", invoice_of(plain_invoice(name), font if has_font else None, made_at))
     assert not [record for record in caplog.records if record.name.startswith(("fpdf", "fontTools"))]
+
+
+def test_what_is_copied_from_an_invoice_is_as_it_was_written(font: Font) -> None:
+    """A sign such as ि is drawn before the letter that it follows, and by itself would be copied so."""
+    said = "आपूर्ति बिल, प्रिया क्षत्रिय"
+    file = invoice_of(plain_invoice(said), font, datetime.fromisoformat("2026-11-30T10:00:00+05:30"))
+    streams = [zlib.decompress(one) for one in re.findall(rb"stream\n(x.*?)\nendstream", file, re.DOTALL)]
+    written = [bytes.fromhex(one.decode()) for one in re.findall(rb"/ActualText <([0-9a-f]+)>", b"".join(streams))]
+    assert [one.decode("utf-16") for one in written].count(
+        said
+    ) == 1 + 1 + 2 + 120 + 1  # clinic, address, facts, prices, note
+    if (program := shutil.which("pdftotext")) is not None:
+        shown = subprocess.run([program, "-", "-"], input=file, capture_output=True, check=True).stdout.decode()
+        assert shown.count(said) == 125

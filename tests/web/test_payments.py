@@ -100,8 +100,12 @@ async def test_a_large_webhook_is_read(http: httpx.AsyncClient, secret: str) -> 
     assert (await send(http, b'{"type": "other", "x": "' + b"x" * 100_000 + b'"}', secret)).status_code == 200
 
 
-async def test_paying_leaves_no_trace_but_the_intent_when_declined(asha: Client, environment: Environment) -> None:
+async def test_paying_leaves_no_trace_when_declined(asha: Client, environment: Environment) -> None:
     held = await hold(asha, hold_body(environment, clinic_id=ONLINE))
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}), 402, "payment_declined")
+    assert await environment.db.fetch_value("SELECT count(*) FROM payments.intent") == 0
+    problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-unreachable"}), 503, "payment_unavailable")
+    problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}), 402, "payment_declined")
+    # What the bank says of one request says nothing of another.
     rows = await environment.db.fetch("SELECT provider_id, hold_id::text, amount_minor FROM payments.intent")
     assert [tuple(row) for row in rows] == [(PROVIDER, held["id"], 50000)]

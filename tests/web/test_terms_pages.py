@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -43,7 +44,7 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     assert "After that: cancel, and ₹100 of it is refunded." in page
     await pay(asha, hold)
     booked = said((await asha.get(hold)).text)
-    assert "Paid: ₹500 Receipt" in booked
+    assert "Paid: ₹500" in booked
     assert f"{first}, 9:00 am: cancel free, all of it is refunded." in booked
     before_pressing = said((await asha.get(appointment)).text).partition("If you cancel")[2]
     assert f"{first}, 9:00 am: cancel free, all of it is refunded." in before_pressing
@@ -58,7 +59,7 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     after = said((await asha.get(appointment)).text)
     assert "If you cancel" not in after
     assert after.index("₹375") < after.index("Dr 1")  # the head says what becomes of the money
-    assert "Refund of ₹375 is on its way, usually within 7 days; ₹125 is not" in after or "₹375 was refunded" in after
+    assert re.search(r"(Refund started|Refunded): ₹375 .* ₹125 is not refunded", after)
 
 
 @pytest.mark.dates

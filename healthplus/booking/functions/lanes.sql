@@ -39,7 +39,7 @@ END $$;
 -- The plain cases of booking.confirm, one call after another.
 CREATE FUNCTION booking.confirm_lane(
     p_provider_ids bigint[], p_booking_ids uuid[], p_patient_ids bigint[], p_authorisations text[], p_actors text[], p_keys text[],
-    p_methods text[], p_token_hashes bytea[]
+    p_methods text[], p_token_hashes bytea[], p_shown_at timestamptz[]
 ) RETURNS TABLE (ordinal integer, failed_with text, outcome booking.outcome) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM booking.wait_no_more();
@@ -49,7 +49,7 @@ BEGIN
         BEGIN
             outcome := booking.confirm_plainly(
                 p_provider_ids[i], p_booking_ids[i], p_patient_ids[i], p_authorisations[i], p_actors[i], p_keys[i], p_methods[i],
-                p_token_hashes[i]);
+                p_token_hashes[i], p_shown_at[i]);
         EXCEPTION WHEN OTHERS THEN
             outcome := NULL;
             failed_with := sqlstate;

@@ -26,6 +26,14 @@ CREATE FUNCTION ledger.holds_paid(p_provider_id bigint, p_booking_id uuid) RETUR
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND booking_id <> hold_id)
 $$;
 
+-- Whether money pays for a booking: set aside to be taken, or taken, and none of it is to go back. What else comes for it was paid twice.
+CREATE FUNCTION ledger.is_paid(p_provider_id bigint, p_booking_id uuid) RETURNS boolean STABLE LANGUAGE sql AS $$
+    SELECT EXISTS (
+        SELECT FROM ledger.payment
+        WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
+            AND kept_minor IS NULL AND ((state = 'authorised' AND due = 'capture') OR (state = 'captured' AND due IS NULL)))
+$$;
+
 -- When a refund of a part is noted as due. A process of release 4 would refund the whole: so it is noted a thousand years late, where
 -- only newer ones look. (To go with release 6.)
 CREATE FUNCTION ledger.part_due_at(p_at timestamptz) RETURNS timestamptz STABLE LANGUAGE sql AS $$ SELECT p_at + interval '1000 years' $$;
@@ -59,6 +67,32 @@ LANGUAGE sql IMMUTABLE AS $$
         CASE WHEN p_payment.state = 'voided' THEN p_payment.amount_minor
             WHEN p_payment.state = 'refunded' OR p_payment.due IN ('void', 'refund') OR p_payment.kept_minor IS NOT NULL
             THEN p_payment.amount_minor - coalesce(p_payment.kept_minor, 0) ELSE 0 END
+$$;
+
+-- The money for a booking as all that show it have it; nothing where there was none. Of several payments: that which pays for it, or the
+-- one of which something is kept, or else what was taken before what was not; the others came twice, and go back: their sum, and whether
+-- all of it has gone.
+CREATE FUNCTION ledger.money_of(p_provider_id bigint, p_booking_id uuid) RETURNS TABLE (
+    money text, amount_minor integer, kept_minor integer, returned_minor integer, currency text, hold_id uuid, authorisation text,
+    taken_at timestamptz, returned_at timestamptz, twice_minor integer, is_twice_returned boolean
+) STABLE LANGUAGE sql AS $$
+    SELECT back.money, payment.amount_minor, back.kept_minor, back.returned_minor, fact.currency, payment.hold_id, payment.authorisation,
+        fact.taken_at, fact.returned_at,
+        (sum(payment.amount_minor) OVER () - payment.amount_minor)::integer,
+        count(*) FILTER (WHERE payment.state < 'voided') OVER () = (payment.state < 'voided')::integer
+    FROM ledger.payment
+    CROSS JOIN LATERAL ledger.money_back(payment) AS back
+    CROSS JOIN LATERAL (
+        SELECT min(entry.currency) AS currency, min(at) FILTER (WHERE entry.state = 'captured') AS taken_at,
+            min(at) FILTER (WHERE entry.state IN ('voided', 'refunded')) AS returned_at
+        FROM ledger.entry
+        WHERE entry.provider_id = payment.provider_id AND entry.hold_id = payment.hold_id
+            AND entry.authorisation = payment.authorisation) AS fact
+    WHERE payment.provider_id = p_provider_id AND payment.booking_id = p_booking_id
+        AND payment.hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id))
+    ORDER BY payment.kept_minor IS NOT NULL DESC,
+        (payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL) DESC, payment.state DESC
+    LIMIT 1
 $$;
 
 -- Notes the states that payments have reached, of those that nobody else has locked; returns the payments whose state changed. Facts come

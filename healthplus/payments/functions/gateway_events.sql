@@ -1,4 +1,15 @@
--- Notes the states that payments have reached, of those that nobody else has locked, and notifies patients of refunds.
+-- Those of these holds for which money was requested at the gateway, which has not said yet whether it moved any.
+CREATE FUNCTION payments.unanswered(p_provider_ids bigint[], p_hold_ids uuid[]) RETURNS TABLE (provider_id bigint, hold_id uuid)
+LANGUAGE sql STABLE AS $$
+    SELECT intent.provider_id, intent.hold_id
+    FROM payments.intent JOIN unnest(p_provider_ids, p_hold_ids) AS asked (provider_id, hold_id) USING (provider_id, hold_id)
+    WHERE NOT EXISTS (
+        SELECT FROM ledger.payment
+        WHERE payment.provider_id = intent.provider_id AND payment.hold_id = intent.hold_id)
+$$;
+
+-- Notes the states that payments have reached, of those that nobody else has locked, and notifies patients of what went back: of
+-- an appointment that was cancelled, or that was paid twice. Of a block for a hold that ran out, the hold's own notice has said so.
 CREATE FUNCTION payments.advance_payments(
     p_provider_ids bigint[], p_hold_ids uuid[], p_authorisations text[], p_states ledger.payment_state[], p_source ledger.source,
     p_now timestamptz
@@ -9,9 +20,11 @@ BEGIN
     FOR changed IN
         SELECT * FROM ledger.advance_payments(p_provider_ids, p_hold_ids, p_authorisations, p_states, p_source, p_now)
     LOOP
-        IF changed.state = 'refunded' OR (changed.state = 'voided' AND EXISTS (
-            SELECT FROM booking.booking
-            WHERE provider_id = changed.provider_id AND booking_id = changed.booking_id AND state = 'cancelled'))
+        IF changed.state = 'refunded' OR (changed.state = 'voided' AND (
+            EXISTS (
+                SELECT FROM booking.booking
+                WHERE provider_id = changed.provider_id AND booking_id = changed.booking_id AND state = 'cancelled')
+            OR ledger.is_paid(changed.provider_id, changed.booking_id)))
         THEN
             PERFORM notices.add(changed.provider_id, changed.booking_id, NULL::uuid, 'refunded', p_now);
         END IF;

@@ -18,7 +18,9 @@ from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
 from healthplus.web.http.actor import require_patient
 from healthplus.web.http.ids import ProviderId
+from healthplus.web.http.payment_words import payment_words
 from healthplus.web.http.refusals import error_for_refusal
+from healthplus.web.languages import ENGLISH
 from healthplus.web.services import AnyRequest, services
 
 _ONE = "/providers/{provider_id:int}/appointments/{appointment_id:uuid}"
@@ -52,6 +54,9 @@ class AppointmentsController(Controller):
         if row is None or row["state"] in _NEVER_BOOKED:
             raise NotFound
         shown = await booking_of_row(row, provider_id, app, patient_id)
+        if money := await app.payments.money(provider_id, appointment_id):
+            shown.money, shown.money_text = money.money, payment_words(ENGLISH, money)
+            shown.kept_minor, shown.returned_minor = money.kept_minor, money.returned_minor
         shown.coming = (provider_id, appointment_id) in await app.preferences.coming(patient_id)
         state = await app.earlier.state(provider_id, appointment_id, patient_id)
         shown.earlier = state is not None and state["is_on"]
@@ -74,6 +79,7 @@ class AppointmentsController(Controller):
         shown = await booking_of_outcome(outcome, provider_id, app, patient_id)
         money = await app.payments.money(provider_id, appointment_id)
         shown.money = money.money if money else UNSET
+        shown.money_text = payment_words(ENGLISH, money) if money else UNSET
         shown.kept_minor = money.kept_minor if money else 0
         shown.returned_minor = money.returned_minor if money else 0
         return shown

@@ -32,7 +32,9 @@ from healthplus.web.http.actor import require_caller, require_patient
 from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
+from healthplus.web.http.payment_words import payment_words
 from healthplus.web.http.refusals import error_for_refusal
+from healthplus.web.languages import ENGLISH
 from healthplus.web.services import AnyRequest, services
 
 
@@ -194,6 +196,7 @@ async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: 
             error.members["yours"] = appointment_url(provider_id, instead)
         elif money := await payments.money(provider_id, hold_id):
             error.members.setdefault("money", money.money)
+            error.members["money_text"] = payment_words(ENGLISH, money)
     return error
 
 

@@ -191,8 +191,9 @@ class Booking(Fee, kw_only=True):
     hold, would cost once it is booked; releasing a hold costs nothing. What the clinic causes costs nothing either.
     `kept_after_move_minor`: moving the appointment now costs nothing, but whenever it is cancelled after that, at least
     as much is kept; it is there where that is more than nothing.
-    After a cancellation, `kept_minor` and `returned_minor` say how much of what was paid online is kept and goes back,
-    and `money` what becomes of it: void_due, voided, refund_due or refunded, or kept where nothing goes back.
+    Of what was paid online, `money` says how it stands: capture_due or captured, and after a cancellation void_due,
+    voided, refund_due or refunded, or kept where nothing goes back; `money_text` says it in words, as all pages do.
+    `kept_minor` and `returned_minor` say how much of it is kept and goes back.
     """
 
     id: UUID
@@ -218,6 +219,7 @@ class Booking(Fee, kw_only=True):
     terms: list[TermsStep] | UnsetType = UNSET
     cancel_now: CancelNow | UnsetType = UNSET
     money: str | UnsetType = UNSET
+    money_text: str | UnsetType = UNSET
     kept_minor: AmountMinor | UnsetType = UNSET
     returned_minor: AmountMinor | UnsetType = UNSET
     payment: Payment | UnsetType = UNSET

@@ -45,6 +45,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     alternatives: list[datetime] | None = None
     state: str | None = None
     money: str | None = None
+    money_text: str | None = None
     yours: str | None = None
     retry_after: int | None = None
     retry_at: datetime | None = None

@@ -61,6 +61,8 @@ def _kind_and_detail(  # noqa: C901, PLR0911, PLR0912 - a case for each code
         case "slot_full":
             none = "Others have booked this time, and nothing near by is free; choose another day."
             return refusals.SlotFull, None if outcome.alternatives else none
+        case "time_changed":  # of pages alone, which name the time that they showed
+            return refusals.WrongState, "The hold was moved to another time; look at it again."
         case "wrong_state":
             state = (outcome.state or "").replace("_", " ")
             return (

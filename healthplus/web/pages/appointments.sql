@@ -3,12 +3,15 @@
 SELECT
     provider_id, booking_id, clinic_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, false AS over,
     CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
-    provider.name AS provider, provider.type::text AS type, hash AS photo, clinic.name AS clinic, time_zone
+    provider.name AS provider, provider.type::text AS type, hash AS photo, clinic.name AS clinic, time_zone,
+    fee_minor, coalesce(money.currency, clinic.currency) AS currency, funding::text AS funding, money.money, money.amount_minor,
+    money.kept_minor, money.returned_minor, money.taken_at, money.returned_at, money.twice_minor, money.is_twice_returned
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
+LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
 WHERE patient_id = $1 AND booking.state IN ('booked', 'arrived') AND booking.visit_end(during, service_ids) > now_at
 ORDER BY during
 
@@ -17,12 +20,15 @@ ORDER BY during
 SELECT
     provider_id, booking_id, clinic_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, true AS over,
     CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
-    provider.name AS provider, provider.type::text AS type, hash AS photo, clinic.name AS clinic, time_zone
+    provider.name AS provider, provider.type::text AS type, hash AS photo, clinic.name AS clinic, time_zone,
+    fee_minor, coalesce(money.currency, clinic.currency) AS currency, funding::text AS funding, money.money, money.amount_minor,
+    money.kept_minor, money.returned_minor, money.taken_at, money.returned_at, money.twice_minor, money.is_twice_returned
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
+LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
 WHERE patient_id = $1 AND (
     booking.state IN ('cancelled', 'fulfilled', 'no_show')
     OR (booking.state IN ('booked', 'arrived') AND booking.visit_end(during, service_ids) <= now_at))
@@ -31,26 +37,29 @@ LIMIT $2 OFFSET $3
 
 -- name: lost
 -- What a patient held or was offered in the last day and did not take in time, or has set money aside for in the last month, the
--- latest first. Not those whose money was used for a booking after all, nor times that the patient has by another try.
+-- latest first, and whether it is not known yet if the bank took money. Not those whose money was used for a booking after all, nor
+-- times that the patient has by another try.
 SELECT
     provider_id, booking_id, ticket_id, offer, lower(during) AS starts_at,
-    provider.name AS provider, clinic.name AS clinic, time_zone
+    provider.name AS provider, clinic.name AS clinic, time_zone, money.is_unanswered, paid.money
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 CROSS JOIN LATERAL (
-    SELECT coalesce(bool_or(booking_id <> hold_id), false) AS was_booked, max(at) AS at
+    SELECT coalesce(bool_or(booking_id <> hold_id), false) AS was_booked, max(at) AS at,
+        EXISTS (SELECT FROM payments.unanswered(ARRAY[booking.provider_id], ARRAY[booking.booking_id])) AS is_unanswered
     FROM ledger.payment
     WHERE payment.provider_id = booking.provider_id AND payment.hold_id = booking.booking_id) AS money
+LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS paid ON true
 WHERE patient_id = $1 AND NOT money.was_booked
     AND booking.state_at(booking, now_at) IN ('expired', 'released')
-    AND ((booking.state <> 'released' AND deadline > now_at - interval '1 day') OR money.at > now_at - interval '30 days')
+    AND ((booking.state <> 'released' AND deadline > now_at - interval '1 day') OR money.at > now_at - interval '30 days' OR money.is_unanswered)
     AND (NOT offer OR EXISTS (  -- an offer that was not seen, after which the ticket still waits, is not lost
         SELECT FROM booking.ticket
         WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id
             AND ticket.offer_id = booking.booking_id AND ticket.state = 'lapsed'))
-    AND (money.at IS NOT NULL OR NOT EXISTS (  -- the patient tried again, and has it
+    AND (money.at IS NOT NULL OR money.is_unanswered OR NOT EXISTS (  -- the patient tried again, and has it
         SELECT FROM booking.booking AS again
         WHERE again.patient_id = $1 AND again.provider_id = booking.provider_id AND again.booking_id <> booking.booking_id
             AND again.during && booking.during AND again.occupies))
@@ -67,6 +76,7 @@ SELECT
     funding::text AS funding,
     lower(during) <= now_at AS begun, booking.visit_end(during, service_ids) <= now_at AS over,
     patient_name, booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
+    (SELECT person.name FROM accounts.person WHERE person.patient_id = booking.patient_id AND is_holder) AS payer,
     provider.name AS provider, provider.type::text AS type, hash AS photo, max_booking_days,
     ARRAY (
         SELECT speciality.name
@@ -82,10 +92,16 @@ SELECT
         SELECT said_at FROM notices.coming
         WHERE coming.provider_id = booking.provider_id AND coming.booking_id = booking.booking_id
             AND coming.starts_at = lower(during)) AS coming_at,
-    lower(during) < now_at + interval '2 days' AS is_soon,
+    -- who has just booked or moved it need not be asked whether they come; whoever was reminded of it is
+    coalesce(changed.at, booking.created_at) > now_at - interval '12 hours' AS is_just_chosen,
+    lower(during) < now_at + interval '2 days' AND (
+        coalesce(changed.at, booking.created_at) <= now_at - interval '12 hours' OR EXISTS (
+            SELECT FROM notices.reminder
+            WHERE reminder.provider_id = booking.provider_id AND reminder.booking_id = booking.booking_id
+                AND reminder.starts_at = lower(during))) AS is_to_be_asked,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at, changed.moved_from,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
-    money.returned_at
+    money.returned_at, money.twice_minor, money.is_twice_returned
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 LEFT JOIN directory.provider_photo USING (provider_id)
@@ -99,22 +115,7 @@ CROSS JOIN LATERAL (
     FROM booking.event_log
     WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
         AND kind IN ('moved', 'needs_rebooking', 'stands', 'cancelled')) AS changed
-LEFT JOIN LATERAL (
-    SELECT amount_minor, hold_id, authorisation, back.*, entry.*
-    FROM ledger.payment
-    CROSS JOIN LATERAL ledger.money_back(payment) AS back
-    CROSS JOIN LATERAL (
-        SELECT min(currency) AS currency, min(at) FILTER (WHERE entry.state = 'captured') AS taken_at,
-            min(at) FILTER (WHERE entry.state IN ('voided', 'refunded')) AS returned_at
-        FROM ledger.entry
-        WHERE entry.provider_id = payment.provider_id AND entry.hold_id = payment.hold_id
-            AND entry.authorisation = payment.authorisation) AS entry
-    WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
-        AND payment.hold_id = ANY (ledger.holds_paid(booking.provider_id, booking.booking_id))
-    -- the money that pays for it before any that came twice; once it was given back, what was taken before what was not
-    ORDER BY payment.kept_minor IS NOT NULL DESC,
-        (payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL) DESC, state DESC
-    LIMIT 1) AS money ON true
+LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
 WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_id = $3
     AND booking.state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
 

@@ -58,8 +58,10 @@ WHERE stretch @> $3::timestamptz
 -- A patient's own hold, or what has become of it, as its page shows it. One past its deadline is expired, whatever its row says.
 SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at, slots_needed,
-    service_ids, patient_id, fee_minor,
-    clinic.currency, funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
+    service_ids, patient_id, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
+    money.money, money.amount_minor, money.kept_minor, money.returned_minor, money.taken_at, money.returned_at,
+    money.twice_minor, money.is_twice_returned,
+    funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
     booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
     instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,
@@ -71,6 +73,7 @@ JOIN directory.provider USING (provider_id)
 LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
+LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: in_the_way

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -71,7 +72,6 @@ class HoldController(Controller):
         if hold["state"] != "reserved" or hold["offer"]:
             return see_other(request, here)
         try:
-            _require_shown_time(request, hold, form)
             method = form.get("method", "")[:200] or "none"
             if hold["funding"] == "online" and method not in app.payments.methods:
                 raise FormError(_("Choose how to pay."), "method")
@@ -89,7 +89,11 @@ class HoldController(Controller):
                 session.actor,
                 idempotency_key(form, "method"),
                 f"{site(request).url}{language_of(request).url(here)}?bank=later",
+                shown_at=_shown_time(request, hold, form),
             )
+            if paid.outcome.code == "time_changed":
+                hold = await _hold(request, session, provider_id, hold_id)
+                raise _time_changed(request, hold)
             await _require_within_limits(request, hold, paid.outcome)
             await note_language(request, session)
         except FormError as error:
@@ -118,13 +122,21 @@ async def _hold(request: AnyRequest, session: PatientSession, provider_id: int, 
     return row
 
 
-def _require_shown_time(request: AnyRequest, hold: Record, form: Form) -> None:
-    """Raise FormError where the page showed another time than the hold has now, as another window may have moved it."""
-    if "shown" in form and parsed_instant(form["shown"]) != hold["starts_at"]:
-        language = language_of(request)
-        said = language.gettext("You changed the time in another window: it is now %(when)s. Check it, then book.")
-        when = hold["starts_at"], hold["time_zone"]
-        raise FormError(said % {"when": f"{language.long_date(*when)}, {language.clock(*when)}"}, "pay")
+def _shown_time(request: AnyRequest, hold: Record, form: Form) -> datetime | None:
+    """Return the time that the page showed, None where it sent none. Raises FormError for what is no time."""
+    if "shown" not in form:
+        return None
+    if (shown_at := parsed_instant(form["shown"])) is None:
+        raise _time_changed(request, hold)
+    return shown_at
+
+
+def _time_changed(request: AnyRequest, hold: Record) -> FormError:
+    """Return what is said where the page showed another time than the hold has now: another window has moved it."""
+    language = language_of(request)
+    said = language.gettext("You changed the time in another window: it is now %(when)s. Check it, then book.")
+    when = hold["starts_at"], hold["time_zone"]
+    return FormError(said % {"when": f"{language.long_date(*when)}, {language.clock(*when)}"}, "pay")
 
 
 async def _choose_person(request: AnyRequest, session: PatientSession, hold: Record, form: Form) -> None:
@@ -194,6 +206,7 @@ async def _page(
             replaced=replaced,
             replaced_kept=await _kept_of_replaced(request, session, hold) if replaced else 0,
             path_here=hold_path(provider_id, hold_id),
+            is_unanswered=await _is_unanswered(request, hold),
         )
     if hold["state"] in ("expired", "released"):
         return await _lost_page(request, hold)
@@ -220,6 +233,11 @@ async def _periods(request: AnyRequest, hold: Record) -> list[Period]:
     return periods_of(terms, hold)
 
 
+async def _is_unanswered(request: AnyRequest, hold: Record) -> bool:
+    """Return whether money was requested for a hold, and nobody knows yet whether the bank took any."""
+    return bool(await services(request).payments.unanswered([(hold["provider_id"], hold["booking_id"])]))
+
+
 async def _kept_of_replaced(request: AnyRequest, session: PatientSession, hold: Record) -> int:
     """Return how much is kept of the visit that a hold replaces, as it is cancelled by booking this one now."""
     old = hold["instead_of_provider_id"], hold["instead_of_id"]
@@ -239,7 +257,6 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
     app = services(request)
     provider_id, hold_id = hold["provider_id"], hold["booking_id"]
     instead = await app.payments.booked_instead(provider_id, hold_id)
-    money = await app.payments.money(provider_id, hold_id)
     is_withdrawn = hold["state"] == "released" and await app.database.fetch_value(
         booking_queries.was_withdrawn, provider_id, hold_id
     )
@@ -253,7 +270,7 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
         "hold/lost.html",
         hold=hold,
         instead=appointment_path(provider_id, instead) if instead else None,
-        money=money.money if money else None,
+        is_unanswered=await _is_unanswered(request, hold),
         is_withdrawn=is_withdrawn,
         is_free=hold["starts_at"] in free,
         others=len(free),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from datetime import datetime
+from typing import Any
 from unicodedata import category, normalize
 
 from fpdf import FPDF
-from fpdf.enums import Align, TableBordersLayout, XPos, YPos
+from fpdf.enums import Align, MethodReturnValue, TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 
 from healthplus.fonts import Font
@@ -29,6 +30,22 @@ _BRAND, _TEXT, _MUTED, _RULE = (10, 106, 97), (16, 36, 31), (75, 92, 88), (190, 
 # They write into the log which letters of a name the font lacks.
 for _name in ("fpdf", "fontTools"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+
+class _Copyable(FPDF):
+    """A file whose text is copied as it is read: signs that stand before their letter, as ि does, would come apart."""
+
+    def multi_cell(self, *args: Any, **options: Any) -> Any:
+        """Write a text as FPDF does, with what it says beside how it is drawn."""
+        text = str(options.get("text", ""))
+        if not text or options.get("dry_run"):
+            return super().multi_cell(*args, **options)
+        said = b"\xfe\xff" + text.encode("utf-16-be")
+        self._out(f"/Span <</ActualText <{said.hex()}>>> BDC")
+        try:
+            return super().multi_cell(*args, **options)
+        finally:
+            self._out("EMC")
 
 
 def invoice_of(text: InvoiceText, font: Font | None, made_at: datetime) -> bytes:
@@ -59,7 +76,7 @@ def invoice_of(text: InvoiceText, font: Font | None, made_at: datetime) -> bytes
 
 def blank(font: Font | None, language: str) -> FPDF:
     """Return a file without pages that writes in a font; without one, in that of every reader."""
-    pdf = FPDF()
+    pdf = _Copyable()
     if font:
         pdf.add_font(_FAMILY, fname=font.file)
         # Its rules also fit Latin letters; of a line that begins with those, it would be shaped by theirs only.
@@ -127,7 +144,12 @@ def _paragraph(pdf: FPDF, text: str, size: int, colour: tuple[int, int, int], he
     """Write a text from margin to margin."""
     pdf.set_font(size=size)
     pdf.set_text_color(*colour)
-    pdf.multi_cell(0, height, text, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    lines = pdf.multi_cell(0, height, text=text, dry_run=True, output=MethodReturnValue.LINES)
+    assert isinstance(lines, list)
+    for line in lines:
+        if pdf.will_page_break(height):
+            pdf.add_page()
+        pdf.multi_cell(0, height, text=line, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
 def _table(

@@ -9,6 +9,8 @@ from healthplus.booking.numbers import number_of
 from healthplus.database import Record
 from healthplus.directory.known_services import Service
 from healthplus.money import INR
+from healthplus.payments.payments import Money
+from healthplus.web.http.payment_words import payment_label, payment_words
 from healthplus.web.languages import Language
 
 
@@ -36,6 +38,8 @@ def invoice_text(appointment: Record, services: Sequence[Service], language: Lan
     # What a clinic that is registered gives for services that are exempt.
     kind = [_("Bill of supply")] if gstin else []
     notes = [_("Booked and paid with HealthPlus. Computer-generated, valid without a signature.")]
+    if (money := Money.of(appointment)) and (money.money != "captured" or money.twice_minor):
+        notes.insert(0, payment_words(language, money))
     if appointment["currency"] == INR:
         exempt = _("Healthcare services are exempt from GST (Notification 12/2017, Central Tax (Rate), entry 74).")
         notes.insert(0, exempt)
@@ -66,6 +70,7 @@ def _facts(appointment: Record, number: str, language: Language) -> list[tuple[s
         (_("With"), appointment["provider"]),
         (_("Appointment number"), number),
         (_("Paid on"), language.long_date(appointment["taken_at"], zone)),
+        (_("Paid by"), appointment["payer"]),
         (_("Bank’s reference"), appointment["authorisation"]),
     ]
     return [(name, text) for name, text in facts if text]
@@ -84,7 +89,7 @@ def _prices(appointment: Record, services: Sequence[Service], language: Language
         on = language.long_date(appointment["returned_at"], appointment["time_zone"])
         prices.append((_("Refunded on %(date)s") % {"date": on}, f"-{money(returned)}"))
     elif returned:
-        prices.append((_("Refund started"), f"-{money(returned)}"))
+        prices.append((payment_label(language, appointment["money"]), f"-{money(returned)}"))
     if kept:
         prices.append((_("Not refunded, because of the late cancellation"), money(kept)))
     if returned:

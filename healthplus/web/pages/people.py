@@ -13,7 +13,7 @@ from healthplus.database import Record
 from healthplus.errors import BadInput, Conflict
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.person_choice import Form, FormError, add_person, birth_year_error, details_of
-from healthplus.web.pages.rendering import language_of, page, see_other
+from healthplus.web.pages.rendering import page, see_other
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient
 from healthplus.web.services import AnyRequest, services
 
@@ -33,7 +33,7 @@ class PeopleController(Controller):
         session = require_patient(request, PATH)
         form = await form_of(request)
         try:
-            details = details_of(form, language_of(request))
+            details = details_of(request, form)
             await add_person(request, session, details, idempotency_key(form, "name", "birth_year", "sex"))
         except FormError as error:
             return await _people_page(request, session, form, error)
@@ -47,15 +47,14 @@ class PeopleController(Controller):
     async def change(self, request: AnyRequest, person_id: FromPath[UUID]) -> Response[str]:
         session = require_patient(request, f"{PATH}/{person_id}")
         form = await form_of(request)
-        language = language_of(request)
         persons = services(request).persons
         is_holder = (await persons.get(session.patient_id, person_id))["is_holder"]
         try:
-            details = details_of(form, language, needs_year=not is_holder)
+            details = details_of(request, form, needs_year=not is_holder)
             key = idempotency_key(form, "name", "birth_year", "sex")
             await persons.change(session.patient_id, person_id, details, key)
         except BadInput:
-            return await _person_page(request, session, person_id, form, birth_year_error(language))
+            return await _person_page(request, session, person_id, form, birth_year_error(request))
         except FormError as error:
             return await _person_page(request, session, person_id, form, error)
         return see_other(request, PATH, {"done": "changed"})

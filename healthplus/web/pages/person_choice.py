@@ -10,7 +10,6 @@ from healthplus.accounts.patients import checked_name
 from healthplus.accounts.persons import PERSONS_MAX, SEXES, PersonDetails, Sex
 from healthplus.database import Record
 from healthplus.errors import BadInput, TooManyPersons
-from healthplus.web.languages import Language
 from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.pages.session import PatientSession, idempotency_key
@@ -20,6 +19,8 @@ Form: TypeAlias = dict[str, str]
 
 _ME, _OTHER = "me", "other"
 _YEAR_LENGTH = 4
+_AGE_MAX = 120
+"""accounts.is_birth_year has it, too, and decides."""
 
 
 class FormError(Exception):
@@ -59,22 +60,24 @@ class PersonChoice:
         return _value(person)
 
 
-def details_of(form: Form, language: Language, name_field: str = "name", *, needs_year: bool = True) -> PersonDetails:
+def details_of(request: AnyRequest, form: Form, name_field: str = "name", *, needs_year: bool = True) -> PersonDetails:
     """Return a person as a form describes them. Raises FormError."""
     try:
         name = checked_name(form.get(name_field, ""))
     except BadInput:
-        raise FormError(language.gettext("Enter the patient’s name."), name_field) from None
+        raise FormError(language_of(request).gettext("Enter the patient’s name."), name_field) from None
     year = form.get("birth_year", "").strip()
     if (year or needs_year) and not (year.isdecimal() and len(year) == _YEAR_LENGTH):
-        raise birth_year_error(language)
+        raise birth_year_error(request)
     sex: Sex = next((one for one in SEXES if one == form.get("sex")), "unknown")
     return PersonDetails(name, int(year) if year else None, sex)
 
 
-def birth_year_error(language: Language) -> FormError:
-    said = language.gettext("Write the year of birth in four digits, such as 1985. It cannot be in the future.")
-    return FormError(said, "birth_year")
+def birth_year_error(request: AnyRequest) -> FormError:
+    """Return what is said of a year in which nobody who lives was born."""
+    said = language_of(request).gettext("Write the year of birth in four digits, from %(first)d to %(last)d.")
+    this_year = services(request).clock.now().year
+    return FormError(said % {"first": this_year - _AGE_MAX, "last": this_year}, "birth_year")
 
 
 async def person_choice(
@@ -102,7 +105,7 @@ async def chosen_person(request: AnyRequest, session: PatientSession, form: Form
     persons = await app.persons.of(session.patient_id)
     whom = form.get("who", _ME)
     if whom == _OTHER:
-        details = details_of(form, language, "other")
+        details = details_of(request, form, "other")
         key = idempotency_key(form, "other", "birth_year", "sex")
         added = await add_person(request, session, details, key)
         return UUID(str(added["person_id"]))
@@ -123,7 +126,7 @@ async def add_person(request: AnyRequest, session: PatientSession, details: Pers
         said = language.gettext("You already book for %(number)d people. Remove one of them first.")
         raise FormError(said % {"number": PERSONS_MAX}, "who") from None
     except BadInput:
-        raise birth_year_error(language) from None
+        raise birth_year_error(request) from None
 
 
 async def _name_holder(request: AnyRequest, session: PatientSession, form: Form) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -16,7 +17,10 @@ from markupsafe import Markup
 
 from healthplus.accounts.consent import CURRENT
 from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.database import Record
+from healthplus.payments.payments import Money
 from healthplus.web.assets import asset_url
+from healthplus.web.http.payment_words import payment_label, payment_words, unanswered_words
 from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
 from healthplus.web.pages import structured_data
 from healthplus.web.pages.addresses import (
@@ -101,7 +105,15 @@ def _environment(language: Language, *, has_holes: bool = False) -> Environment:
         all_languages=LANGUAGES,
         queue_receipt_path=queue_receipt_path,
         ticket_path=ticket_path,
+        payment_words=partial(_payment_words, language),
+        payment_label=partial(payment_label, language),
+        unanswered_words=partial(unanswered_words, language),
     )
+
+
+def _payment_words(language: Language, row: Record) -> str:
+    payment = Money.of(row)
+    return payment_words(language, payment) if payment else ""
 
 
 def _new_key() -> str:

@@ -182,7 +182,7 @@ async def test_a_lane_does_not_wait_for_a_row_that_no_call_tries(dsn: str) -> No
             patients,
             [None, None],
             [str(Patient(patient)) for patient in patients],
-            *[[None, None]] * 3,
+            *[[None, None]] * 4,
         )
         async with race.db.transaction() as locker:
             await locker.execute("SELECT FROM booking.booking WHERE booking_id = $1 FOR UPDATE", held[0])

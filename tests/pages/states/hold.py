@@ -97,6 +97,29 @@ async def lost(window: BrowserWindow) -> None:
     await window.go(path)
 
 
+@state("hold-last-minute")
+async def last_minute(window: BrowserWindow) -> None:
+    path = await held(window)
+    await window.product.database.execute(
+        "UPDATE booking.booking SET deadline = public.app_now() + interval '50 seconds' WHERE booking_id = $1::text::uuid",
+        path.rsplit("/", maxsplit=1)[-1],
+    )
+    await look_again(window.product.database)
+    await window.go(path)
+
+
+@state("hold-lost-unanswered")
+async def lost_unanswered(window: BrowserWindow) -> None:
+    """Have the time run out while the bank has not said whether it took money."""
+    path = await held(window)
+    await window.go(path)
+    await window.page.locator("[value=sandbox-unreachable]").check()
+    await window.page.locator("form .button").first.click()
+    await window.page.wait_for_url("**bank=unanswered")
+    await lapse(window, path)
+    await window.go(path)
+
+
 @state("hold-given-back")
 async def given_back(window: BrowserWindow) -> None:
     await window.go(await held(window))

@@ -43,10 +43,10 @@ END $$;
 -- Books a hold in the plain case: the locks are free, time has changed nothing in the book, nobody queues there, the hold is live, for a
 -- person, its patient's claim, no offer, replaces nothing, and comes with new money where it is to be paid online, and without any where
 -- not. 'booked', or a NULL code where nothing was changed and the verb is to decide. Never waits for a lock. p_token_hash: as in
--- booking.hold_plainly.
+-- booking.hold_plainly; p_shown_at as in booking.confirm.
 CREATE FUNCTION booking.confirm_plainly(
     p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_authorisation text, p_actor text, p_key text, p_method text,
-    p_token_hash bytea DEFAULT NULL
+    p_token_hash bytea DEFAULT NULL, p_shown_at timestamptz DEFAULT NULL
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     head record;
@@ -73,6 +73,7 @@ BEGIN
         FROM booking.booking AS held
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND state = 'reserved' AND NOT booking.is_due(held, now_at)
             AND NOT offer AND ticket_id IS NULL AND instead_of_id IS NULL AND (funding = 'online') = (p_authorisation IS NOT NULL)
+            AND (p_shown_at IS NULL OR p_authorisation IS NOT NULL OR lower(during) = p_shown_at)
         OFFSET 0) AS held
     CROSS JOIN (
         SELECT FROM booking.claim

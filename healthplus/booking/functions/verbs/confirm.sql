@@ -106,10 +106,11 @@ $$;
 -- it was to replace cannot be replaced any more. p_authorisation: the money set aside
 -- for it, which becomes due to be captured with the booking, or to be voided with a refusal or where nothing is paid online.
 -- Money for an expired hold books its slot again, if it can; money that has booked a hold before gets the same answer again.
--- p_method: how it was to be paid, so that a key used again for another way to pay is refused.
+-- p_method: how it was to be paid, so that a key used again for another way to pay is refused. p_shown_at: when the patient was shown that
+-- it begins; a hold that begins at another time by now is not booked without money ('time_changed'). Money was requested for what was shown.
 CREATE FUNCTION booking.confirm(
     p_provider_id bigint, p_booking_id uuid, p_authorisation text, p_actor text, p_key text,
-    p_method text DEFAULT NULL, p_source ledger.source DEFAULT 'answer'
+    p_method text DEFAULT NULL, p_source ledger.source DEFAULT 'answer', p_shown_at timestamptz DEFAULT NULL
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
@@ -123,7 +124,8 @@ DECLARE
 BEGIN
     IF p_source = 'answer' AND p_actor ~ '^patient:[0-9]{1,18}$' THEN
         answer := booking.confirm_plainly(
-            p_provider_id, p_booking_id, substr(p_actor, 9)::bigint, p_authorisation, p_actor, p_key, p_method);
+            p_provider_id, p_booking_id, substr(p_actor, 9)::bigint, p_authorisation, p_actor, p_key, p_method,
+            p_shown_at => p_shown_at);
         IF answer.code IS NOT NULL THEN
             RETURN answer;
         END IF;
@@ -140,6 +142,8 @@ BEGIN
         RETURN booking.refuse('not_found');
     ELSIF held.state = 'reserved' AND held.offer THEN
         RETURN booking.describe('wrong_state', held);  -- to be accepted first; no money is asked for until then
+    ELSIF held.state = 'reserved' AND p_authorisation IS NULL AND lower(held.during) <> p_shown_at THEN
+        RETURN booking.describe('time_changed', held);
     END IF;
     SELECT * INTO known FROM ledger.payment
     WHERE provider_id = p_provider_id AND hold_id = p_booking_id AND authorisation = p_authorisation;

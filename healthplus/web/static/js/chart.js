@@ -36,7 +36,7 @@ if (form) {
       ? fill(say.toldTaken, { time: radio.dataset.from })
       : fill(say.run, span(radio.dataset, to));
     document.getElementById("chosen-day").hidden = isTaken; // the bar keeps its height
-    button.textContent = fill(say.hold, { time: radio.dataset.dial });
+    button.textContent = fill(bar.matches("[data-signed-out]") ? say.holdFirst : say.hold, { time: radio.dataset.dial });
   }
 
   function showMinutes() {

@@ -8,13 +8,19 @@ const hold = document.getElementById("hold");
 const spoken = document.getElementById("spoken");
 const until = document.querySelector("[data-countdown='hold']")?.dataset.until;
 const ring = document.getElementById("ring");
+const hurry = document.getElementById("hurry");
 const HELD_FOR = 300_000;
+const LAST = 60;
 
 if (until) {
   let said = Infinity;
   countDown(Date.parse(until), (left) => {
     ring.style.strokeDashoffset = 100 - Math.min(100, (left / HELD_FOR) * 100);
     const seconds = Math.round(left / 1000);
+    if (hurry && seconds <= LAST) {
+      hurry.textContent = hurry.dataset.last;
+      document.getElementById("strip").classList.add("last");
+    }
     if (seconds === 0) {
       spoken.textContent = hold.dataset.over;
       return;
