@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from healthplus.database import Database, load
 
@@ -40,6 +40,7 @@ class Meaning:
     services: set[str] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
     is_symptom: bool = False
+    is_treatment: bool = False
     first: frozenset[str] = frozenset()  # of the specialities that see to a symptom, the one that sees it first
     urgent: Literal["body", "mind", "violence", ""] = ""  # what cannot wait for an appointment
 
@@ -76,12 +77,7 @@ def _load(path: Path) -> Vocabulary:
         for meant in content[kind].values():
             for phrase in map(_folded, meant["words"]):
                 getattr(phrases[phrase], kind).update(meant["slugs"])
-    for urgent, symptoms in {"": content["symptoms"], **content["urgent"]}.items():
-        for phrase, specialities in symptoms.items():
-            slugs = [content["specialities"][speciality]["slugs"] for speciality in specialities]
-            meaning = phrases[_folded(phrase)]
-            meaning.is_symptom, meaning.urgent, meaning.first = True, urgent, frozenset(slugs[0])
-            meaning.specialities.update(*slugs)
+    _add_symptoms_and_treatments(phrases, content)
     dropped = frozenset(map(_folded, content["dropped"]))
     words = frozenset(word for phrase in (*phrases, *dropped) for word in phrase.split())
     city_words = frozenset(word for phrase, meaning in phrases.items() if meaning.cities for word in phrase.split())
@@ -90,6 +86,19 @@ def _load(path: Path) -> Vocabulary:
     genders = {_folded(word): gender for gender, words in content["genders"].items() for word in words}
     ordinary = frozenset(content["ordinary"])
     return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, places, longest, genders, ordinary)
+
+
+def _add_symptoms_and_treatments(phrases: defaultdict[str, Meaning], content: dict[str, Any]) -> None:
+    slugs = {name: speciality["slugs"] for name, speciality in content["specialities"].items()}
+    for urgent, symptoms in {"": content["symptoms"], **content["urgent"]}.items():
+        for phrase, specialities in symptoms.items():
+            meaning = phrases[_folded(phrase)]
+            meaning.is_symptom, meaning.urgent, meaning.first = True, urgent, frozenset(slugs[specialities[0]])
+            meaning.specialities.update(*(slugs[speciality] for speciality in specialities))
+    for phrase, specialities in content["treatments"].items():
+        meaning = phrases[_folded(phrase)]
+        meaning.is_treatment = True
+        meaning.specialities.update(*(slugs[speciality] for speciality in specialities))
 
 
 def _folded(text: str) -> str:
