@@ -47,9 +47,7 @@ _NEIGHBOURS = frozenset(
     for pair in (*itertools.pairwise(row), *zip(row, below, strict=False), *zip(row[1:], below, strict=False))
 )
 # Letters that sound alike, or are written for one another when Indian names and Greek terms are put into Latin letters.
-_SOUNDS = frozenset(
-    frozenset(pair) for pair in ("ck", "cs", "sz", "vw", "bv", "kq", "gj", "td", "iy", "fp", "nm", "xk")
-)
+SOUNDS = frozenset(frozenset(pair) for pair in ("ck", "cs", "sz", "vw", "bv", "kq", "gj", "td", "iy", "fp", "nm", "xk"))
 
 
 class _Correction(NamedTuple):
@@ -232,7 +230,7 @@ def _change_cost(letter: str, other: str) -> float:
     if letter == other:
         return 0.0
     pair = frozenset((letter, other))
-    if pair <= _VOWELS or pair in _SOUNDS:
+    if pair <= _VOWELS or pair in SOUNDS:
         return 0.5
     return 0.8 if pair in _NEIGHBOURS else 1.0
 

@@ -67,23 +67,23 @@ def _load(path: Path) -> Vocabulary:
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     phrases: defaultdict[str, Meaning] = defaultdict(Meaning)
     for provider_type, words in content["types"].items():
-        for phrase in map(_folded, words):
+        for phrase in map(folded, words):
             phrases[phrase].types.add(provider_type)
     for slug, others in content["cities"].items():
-        names = [slug.replace("-", " "), *map(_folded, others)]
+        names = [slug.replace("-", " "), *map(folded, others)]
         for phrase in names:
             phrases[phrase].cities.update(name.replace(" ", "-") for name in names if name.isascii())
     for kind in ("specialities", "services"):
         for meant in content[kind].values():
-            for phrase in map(_folded, meant["words"]):
+            for phrase in map(folded, meant["words"]):
                 getattr(phrases[phrase], kind).update(meant["slugs"])
     _add_symptoms_and_treatments(phrases, content)
-    dropped = frozenset(map(_folded, content["dropped"]))
+    dropped = frozenset(map(folded, content["dropped"]))
     words = frozenset(word for phrase in (*phrases, *dropped) for word in phrase.split())
     city_words = frozenset(word for phrase, meaning in phrases.items() if meaning.cities for word in phrase.split())
     longest = max(len(phrase.split()) for phrase in phrases)
-    places = frozenset(map(_folded, content["places"]))
-    genders = {_folded(word): gender for gender, words in content["genders"].items() for word in words}
+    places = frozenset(map(folded, content["places"]))
+    genders = {folded(word): gender for gender, words in content["genders"].items() for word in words}
     ordinary = frozenset(content["ordinary"])
     return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, places, longest, genders, ordinary)
 
@@ -92,16 +92,16 @@ def _add_symptoms_and_treatments(phrases: defaultdict[str, Meaning], content: di
     slugs = {name: speciality["slugs"] for name, speciality in content["specialities"].items()}
     for urgent, symptoms in {"": content["symptoms"], **content["urgent"]}.items():
         for phrase, specialities in symptoms.items():
-            meaning = phrases[_folded(phrase)]
+            meaning = phrases[folded(phrase)]
             meaning.is_symptom, meaning.urgent, meaning.first = True, urgent, frozenset(slugs[specialities[0]])
             meaning.specialities.update(*(slugs[speciality] for speciality in specialities))
     for phrase, specialities in content["treatments"].items():
-        meaning = phrases[_folded(phrase)]
+        meaning = phrases[folded(phrase)]
         meaning.is_treatment = True
         meaning.specialities.update(*(slugs[speciality] for speciality in specialities))
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Return a text with one spelling of what Hindi writes in two: जाँच is जांच, ख़ून is खून."""
     # Composed letters with a dot below come apart here, and are not put together again.
     return unicodedata.normalize("NFKC", text).translate(_HINDI_SIGNS)
@@ -134,9 +134,9 @@ def plain_words(text: str) -> list[str]:
 
 def _spelt(word: str) -> str:
     """Return a word as words.toml spells it, if it is in there: a name keeps its own spelling."""
-    folded = _folded(word)
-    is_known = folded in VOCABULARY.words or folded in VOCABULARY.genders or folded in VOCABULARY.places
-    return folded if is_known else word
+    plain = folded(word)
+    is_known = plain in VOCABULARY.words or plain in VOCABULARY.genders or plain in VOCABULARY.places
+    return plain if is_known else word
 
 
 def urgency(text: str) -> Literal["body", "mind", "violence", ""]:

@@ -105,25 +105,20 @@ def _in_language(language: Language, phrase: str, specialities: list[Record]) ->
     meaning = VOCABULARY.phrases[phrase]
     if meaning.is_symptom:
         return phrase if meaning.urgent == "mind" else language.known_name("symptom", phrase)
+    if meaning.services:
+        return language.known_name("service", _WRITTEN.get(phrase, phrase))
     meant = (one["name"] for one in specialities if one["slug"] in meaning.specialities)
     return language.known_name("speciality", next(meant, _WRITTEN.get(phrase, phrase)))
 
 
 _WRITTEN = {
-    **{
-        word: word.upper()
-        for word in (
-            "acl adhd bp cbc cbt crp ct ecg eeg ekg ent esr fbs gp hiv hrct iud iui ivf kft lasik lft mri mtp ncv opg "
-            "pcod pcos pft ppbs prp psa rct tb tmt tsh usg uti"
-        ).split()
-    },
-    **{
-        written.lower().replace("-", " "): written
-        for written in (
-            "Dr", "CT scan", "MRI scan", "MRI brain", "MRI knee", "MRI spine", "X-ray", "X-rays", "chest X-ray",
-            "dental X-ray", "HbA1c", "2D echo", "vitamin D", "vitamin B12", "B12", "COVID-19", "COVID", "C-section",
-        )
-    },
+    **{written.lower().replace("-", " "): written for written in (
+        "ACL", "ADHD", "BP", "CBC", "CBT", "CRP", "CT", "ECG", "EEG", "EKG", "ENT", "ESR", "FBS", "GP", "HIV",
+        "HRCT", "IUD", "IUI", "IVF", "KFT", "LASIK", "LFT", "MRI", "MTP", "NCV", "OPG", "PCOD", "PCOS", "PFT",
+        "PPBS", "PRP", "PSA", "RCT", "TB", "TMT", "TSH", "USG", "UTI", "Dr", "CT scan", "MRI scan", "MRI brain",
+        "MRI knee", "MRI spine", "X-ray", "X-rays", "chest X-ray", "dental X-ray", "HbA1c", "2D echo",
+        "vitamin D", "vitamin B12", "B12", "COVID-19", "COVID", "C-section",
+    )},
     "xray": "X-ray", "xrays": "X-rays", "chest xray": "chest X-ray", "dental xray": "dental X-ray",
 }  # fmt: skip
 """How pages write what has capitals."""

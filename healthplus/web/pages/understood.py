@@ -15,7 +15,7 @@ from healthplus.web.languages import N_, Language
 from healthplus.web.pages.searches import Search
 
 _UNTOLD = {
-    "open": N_("We can’t tell who is open right now. Choose “Today” to see who still has a time."),
+    "open": N_("We can’t tell who is open right now. Each card shows the next free times."),
     "day_and_night": N_("We can’t tell who is open at night. In an emergency, call 112."),
     "home": N_("Visits and samples at home can’t be booked here: you go to the clinic or lab."),
     "video": N_("Video appointments can’t be booked here: you go to the clinic."),
@@ -72,16 +72,16 @@ def _is_loose(part: Part) -> bool:
 def left_out_texts(language: Language, left: LeftOut, shown: str) -> list[str]:
     """Return in words what was left out; `shown` is what results are for, "" for everybody."""
     _ = language.gettext
-    texts = [_(_UNTOLD[one]) for one in left.untold]
+    texts = []
     if left.unknown:
         unknown = {"words": " ".join(left.unknown)}
         texts.append(_("Nothing here is known as “%(words)s”.") % unknown)
     if left.others:
         others = {"words": " ".join(left.others)}
         texts.append(_("Nobody is found with “%(words)s” as well.") % others)
-    if shown and (left.unknown or left.others):
+    if shown and texts:
         texts.append(_("Showing results for %(need)s.") % {"need": shown})
-    return texts
+    return [*(_(_UNTOLD[one]) for one in left.untold), *filter(None, [" ".join(texts)])]
 
 
 def hint_of_nearness(language: Language, search: Search) -> str:
