@@ -41,6 +41,7 @@ class Meaning:
     types: set[str] = field(default_factory=set)
     is_symptom: bool = False
     is_treatment: bool = False
+    has_kinds: bool = False  # of services: one of them has to be chosen
     first: frozenset[str] = frozenset()  # of the specialities that see to a symptom, the one that sees it first
     urgent: Literal["body", "mind", "violence", ""] = ""  # what cannot wait for an appointment
 
@@ -77,6 +78,7 @@ def _load(path: Path) -> Vocabulary:
         for meant in content[kind].values():
             for phrase in map(folded, meant["words"]):
                 getattr(phrases[phrase], kind).update(meant["slugs"])
+                phrases[phrase].has_kinds |= meant.get("has_kinds", False)
     _add_symptoms_and_treatments(phrases, content)
     dropped = frozenset(map(folded, content["dropped"]))
     words = frozenset(word for phrase in (*phrases, *dropped) for word in phrase.split())
@@ -155,6 +157,11 @@ def first_specialities(text: str) -> frozenset[str]:
     symptoms = [meaning for meaning in found if meaning.is_symptom]
     are_others = any(meaning.specialities for meaning in found if not meaning.is_symptom)
     return frozenset() if are_others else frozenset().union(*(meaning.first for meaning in symptoms))
+
+
+def has_kinds(text: str) -> bool:
+    """Return whether a text names a test of which there are kinds, and not which: an MRI."""
+    return any(VOCABULARY.phrases[phrase].has_kinds for phrase in _phrases_of(plain_words(text)))
 
 
 def gender_asked(text: str) -> tuple[str, str]:

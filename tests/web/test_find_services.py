@@ -115,14 +115,36 @@ async def test_a_phrase_for_several_services_is_for_the_cheapest_of_each_provide
         card = both[both.index(f"Dr Asha Rao {number}</a></h2>") :]
         [(price, name), *_] = re.findall(r"<b>₹([\d,]+)</b>.*? min · (.*?)</span>", card)
         assert (name, price) == shown
-    for need in ("sonography", "ultrasound near me"):
+
+
+async def test_a_test_that_has_kinds_asks_which(http: httpx.AsyncClient, city: Environment) -> None:
+    await city.db.execute(
+        """INSERT INTO directory.service_type (slug, name, is_test) VALUES
+            ('ultrasound-abdomen', 'Ultrasound abdomen', true), ('ultrasound-pelvis', 'Ultrasound pelvis', true);
+        INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+        SELECT provider_id, service_type_id, length, fee_minor, 'clinic'
+        FROM directory.provider, directory.service_type
+        JOIN (VALUES ('ultrasound-abdomen', 30, 120000), ('ultrasound-pelvis', 90, 90000))
+            AS priced(slug, length, fee_minor) USING (slug)
+        WHERE type = 'lab'"""
+    )
+    for need in ("sonography", "ultrasound near me", "USG"):
         text = await look(http, f"/find?{urlencode({'need': need, 'place': 'Pune'})}")
-        assert re.findall(r"<b>₹([\d,]+)</b>.*?(\d+) min · (.*?)</span>", text) == [
-            ("900", "90", "Ultrasound pelvis")
-        ], need
-        [start, *_] = re.findall(r'class="time" href="([^"]+)"', text)
-        service_id = await city.db.fetch_value("SELECT service_id FROM directory.service WHERE fee_minor = 90000")
-        assert parse_qs(urlsplit(start).query)["service"] == [str(service_id)]
+        for slug, name, price, minutes in (
+            ("ultrasound-abdomen", "Ultrasound abdomen", "1,200", 30),
+            ("ultrasound-pelvis", "Ultrasound pelvis", "900", 90),
+        ):
+            assert f'<a class="chip" href="/in/pune?service={slug}">{name}</a>' in text, need
+            assert re.search(rf">{name}<.*\n.*{minutes} min.*₹{price}<", text), need
+        assert "<h1>Ultrasound abdomen" not in text
+    # One kind is nothing to choose.
+    await city.db.execute("UPDATE directory.service SET closed_at = now() WHERE fee_minor = 120000")
+    text = await look(http, "/find?need=ultra+sound&place=Pune")
+    assert "Which one?" not in text
+    assert "<h1>Ultrasound pelvis" in text
+    [start, *_] = re.findall(r'class="time" href="([^"]+)"', text)
+    service_id = await city.db.fetch_value("SELECT service_id FROM directory.service WHERE fee_minor = 90000")
+    assert parse_qs(urlsplit(start).query)["service"] == [str(service_id)]
 
 
 async def test_a_laboratory_has_prices_by_test_and_no_fee(

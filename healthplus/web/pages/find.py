@@ -28,7 +28,7 @@ from healthplus.web.pages.kinds import kinds_of
 from healthplus.web.pages.needs import heading
 from healthplus.web.pages.other_searches import criteria_of, other_searches
 from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
-from healthplus.web.pages.result_map import contents_of_city, result_map
+from healthplus.web.pages.result_map import contents_of_city, middle_name, result_map
 from healthplus.web.pages.search_form import named_city, search_of_form, services_of_address, today_in
 from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, typed
 from healthplus.web.pages.service_choice import laboratories
@@ -225,6 +225,7 @@ async def _results_page(request: AnyRequest, shown: Shown) -> Response[str]:
         currency=currency,
         contents=await contents_of_city(request, city_id) if is_whole_city and city_id else None,
         pins=[_KINDS.get(row["type"], "place") for row in found.rows],
+        middle=middle_name(language, search),
         plot=await result_map(request, search, found.rows, found.centre) if is_map else None,
         headers=policy_of_map(request) if is_map else None,
     )

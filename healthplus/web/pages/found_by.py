@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from healthplus.database import Database, Record
 from healthplus.search.find import SearchCriteria, count_matching, find_matching, of_types, seen_first
-from healthplus.search.vocabulary import first_specialities
+from healthplus.search.vocabulary import first_specialities, has_kinds
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.pages.other_searches import COUNT_MAX, FREE_COUNT_MAX, criteria_of
 from healthplus.web.pages.searches import TYPES, Search
@@ -49,7 +49,7 @@ async def found_by(database: Database, search: Search, number: int) -> Found:
     more = has_more and number < PAGE_MAX
     type_ids = criteria.service_type_ids or ()
     is_one_thing = len(type_ids) > 1 and max(criteria.service_groups or (0,)) == 1
-    kind_ids = type_ids if is_one_thing else ()
+    kind_ids = type_ids if is_one_thing and has_kinds(search.need) else ()
     return Found(rows[:_CARDS], total, total_max, more, is_place_known=True, centre=centre, kind_ids=kind_ids)
 
 

@@ -58,8 +58,9 @@ async def heading(request: AnyRequest, search: Search) -> Heading:
         else:
             parts.append(phrase)
     meant = _without_edges(parts)
-    if language.prefix and len(meant) == 1 and meant[0].isascii() and meant[0] in VOCABULARY.phrases:
-        return Heading(_in_language(language, meant[0], specialities), where)
+    telling = [phrase for phrase in meant if phrase not in VOCABULARY.dropped]
+    if language.prefix and len(telling) == 1 and telling[0].isascii() and telling[0] in VOCABULARY.phrases:
+        return Heading(_in_language(language, telling[0], specialities), where)
     said = [_said(phrase, search.need) for phrase in meant]
     what = " ".join(said)
     if not meant and any(map(is_doctor, plain_words(search.need))):

@@ -9,9 +9,11 @@ from msgspec import structs
 
 from healthplus.database import Database
 from healthplus.search.asked import untold
+from healthplus.search.find import SearchRequest, find
 from healthplus.search.keyword import Part, SplitKeyword, split_keyword
 from healthplus.search.vocabulary import plain_words
 from healthplus.web.languages import N_, Language
+from healthplus.web.pages.other_searches import cities_with_part
 from healthplus.web.pages.searches import Search
 
 _UNTOLD = {
@@ -45,9 +47,18 @@ async def searches_without(database: Database, search: Search) -> list[LeftOut]:
     asked = _untold(split)
     told = {word for phrase in asked for word in phrase.split()}
     loose = [word for part in split.parts if not part.has_meaning for word in part.words if word not in told]
-    unknown = [word for word in loose if not split.has_word(word)]
+    # The count of words is up to an hour old.
+    unknown = [
+        word
+        for word in loose
+        if not split.has_word(word) and not await find(database, SearchRequest(keyword=word), 0, 1)
+    ]
     found: list[LeftOut] = []
-    for others in ([], [word for word in loose if word not in unknown]):
+    known = [word for word in loose if word not in unknown]
+    # A part of a city says where: that is not left out.
+    if any([await cities_with_part(database, word) for word in known]):
+        known = []
+    for others in ([], known):
         out = {*told, *unknown, *others}
         kept = [part for part in split.parts if not out.intersection(part.words)]
         is_about_something = any(part.has_meaning and not part.is_dropped for part in kept) or bool(
