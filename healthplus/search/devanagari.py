@@ -199,5 +199,5 @@ def _change_cost(letter: str, other: str) -> float:
     if letter == _SCHWA:
         return 0.3 if other in "eiou" else 1.0
     if letter in "aeiou" and other in "aeiou":
-        return 0.4 if {letter, other} in ({"i", "e"}, {"u", "o"}) else 0.8
+        return 0.4 if {letter, other} in ({"i", "e"}, {"u", "o"}, {"a", "o"}) else 0.8
     return 0.4 if {letter, other} == {"y", "i"} else 1.0

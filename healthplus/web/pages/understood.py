@@ -61,7 +61,7 @@ async def searches_without(database: Database, search: Search) -> list[LeftOut]:
     for others in ([], known):
         out = {*told, *unknown, *others}
         kept = [part for part in split.parts if not out.intersection(part.words)]
-        is_about_something = any(part.has_meaning and not part.is_dropped for part in kept) or bool(
+        is_about_something = any(part.specialities or part.services or part.types for part in kept) or bool(
             search.speciality or search.services
         )
         if out and (is_about_something or (asked and not unknown and not others)):
