@@ -59,6 +59,9 @@ _FEE_MIN, _FEE_MAX = 20, 200_000
 """Others are no fees: under 5 is an age."""
 
 
+UNTOLD_WORDS = frozenset(word for phrase in _UNTOLD for word in phrase.split())
+
+
 class Asked(NamedTuple):
     """What a text asks for: `need` is whom, the rest of it; the others are "" or 0 where it does not say.
 

@@ -23,6 +23,7 @@ _UNTOLD = {
     "video": N_("Video appointments can’t be booked here: you go to the clinic."),
     "insurance": N_("We don’t know which insurance a clinic takes. Please ask it before you book."),
     "urgent": N_("We can’t tell who takes emergencies. In an emergency, call 112 or go to the nearest hospital."),
+    "not_here": N_("Only doctors, clinics, hospitals and labs can be booked here."),
     "near": N_("To see who is nearest, press “Near me” in the search, or type your area."),
 }
 
