@@ -65,8 +65,8 @@ async def suggest(database: Database, typed: str, city_id: int | None, limit: in
         return []
     terms = await _terms_begun(database, start, _phrases(start))
     names = await _names_begun(database, start, city_id, limit)
-    if not terms and not names:
-        terms = await _terms_begun(database, "", _phrases_with_a_slip(start))
+    if not terms and not names and (phrases := _phrases_with_a_slip(start)):
+        terms = await _terms_begun(database, "", phrases)
     return [*terms[: max(limit - len(names), (limit + 1) // 2)], *names][:limit]
 
 

@@ -91,6 +91,7 @@ async def test_words_of_no_use_are_left_out_and_named(http: httpx.AsyncClient, c
         text = await look(http, f"/find?need={need}")
         assert "Showing results for" not in text, need
         assert '<li class="card doc"' not in text, need
+    assert "Nothing here is known as “xqzv”." in await look(http, "/find?need=xqzv")
     assert "press “Near me”" in await look(http, "/find?need=dentist near me")
     assert "press “Near me”" not in await look(http, "/find?need=dentist near me&place=Pune")
 

@@ -34,7 +34,7 @@ from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_rememb
 from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.pages.specialities import by_name
-from healthplus.web.pages.understood import hint_of_nearness, left_out_texts, searches_without
+from healthplus.web.pages.understood import hint_of_nearness, left_out_texts, searches_without, unknown_texts
 from healthplus.web.services import AnyRequest, services
 
 _KINDS = {"doctor": "doctor", "lab": "lab"}
@@ -143,7 +143,16 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
             return await _results_page(request, without)
     if right is not search:
         meant = [right, *(one for one in meant if one.need != right.need)]
-    return await _results_page(request, Shown(search, found, number, meant, urgent.kind))
+    notes = [] if found.rows or urgent.kind else await _unknown_words(request, search)
+    return await _results_page(request, Shown(search, found, number, meant, urgent.kind, notes=notes))
+
+
+async def _unknown_words(request: AnyRequest, search: Search) -> list[str]:
+    """Return which words nobody here has, unless they name a place: pages say more of that."""
+    database = services(request).database
+    if not search.need or await unknown_place(database, search):
+        return []
+    return await unknown_texts(database, language_of(request), search)
 
 
 async def _found_urgently(database: Database, search: Search, phrase: str) -> Found:

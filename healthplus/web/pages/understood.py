@@ -48,13 +48,7 @@ async def searches_without(database: Database, search: Search) -> list[LeftOut]:
     asked = _untold(split)
     told = {word for phrase in asked for word in phrase.split()}
     loose = [word for part in split.parts if not part.has_meaning for word in part.words if word not in told]
-    # The count of words is up to an hour old.
-    unknown = [
-        word
-        for word in loose
-        if not split.has_word(word) and not await find(database, SearchRequest(keyword=word), 0, 1)
-    ]
-    found: list[LeftOut] = []
+    unknown = await _unknown(database, split, loose)
     known = [word for word in loose if word not in unknown]
     # A part of a city says where: that is not left out.
     if any([await cities_with_part(database, word) for word in known]):
@@ -70,6 +64,23 @@ async def searches_without(database: Database, search: Search) -> list[LeftOut]:
             left = LeftOut(structs.replace(search, need=need), unknown, others, list(dict.fromkeys(asked.values())))
             found += [left] if not found or left != found[-1] else []
     return found
+
+
+async def _unknown(database: Database, split: SplitKeyword, words: Sequence[str]) -> list[str]:
+    """Return those of the words that nobody here has; the count of all words may be an hour old."""
+    return [
+        word
+        for word in words
+        if not split.has_word(word) and not await find(database, SearchRequest(keyword=word), 0, 1)
+    ]
+
+
+async def unknown_texts(database: Database, language: Language, search: Search) -> list[str]:
+    """Return in words which words of a need nobody here has, where nobody is found."""
+    split = await split_keyword(database, search.need, search.city["city_id"] if search.city else None)
+    loose = [word for part in split.parts if not part.has_meaning for word in part.words]
+    unknown = {"words": " ".join(await _unknown(database, split, loose))}
+    return [language.gettext("Nothing here is known as “%(words)s”.") % unknown] if unknown["words"] else []
 
 
 def _untold(split: SplitKeyword) -> dict[str, str]:
