@@ -53,6 +53,7 @@ async def searches_without(database: Database, search: Search) -> list[LeftOut]:
     # A part of a city says where: that is not left out.
     if any([await cities_with_part(database, word) for word in known]):
         known = []
+    found: list[LeftOut] = []
     for others in ([], known):
         out = {*told, *unknown, *others}
         kept = [part for part in split.parts if not out.intersection(part.words)]
