@@ -163,8 +163,8 @@ async def test_a_laboratory_has_prices_by_test_and_no_fee(
             at = 0 if path == about else text.index("Baner Lab</a></h")
             assert re.findall(r"<b>(Prices by test|₹[\d,]+)</b>", text[at:])[0] == fee, path
             assert "Fee: </span><b>Prices" not in text
-            # A lab's own page says it with its next free time, too.
-            assert text.count("Prices by test") == count * (2 if path == about else 1), path
+            # Pages of a lab or clinic say it with the next free time there, too.
+            assert text.count("Prices by test") == count * (1 if path == "/in/pune/lab" else 2), path
         assert ("हर जाँच का दाम अलग" in await look(http, "/hi/in/pune/lab")) == (count > 0)
         await city.db.execute(
             "UPDATE directory.service SET closed_at = now() WHERE fee_minor = 45000 AND closed_at IS NULL"
