@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,11 +12,13 @@ from msgspec import Struct, structs
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput
+from healthplus.search.asked import asked
 from healthplus.search.keyword import parse_keyword
-from healthplus.search.vocabulary import VOCABULARY, gender_asked, normal_words, sendable
+from healthplus.search.vocabulary import VOCABULARY, normal_words, sendable
 
 queries = load(Path(__file__).with_name("find.sql"))
 
+_SATURDAY = 6  # of ISO's days of the week
 RADIUS_KM_DEFAULT = 10.0
 TIME_ZONE_DEFAULT = ZoneInfo("Asia/Kolkata")
 """The time zone of instants without an offset, where no city is named."""
@@ -47,11 +49,29 @@ class Order(enum.Enum):
 
 
 class Available(enum.Enum):
-    """Ranges of days from now on, in the city's time; the week ends with the sixth day after today."""
+    """Ranges of days from now on, in the city's time; the week ends with the sixth day after today.
+
+    The weekend is the next Saturday and Sunday, of which today may be one.
+    """
 
     TODAY = "today"
     TOMORROW = "tomorrow"
     WEEK = "week"
+    WEEKEND = "weekend"
+
+    def days(self, today: date) -> tuple[date, int]:
+        """Return the first day, and how many there are."""
+        match self:
+            case Available.TODAY:
+                ahead, count = 0, 1
+            case Available.TOMORROW:
+                ahead, count = 1, 1
+            case Available.WEEK:
+                ahead, count = 0, 7
+            case Available.WEEKEND:
+                ahead = max(0, _SATURDAY - today.isoweekday())
+                count = 2 if today.isoweekday() <= _SATURDAY else 1
+        return today + timedelta(days=ahead), count
 
 
 class SearchRequest(Struct, frozen=True, kw_only=True):
@@ -141,13 +161,14 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
     city = await city_named(database, request.city) if request.city else None
     if request.city and city is None:
         return None
-    gender, needed = gender_asked(request.keyword)
-    keyword = await parse_keyword(database, needed, city["city_id"] if city else None)
+    request, weekday = _with_asked(request)
+    keyword = await parse_keyword(database, request.keyword, city["city_id"] if city else None)
     if city is None and keyword.city_id is not None:
         city = await database.fetch_row(queries.city_by_id, keyword.city_id)
     now: datetime = await database.fetch_value(queries.now)
     around = await _around(database, request, city)
-    starts_from, starts_before = _window(request, ZoneInfo(city["time_zone"]) if city else TIME_ZONE_DEFAULT, now)
+    time_zone = ZoneInfo(city["time_zone"]) if city else TIME_ZONE_DEFAULT
+    starts_from, starts_before = _window(request, time_zone, now, weekday)
     parts = [part for part in (keyword.terms, *await _filter_terms(database, request)) if part]
     groups = await _service_groups(database, request, keyword.service_groups)
     if request.services or (groups and request.order in (Order.PRICE_ASC, Order.PRICE_DESC)):
@@ -171,7 +192,7 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
         fee_max=request.fee_max,
         practising_since_max=None if request.experience_years_min is None else now.year - request.experience_years_min,
         rating_min=request.rating_min,
-        gender=request.gender or gender or None,
+        gender=request.gender or None,
         language=request.language and sendable(request.language).lower(),
         accepts_new_patients=request.accepts_new_patients,
         ordering=request.order.value,
@@ -179,6 +200,35 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
         service_type_ids=[service_type_id for group in groups for service_type_id in group] or None,
         service_groups=[number for number, group in enumerate(groups, start=1) for _ in group] or None,
     )
+
+
+def _with_asked(request: SearchRequest) -> tuple[SearchRequest, int]:
+    """Return a request with what its keyword asks for besides whom, where it does not say so itself.
+
+    The second is the day of the week that the keyword names, 0 where it does not.
+    """
+    found = asked(request.keyword)
+    changes: dict[str, object] = {"keyword": found.need}
+    if found.gender and not request.gender:
+        changes["gender"] = found.gender
+    if found.language and not request.language:
+        changes["language"] = found.language
+    if found.fee and request.fee_max is None:
+        changes["fee_max"] = found.fee
+    if found.order and request.order is Order.BEST:
+        changes["order"] = _ORDERS_ASKED[found.order]
+    if found.day in _STRETCHES and request.available is None and not request.starts_from and not request.starts_before:
+        changes["available"] = Available(found.day)
+    return structs.replace(request, **changes), int(found.day) if found.day.isdecimal() else 0
+
+
+_STRETCHES = frozenset(stretch.value for stretch in Available)
+_ORDERS_ASKED = {
+    "price": Order.PRICE_ASC,
+    "experience": Order.EXPERIENCE_DESC,
+    "rating": Order.RATING_DESC,
+    "date": Order.DATE_ASC,
+}
 
 
 def of_types(criteria: SearchCriteria, types: Sequence[str]) -> SearchCriteria:
@@ -262,14 +312,20 @@ async def _around(database: Database, request: SearchRequest, city: Record | Non
     return _Around(centre["latitude"], centre["longitude"], radius_km and radius_km * 1000)
 
 
-def _window(request: SearchRequest, time_zone: ZoneInfo, now: datetime) -> tuple[datetime | None, datetime | None]:
+def _window(
+    request: SearchRequest, time_zone: ZoneInfo, now: datetime, weekday: int
+) -> tuple[datetime | None, datetime | None]:
+    """Return when a slot must start; `weekday`, where not 0, is the next such day, unless the request says when."""
     if request.available is not None:
         if request.starts_from or request.starts_before:
             raise BadInput("available: takes the place of start_datetime and end_datetime; give it without them.")
-        today = now.astimezone(time_zone).date()
-        first, days = {Available.TODAY: (0, 1), Available.TOMORROW: (1, 1), Available.WEEK: (0, 7)}[request.available]
-        ends = [datetime.combine(today + timedelta(days=day), time(), time_zone) for day in (first, first + days)]
+        first, days = request.available.days(now.astimezone(time_zone).date())
+        ends = [datetime.combine(day, time(), time_zone) for day in (first, first + timedelta(days=days))]
         return ends[0].astimezone(UTC), ends[1].astimezone(UTC)
+    if weekday and not request.starts_from and not request.starts_before:
+        today = now.astimezone(time_zone).date()
+        day = datetime.combine(today + timedelta(days=(weekday - today.isoweekday()) % 7), time(), time_zone)
+        return day.astimezone(UTC), (day + timedelta(days=1)).astimezone(UTC)
     starts_from, starts_before = (
         instant.replace(tzinfo=time_zone) if instant is not None and instant.tzinfo is None else instant
         for instant in (request.starts_from, request.starts_before)

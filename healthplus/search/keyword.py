@@ -2,7 +2,8 @@
 
 The index's lexemes are the plain words of a listing, the words of its names with `n:` before them, and `city:<id>`,
 `speciality:<id>`, `service:<id>`, `type:<type>` and `pin:<postal code>`. A phrase with a meaning may also be part of a
-name, so either is searched for: `heart` finds cardiologists and the Heart Care Hospital.
+name, so either is searched for: `heart` finds cardiologists and the Heart Care Hospital. A word in Devanagari that
+means nothing else is searched for as the directory's words that sound like it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from healthplus.database import Database, load
+from healthplus.search.devanagari import alike, is_devanagari
 from healthplus.search.vocabulary import TITLES, VOCABULARY, Meaning, normal_words, runs
 
 _queries = load(Path(__file__).with_name("queries.sql"))
@@ -59,7 +61,7 @@ class Part:
 
 
 async def parse_keyword(database: Database, keyword: str, city_id: int | None) -> ParsedKeyword:
-    """Parse any text at all, in two round trips; `city_id` is the city searched in, if any."""
+    """Parse any text at all, in two round trips, or five for names in Devanagari; `city_id` is the city searched in."""
     split = await split_keyword(database, keyword, city_id)
     kept = [part for part in split.parts if not part.is_dropped]
     named = {frozenset(part.cities) for part in kept if part.cities and not split.is_mostly_a_name(part)}
@@ -87,16 +89,16 @@ class SplitKeyword:
         self.own_ids = tuple(sorted(named.get(max(named, key=len, default=""), ())))
 
     def has_word(self, word: str) -> bool:
-        """Return whether words.toml or the directory has a word of the keyword."""
-        return word in self._known
+        """Return whether words.toml or the directory has a word of the keyword, or one that sounds like it."""
+        return word in self._known or word in self._found.alike
 
     def word_query(self, word: str) -> str:
-        """Return the query of a word: itself or, if no listing has it, all words that start with it."""
-        return _quoted(word) + self._star(word)
+        """Return the query of a word: itself or, if no listing has it, all words that start or sound like it."""
+        return self._spelt_in_any_way(word, "")
 
     def name_query(self, word: str) -> str:
         """Return the query of a word in a name."""
-        return _quoted(f"n:{word}") + self._star(word)
+        return self._spelt_in_any_way(word, "n:")
 
     def is_mostly_a_name(self, part: Part) -> bool:
         """Return whether a city's name occurs mostly in other cities, as that of Krishna district does."""
@@ -105,6 +107,11 @@ class SplitKeyword:
         word, city_id = part.words[0], next(iter(part.cities))
         by_city = self._found.frequency[word]
         return by_city.get(0, 0) > 2 * by_city.get(city_id, 0) and word not in VOCABULARY.phrases
+
+    def _spelt_in_any_way(self, word: str, prefix: str) -> str:
+        own = _quoted(prefix + word) + self._star(word)
+        others = [_quoted(prefix + other) for other in self._found.alike.get(word, ())]
+        return f"({' | '.join([own, *others])})" if others else own
 
     def _star(self, word: str) -> str:
         is_whole = word in self._known or len(word) < _PREFIX_LENGTH_MIN or word.isdecimal()
@@ -138,7 +145,14 @@ async def split_keyword(database: Database, keyword: str, city_id: int | None) -
             found.frequency[row["phrase"]][row["id"]] = row["frequency"]
         else:
             found.ids[row["kind"], row["slug"], row["phrase"]].add(row["id"])
-    return SplitKeyword(words, city_id, found)
+    split = SplitKeyword(words, city_id, found)
+    unread = [word for part in split.parts if not part.has_meaning for word in part.words if is_devanagari(word)]
+    if unread and (alike_words := await alike(database, list(dict.fromkeys(unread)), city_id)):
+        found.alike = alike_words
+        # Whose name it is, the directory knows in Latin letters only.
+        latin = " ".join(alike_words[word][0] if word in alike_words else word for word in words)
+        split.own_ids = (await split_keyword(database, latin, city_id)).own_ids
+    return split
 
 
 def _titled(words: list[str]) -> set[str]:
@@ -162,6 +176,7 @@ class _LookUp:
     titled: defaultdict[str, set[int]] = field(
         default_factory=lambda: defaultdict(set)
     )  # providers, by a first or last name that has a title before it
+    alike: dict[str, list[str]] = field(default_factory=dict)  # words of the directory that sound like a word
 
     def known_words(self, city_id: int | None) -> frozenset[str]:
         return VOCABULARY.words | {word for word, by_city in self.frequency.items() if by_city.get(city_id or 0)}

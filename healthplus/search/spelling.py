@@ -17,6 +17,7 @@ from string import ascii_lowercase
 from typing import NamedTuple
 
 from healthplus.database import Database, load
+from healthplus.search.asked import UNTOLD_WORDS
 from healthplus.search.keyword import Part, split_keyword
 from healthplus.search.vocabulary import VOCABULARY, runs
 
@@ -37,7 +38,8 @@ _CURATED_WEIGHT, _CURATED_WEIGHT_HERE = 200, 1200
 _COST_POINTS = 5.0
 _RIVALS_MAX = 8
 _SECOND_POINTS = 4.0  # how far behind the best another suggestion may be
-_COST_A_LETTER_MAX = 0.3
+_COST_A_LETTER_MAX = 0.18
+"""Of a word that nobody has: what is farther from it is another word, as chest is from chemist."""
 
 _VOWELS = frozenset("aeiouy")
 _KEYBOARD_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -47,9 +49,7 @@ _NEIGHBOURS = frozenset(
     for pair in (*itertools.pairwise(row), *zip(row, below, strict=False), *zip(row[1:], below, strict=False))
 )
 # Letters that sound alike, or are written for one another when Indian names and Greek terms are put into Latin letters.
-_SOUNDS = frozenset(
-    frozenset(pair) for pair in ("ck", "cs", "sz", "vw", "bv", "kq", "gj", "td", "iy", "fp", "nm", "xk")
-)
+SOUNDS = frozenset(frozenset(pair) for pair in ("ck", "cs", "sz", "vw", "bv", "kq", "gj", "td", "iy", "fp", "nm", "xk"))
 
 
 class _Correction(NamedTuple):
@@ -92,7 +92,7 @@ def _doubtful(parts: Iterable[Part]) -> list[str]:
         word
         for word in dict.fromkeys(words)
         if len(word) in _LENGTHS and word.isascii() and word.isalpha()
-        if word not in VOCABULARY.words and word not in VOCABULARY.genders
+        if word not in VOCABULARY.words and word not in VOCABULARY.genders and word not in UNTOLD_WORDS
     ]
 
 
@@ -232,7 +232,7 @@ def _change_cost(letter: str, other: str) -> float:
     if letter == other:
         return 0.0
     pair = frozenset((letter, other))
-    if pair <= _VOWELS or pair in _SOUNDS:
+    if pair <= _VOWELS or pair in SOUNDS:
         return 0.5
     return 0.8 if pair in _NEIGHBOURS else 1.0
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from healthplus.database import Database, load
 
@@ -40,6 +40,8 @@ class Meaning:
     services: set[str] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
     is_symptom: bool = False
+    is_treatment: bool = False
+    has_kinds: bool = False  # of services: one of them has to be chosen
     first: frozenset[str] = frozenset()  # of the specialities that see to a symptom, the one that sees it first
     urgent: Literal["body", "mind", "violence", ""] = ""  # what cannot wait for an appointment
 
@@ -66,33 +68,42 @@ def _load(path: Path) -> Vocabulary:
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     phrases: defaultdict[str, Meaning] = defaultdict(Meaning)
     for provider_type, words in content["types"].items():
-        for phrase in map(_folded, words):
+        for phrase in map(folded, words):
             phrases[phrase].types.add(provider_type)
     for slug, others in content["cities"].items():
-        names = [slug.replace("-", " "), *map(_folded, others)]
+        names = [slug.replace("-", " "), *map(folded, others)]
         for phrase in names:
             phrases[phrase].cities.update(name.replace(" ", "-") for name in names if name.isascii())
     for kind in ("specialities", "services"):
         for meant in content[kind].values():
-            for phrase in map(_folded, meant["words"]):
+            for phrase in map(folded, meant["words"]):
                 getattr(phrases[phrase], kind).update(meant["slugs"])
-    for urgent, symptoms in {"": content["symptoms"], **content["urgent"]}.items():
-        for phrase, specialities in symptoms.items():
-            slugs = [content["specialities"][speciality]["slugs"] for speciality in specialities]
-            meaning = phrases[_folded(phrase)]
-            meaning.is_symptom, meaning.urgent, meaning.first = True, urgent, frozenset(slugs[0])
-            meaning.specialities.update(*slugs)
-    dropped = frozenset(map(_folded, content["dropped"]))
+                phrases[phrase].has_kinds |= meant.get("has_kinds", False)
+    _add_symptoms_and_treatments(phrases, content)
+    dropped = frozenset(map(folded, content["dropped"]))
     words = frozenset(word for phrase in (*phrases, *dropped) for word in phrase.split())
     city_words = frozenset(word for phrase, meaning in phrases.items() if meaning.cities for word in phrase.split())
     longest = max(len(phrase.split()) for phrase in phrases)
-    places = frozenset(map(_folded, content["places"]))
-    genders = {_folded(word): gender for gender, words in content["genders"].items() for word in words}
+    places = frozenset(map(folded, content["places"]))
+    genders = {folded(word): gender for gender, words in content["genders"].items() for word in words}
     ordinary = frozenset(content["ordinary"])
     return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, places, longest, genders, ordinary)
 
 
-def _folded(text: str) -> str:
+def _add_symptoms_and_treatments(phrases: defaultdict[str, Meaning], content: dict[str, Any]) -> None:
+    slugs = {name: speciality["slugs"] for name, speciality in content["specialities"].items()}
+    for urgent, symptoms in {"": content["symptoms"], **content["urgent"]}.items():
+        for phrase, specialities in symptoms.items():
+            meaning = phrases[folded(phrase)]
+            meaning.is_symptom, meaning.urgent, meaning.first = True, urgent, frozenset(slugs[specialities[0]])
+            meaning.specialities.update(*(slugs[speciality] for speciality in specialities))
+    for phrase, specialities in content["treatments"].items():
+        meaning = phrases[folded(phrase)]
+        meaning.is_treatment = True
+        meaning.specialities.update(*(slugs[speciality] for speciality in specialities))
+
+
+def folded(text: str) -> str:
     """Return a text with one spelling of what Hindi writes in two: जाँच is जांच, ख़ून is खून."""
     # Composed letters with a dot below come apart here, and are not put together again.
     return unicodedata.normalize("NFKC", text).translate(_HINDI_SIGNS)
@@ -125,9 +136,9 @@ def plain_words(text: str) -> list[str]:
 
 def _spelt(word: str) -> str:
     """Return a word as words.toml spells it, if it is in there: a name keeps its own spelling."""
-    folded = _folded(word)
-    is_known = folded in VOCABULARY.words or folded in VOCABULARY.genders or folded in VOCABULARY.places
-    return folded if is_known else word
+    plain = folded(word)
+    is_known = plain in VOCABULARY.words or plain in VOCABULARY.genders or plain in VOCABULARY.places
+    return plain if is_known else word
 
 
 def urgency(text: str) -> Literal["body", "mind", "violence", ""]:
@@ -146,6 +157,11 @@ def first_specialities(text: str) -> frozenset[str]:
     symptoms = [meaning for meaning in found if meaning.is_symptom]
     are_others = any(meaning.specialities for meaning in found if not meaning.is_symptom)
     return frozenset() if are_others else frozenset().union(*(meaning.first for meaning in symptoms))
+
+
+def has_kinds(text: str) -> bool:
+    """Return whether a text names a test of which there are kinds, and not which: an MRI."""
+    return any(VOCABULARY.phrases[phrase].has_kinds for phrase in _phrases_of(plain_words(text)))
 
 
 def gender_asked(text: str) -> tuple[str, str]:

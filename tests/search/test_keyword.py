@@ -95,7 +95,7 @@ SERVICES_MEANT = [
     ("", "usg abdomen", ["Sai Lab"], ["ultrasound-abdomen"]),
     ("", "cbc usg abdomen", ["Sai Lab"], ["complete-blood-count", "ultrasound-abdomen"]),
     ("", "mole check dermatologist", ["Rohan Patil"], ["mole-check"]),
-    ("", "teeth cleaning", [], []),  # nobody offers it
+    ("", "teeth cleaning", ["Asha Rao"], []),  # nobody offers it: those who see to teeth
 ]
 
 

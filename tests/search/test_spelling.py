@@ -79,6 +79,9 @@ async def test_the_directory_misspells_too(db: Database) -> None:
         "'|&!:*",
     ):
         assert await did_you_mean(db, keyword, None) == [], keyword
+    # What is far from every word is another word, and no misspelling.
+    for keyword in ("chemist", "speech", "lisp", "hand", "ankle", "smoking", "groin", "gupt", "gym", "hello"):
+        assert await did_you_mean(db, keyword, None) == [], keyword
     long = " ".join(f"dermatolgist{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
     assert len(await did_you_mean(db, long, None)) <= 3
     assert await did_you_mean(db, "a" * 10_000, None) == []

@@ -201,3 +201,39 @@ async def test_hot_queries_use_their_indexes(db: Database) -> None:
             lines = plan.partition(f" {index}")[2].splitlines()
             assert len(lines) > 1, (name, index, plan)
             assert "Cond: " in lines[1], (name, index, plan)
+
+
+async def test_a_slip_is_forgiven(db: Database) -> None:
+    """A letter left out, two the wrong way round, one too many, or another; a few letters lead nowhere wrong."""
+    await make_directory(db)
+    for typed, text in (
+        ("skn", "Dermatology"),
+        ("dnetist", "General Dentistry"),
+        ("detn", "General Dentistry"),
+        ("kardio", "Cardiology"),
+        ("dermmat", "Dermatology"),
+        ("dermeto", "Dermatology"),
+        ("otho", "Orthopaedics"),
+        ("mub", "Mumbai"),
+        ("दात", "General Dentistry"),
+    ):
+        assert text in [one.text for one in await suggest(db, typed, None, 8)], typed
+    for typed in ("abc", "xyz", "zzz", "qw"):
+        assert await suggest(db, typed, None, 8) == [], typed
+
+
+async def test_every_beginning_in_both_scripts_is_completed(db: Database) -> None:
+    await make_directory(db)
+    for name, typed in (
+        ("Cardiology", "cardiology"),
+        ("Cardiology", "हृदय रोग"),
+        ("Paediatrics", "बाल रोग"),
+        ("Pune", "pune"),
+        ("Pune", "पुणे"),
+        ("Mumbai", "मुंबई"),
+        ("Complete Blood Count", "cbc"),
+        ("Complete Blood Count", "सीबीसी"),
+    ):
+        for length in range(2, len(typed) + 1):
+            found = [one.text for one in await suggest(db, typed[:length], None, 8)]
+            assert name in found if length > 3 else found, (typed[:length], found)

@@ -19,7 +19,7 @@ from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable, Overloaded
 from healthplus.web.admission import Admission, Traffic
 from healthplus.web.assets import ASSETS, asset_url
-from healthplus.web.pages import chart, directory, find, home, shared_pages
+from healthplus.web.pages import chart, directory, found_by, home, shared_pages
 from healthplus.web.pages.rendering import page
 from healthplus.web.pages.session import session_of
 from healthplus.web.pages.shared_pages import SharedPage
@@ -152,7 +152,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> l
 async def test_all_who_ask_at_once_cost_one_search(
     app: Litestar, viewers: dict[str, Browser], clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = count_calls(monkeypatch, find, "find_matching")
+    calls = count_calls(monkeypatch, found_by, "find_matching")
     pages = await asyncio.gather(*(viewers[name].get("/in/pune") for name in [*viewers] * 5))
     assert [page.status_code for page in pages] == [200] * len(pages)
     assert calls == [1]

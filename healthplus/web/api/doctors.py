@@ -76,7 +76,9 @@ class SpecifiedQuery:
         str,
         QueryParameter(
             max_length=TEXT_MAX,
-            description="Names, specialities, common words for them, symptoms, clinics, localities, several at once.",
+            description="Names, also in Devanagari, specialities, common words for them, symptoms, treatments, "
+            "clinics, localities, several at once; and filters in words, as in: "
+            "marathi speaking dentist under 500 tomorrow.",
         ),
     ] = ""
     city: Annotated[
@@ -159,7 +161,10 @@ class MoreQuery:
     ] = None
     available: Annotated[
         Available | None,
-        QueryParameter(description="today, tomorrow or week (today and the six days after): with a free slot then."),
+        QueryParameter(
+            description="today, tomorrow, week (today and the six days after) or weekend (the next Saturday and "
+            "Sunday): with a free slot then."
+        ),
     ] = None
     accepts_new_patients: Annotated[bool | None, QueryParameter(description="true or false.")] = None
 

@@ -33,6 +33,12 @@ async def meanings(database: Database, search: Search) -> list[Search]:
     return found
 
 
+async def respelt(database: Database, search: Search) -> Search | None:
+    """Return the search with its need spelt as it was likeliest meant, whether that finds somebody or not."""
+    needs = await _needs(database, search)
+    return structs.replace(search, **needs[0]) if needs else None
+
+
 async def _needs(database: Database, search: Search) -> list[dict[str, object]]:
     if not search.need:
         return []

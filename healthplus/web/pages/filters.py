@@ -11,7 +11,12 @@ from healthplus.web.pages.searches import Filters, Search
 _DAYS_OFFERED = 14
 _TYPES = {"doctor": N_("Doctors"), "hospital": N_("Hospitals"), "clinic": N_("Clinics"), "lab": N_("Labs")}
 _GENDERS = {"female": N_("Women"), "male": N_("Men"), "other": N_("Other genders")}
-_STRETCHES = {"today": N_("Today"), "tomorrow": N_("Tomorrow"), "week": N_("Within a week")}
+_STRETCHES = {
+    "today": N_("Today"),
+    "tomorrow": N_("Tomorrow"),
+    "week": N_("Within a week"),
+    "weekend": N_("This weekend"),
+}
 _ORDERS = {
     "best": N_("Recommended"),
     "date": N_("Earliest available"),
@@ -51,16 +56,17 @@ def choices(language: Language, search: Search, today: date, *, for_doctors: boo
 
 
 def quick_filters(
-    language: Language, search: Search, currency: str, today: date, *, for_doctors: bool
+    language: Language, search: Search, currency: str, today: date, *, for_doctors: bool, is_today_over: bool
 ) -> list[tuple[str, str]]:
     """Return filters that are one tap away, and not set: their texts, and the addresses of the results with them.
 
-    The next Saturday is among them, when many have time who work all week. More would not fit on a line at 360 pixels.
+    The next Saturday is among them, when many have time who work all week; `is_today_over`: tomorrow, and not today.
     """
     filters, found = search.filters, []
     if not filters.day:
+        soon = "tomorrow" if is_today_over else "today"
         saturday = today + timedelta(days=(_SATURDAY - today.isoweekday() - 1) % 7 + 1)
-        found = [(language.gettext(_STRETCHES["today"]), search.but(day="today").path())]
+        found = [(language.gettext(_STRETCHES[soon]), search.but(day=soon).path())]
         found += [(language.weekday(_SATURDAY), search.but(day=saturday.isoformat()).path())]
     if for_doctors and not filters.gender:
         wider = search.but(gender="female")

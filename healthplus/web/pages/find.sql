@@ -34,3 +34,22 @@ CROSS JOIN LATERAL search.spread_free(
 -- name: stars
 -- How a provider's ratings spread over the stars.
 SELECT stars, count(*) AS ratings FROM reviews.rating WHERE provider_id = $1 GROUP BY stars
+
+-- name: kinds
+-- Those of the types of services $1 that somebody offers, in the city $2 or (NULL) anywhere.
+SELECT service_type_id, slug, name, is_test, true AS is_offered FROM directory.service_type
+WHERE service_type_id = ANY($1::bigint[]) AND EXISTS (
+    SELECT FROM directory.service JOIN directory.provider_clinic AS post USING (provider_id)
+    JOIN directory.clinic ON clinic.clinic_id = post.clinic_id
+    WHERE service.service_type_id = service_type.service_type_id AND closed_at IS NULL AND post.closed_since IS NULL
+        AND (service.clinic_id IS NULL OR service.clinic_id = post.clinic_id) AND ($2::bigint IS NULL OR city_id = $2))
+ORDER BY lower(name), service_type_id
+
+-- name: kinds_at
+-- What providers $1 at clinics $2 offer of the types of services $3.
+SELECT asked.provider_id, asked.clinic_id, service_id, name, fee_minor, currency, funding::text AS funding, length_minutes
+FROM unnest($1::bigint[], $2::bigint[]) AS asked(provider_id, clinic_id)
+CROSS JOIN LATERAL directory.offered_services(asked.provider_id, asked.clinic_id) AS service
+JOIN directory.service_type USING (service_type_id)
+WHERE service_type_id = ANY($3::bigint[])
+ORDER BY lower(name), service_id

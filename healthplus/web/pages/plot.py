@@ -34,6 +34,7 @@ _RINGS_MAX = 5
 _CLOCKWISE = (-90, -60, -120, -30, -150, 0, 180, 30, 150, 60, 120, 90)
 _TURNED = (0, 2, -2, 4, -4, 8, -8, 16, -16)
 """Where on a ring its distance may be said: in degrees, from the right on, or else from the middle of the drawing."""
+_LED_FROM = 40
 _NEAR = sorted(
     ((beside, below) for beside in (0, 25, -25, 50, -50) for below in (0, 13, -13, 26, -26, 39, -39, 52)),
     key=lambda away: math.hypot(*away),
@@ -68,17 +69,27 @@ class Ring(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A name, and the middle of where it is drawn."""
+    """A name, the middle of where it is drawn, and the place that is called so.
+
+    `is_away`: they are so far from each other that a line has to lead from one to the other.
+    """
 
     text: str
     x: float
     y: float
+    place_x: float
+    place_y: float
+
+    @property
+    def is_away(self) -> bool:
+        return math.hypot(self.x - self.place_x, self.y - self.place_y) > _LED_FROM
 
 
 class Plot(NamedTuple):
     """A drawing; the bar of its scale is `scale_length` long, which is `scale_metres`.
 
-    `centre`: that of `rings`, which may lie outside. `labels` are names of places around, as many as there is room for.
+    `centre`: that of `rings`, which may lie outside; `middle` says what it is, where there is room. `labels` are
+    names of places around, as many as there is room for.
     """
 
     pins: list[Pin]
@@ -88,6 +99,7 @@ class Plot(NamedTuple):
     centre: tuple[float, float] | None
     rings: list[Ring]
     labels: list[Label]
+    middle: Label | None = None
 
 
 def plot(
@@ -97,12 +109,13 @@ def plot(
     centre: tuple[float, float] | None = None,
     around: Iterable[tuple[str, float, float]] = (),
     is_centre_shown: bool = False,
+    centre_name: str = "",
 ) -> Plot | None:
     """Return a drawing of places by their latitudes and longitudes, numbered from 1; None where none is known.
 
     `tile_url` has {z}, {x} and {y} in it: tiles are behind the pins. Without one, there are rings of distance around
     `centre`, and the names of the places `around`, each with its latitude and longitude; those first are drawn first.
-    `is_centre_shown`: the centre lies within, however far off that is.
+    `is_centre_shown`: the centre lies within, however far off that is; `centre_name` is what it is called.
     """
     known = [(number, _projected(*place)) for number, place in enumerate(places, start=1) if place]
     if not known:
@@ -133,9 +146,13 @@ def plot(
     # The corners with the scale and the north.
     taken += [(70.0, SIDE - 26.0, 70.0, 26.0), _NORTH]
     middle = drawn(_projected(*centre)) if centre else None
+    called = None
+    if middle:
+        taken.append((*middle, 8, 8))
+        called = next(iter(_labels([(centre_name, *middle)] if centre_name else [], taken)), None)
     rings = _rings(middle, metres_each, taken) if middle else []
     named = ((text, *drawn(_projected(latitude, longitude))) for text, latitude, longitude in around)
-    return Plot(pins, [], length, metres, middle, rings, _labels(named, taken))
+    return Plot(pins, [], length, metres, middle, rings, _labels(named, taken), called)
 
 
 def _projected(latitude: float, longitude: float) -> tuple[float, float]:
@@ -216,7 +233,7 @@ def _labels(named: Iterable[tuple[str, float, float]], taken: list[_Box]) -> lis
             box = (x + beside, y + below, half, 8.0)
             if _has_room(box, taken):
                 taken.append(box)
-                found.append(Label(text, round(box[0], 1), round(box[1] + 4, 1)))
+                found.append(Label(text, round(box[0], 1), round(box[1] + 4, 1), round(x, 1), round(y, 1)))
                 break
     return found
 

@@ -21,7 +21,22 @@ async def result_map(
     """Return where results are; `centre` is from where distances are measured, if anywhere. None: nobody knows."""
     positions = [(row["latitude"], row["longitude"]) if row["latitude"] is not None else None for row in rows]
     around = await _around(request, search, rows)
-    return plot(positions, site(request).map_tiles, centre=centre if search.is_located else None, around=around)
+    return plot(
+        positions,
+        site(request).map_tiles,
+        centre=centre if search.is_located else None,
+        around=around,
+        centre_name=middle_name(language_of(request), search),
+    )
+
+
+def middle_name(language: Language, search: Search) -> str:
+    """Return what distances of a search are measured from."""
+    _ = language.gettext
+    if search.filters.near or search.postal_code:
+        return _("You") if search.filters.near else search.place
+    city = {"city": language.known_name("city", search.city["name"])} if search.city else {}
+    return _("Middle of %(city)s") % city if city else ""
 
 
 async def _around(request: AnyRequest, search: Search, rows: list[Record]) -> list[tuple[str, float, float]]:

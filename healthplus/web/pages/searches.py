@@ -240,7 +240,9 @@ def _is_for_specialities(words: list[str]) -> bool:
         if start < done:
             continue
         meaning = VOCABULARY.phrases.get(phrase)
-        if meaning and (meaning.services or not _OF_LABORATORIES.isdisjoint(meaning.specialities)):
+        if meaning and meaning.services and not meaning.is_treatment:
+            return False
+        if meaning and not _OF_LABORATORIES.isdisjoint(meaning.specialities):
             return False
         if meaning or phrase in VOCABULARY.dropped:
             done, is_for_any = end, is_for_any or bool(meaning and meaning.specialities)

@@ -108,6 +108,21 @@ async def for_the_mind(window: BrowserWindow) -> None:
     await window.go("/find?need=suicide")
 
 
+@state("find-kinds")
+async def which_kind(window: BrowserWindow) -> None:
+    await window.go("/find?need=mri&place=pune")
+
+
+@state("find-left-out")
+async def without_words(window: BrowserWindow) -> None:
+    await window.go("/find?need=dentist+xqzv+home+visit&place=pune")
+
+
+@state("find-map-near")
+async def around_on_a_map(window: BrowserWindow) -> None:
+    await window.go("/find?need=dentist&near=18.520,73.860&view=map")
+
+
 @state("find-nothing-at-all")
 async def with_ways_on(window: BrowserWindow) -> None:
     await window.go("/find?need=xqzv")

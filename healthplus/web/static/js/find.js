@@ -79,7 +79,7 @@ function complete(input) {
       }
     }
     close();
-    list.replaceChildren(...found.filter((one) => one.kind !== "city").map((one, number) => entry(input, one, number)));
+    list.replaceChildren(...found.map((one, number) => entry(input, one, number)));
     if (list.childElementCount && document.activeElement === input) open();
     told.textContent = input.dataset.count.replace("{count}", list.childElementCount);
   }
@@ -140,6 +140,7 @@ function entry(input, one, number) {
   if (/^[ -~]*$/.test(one.text)) item.lang = "en";
   item.dataset.text = one.text;
   if (one.provider_id) item.dataset.href = `${input.dataset.doctor}${one.provider_id}`;
+  if (one.kind === "city") item.dataset.href = `${input.dataset.city}${one.city}`;
   if (one.clinic_id) item.dataset.href = `${input.dataset.clinic}${one.clinic_id}`;
   item.append(one.text);
   const details = [one.matched, ...(one.details ?? [])].filter(Boolean).join(", ");
