@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.accounts.actors import Staff
 from healthplus.ops.demo_facts import FACTS
 from healthplus.search.vocabulary import VOCABULARY
 from healthplus.web.languages import ENGLISH, HINDI
 from healthplus.web.pages.conditions import CONDITIONS, conditions_of
 from healthplus.web.pages.kinds_of_tests import by_kind, named_like
-from tests.fixtures.environment import Environment
+from tests.fixtures.environment import PROVIDER, Environment
 from tests.web.client import forget_shared_reads
 from tests.web.pune import look, words
 
@@ -70,15 +72,16 @@ async def test_the_next_free_time_is_one_press_away(http: httpx.AsyncClient, app
         (3, "Away now, back on", "Book 9:00 am"),
         (400, "No free time in the next", "Other doctors"),
     ):
-        await city.db.execute(
-            "INSERT INTO schedule.leave (provider_id, during) "
-            f"SELECT 1, tstzrange(public.app_now(), public.app_now() + interval '{days} days')"
-        )
+        began = await city.now() - timedelta(hours=1)
+        during = began, began + timedelta(days=days)
+        away = await city.book.add_leave(PROVIDER, None, *during, "", Staff(1))
+        assert away.code == "changed"
         assert says in await _page(http, app)
         page = await look(http, "/doctor/1/dr-1")
         assert "Away until" in page
         assert _filled(page) == [filled]
-        await city.db.execute("DELETE FROM schedule.leave")
+        leave_id = await city.db.fetch_value("SELECT leave_id FROM schedule.leave")
+        await city.book.remove_leave(PROVIDER, leave_id, Staff(1))
     # Whoever is new is led to others.
     await city.db.execute("UPDATE directory.provider SET accepts_new_patients = false WHERE provider_id = 1")
     said = await _page(http, app)
