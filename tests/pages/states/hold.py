@@ -101,7 +101,8 @@ async def lost(window: BrowserWindow) -> None:
 async def last_minute(window: BrowserWindow) -> None:
     path = await held(window)
     await window.product.database.execute(
-        "UPDATE booking.booking SET deadline = public.app_now() + interval '50 seconds' WHERE booking_id = $1::text::uuid",
+        "UPDATE booking.booking SET deadline = public.app_now() + interval '50 seconds' "
+        "WHERE booking_id = $1::text::uuid",
         path.rsplit("/", maxsplit=1)[-1],
     )
     await look_again(window.product.database)
