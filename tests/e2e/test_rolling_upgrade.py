@@ -13,7 +13,7 @@ from healthplus_bench.commands import run
 from healthplus_bench.environment import prepared_environment, start_app
 from healthplus_bench.upgrade import UpgradePlan, UpgradeResult, bench_upgrade
 
-SMALL = UpgradePlan(waiters=50, rounds=1, drain_seconds=1, quiet_seconds=0.5)
+SMALL = UpgradePlan(waiters=50, rounds=1, drain_seconds=1, quiet_seconds=0.5, passers=3)
 
 
 def upgrade(plan: UpgradePlan) -> UpgradeResult:

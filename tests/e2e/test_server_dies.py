@@ -73,7 +73,9 @@ async def server_dies(new_server: tuple[str, Path], kills: int) -> None:
                 over.set()
 
         async with running_app(environment, PROCESSES, keeps_server=True) as port:
-            patients = [Patient(environment, port, number, promises) for number in range(1, PATIENTS + 1)]
+            patients = [
+                Patient(environment, port, number, promises, rest_seconds_max=0.5) for number in range(1, PATIENTS + 1)
+            ]
             hurrying = asyncio.create_task(hurry(environment.database))
             await asyncio.gather(die(port), *(patient.live(over) for patient in patients))
             hurrying.cancel()
