@@ -13,6 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from healthplus.database import Database, EmbeddedServer, migrate, temporary_folder
 from healthplus.database.server_files import APP_ROLE
@@ -32,6 +33,9 @@ FAST = {
     "min_wal_size": "32MB",
     "file_copy_method": "clone",  # a third of the time where files are on a disc
 }
+# How fast a machine is that other tests keep busy says nothing of what is tested.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 # Making servers and databases, and no test, is what a disc slows down; where memory is short, they are made on one.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only the folders that tempfile makes in it
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 << 30:

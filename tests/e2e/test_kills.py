@@ -78,6 +78,7 @@ async def app_processes_die(environment: Environment, kills: int, late_seconds_m
     assert late <= late_seconds_max
 
 
+@pytest.mark.long  # tests/ops/test_faults.py kills two as well, and judges all that was answered
 @pytest.mark.timeout(120)
 async def test_two_app_processes_die(environment: Environment) -> None:
     # Other tests keep the machine busy meanwhile, and each death leaves the other processes with all the work.

@@ -25,6 +25,8 @@ def upgrade(plan: UpgradePlan) -> UpgradeResult:
     return result
 
 
+@pytest.mark.long  # test_upgrade has both releases side by side, and test_kills who waits and is sent elsewhere
+@pytest.mark.timeout(180)
 def test_who_waits_while_the_product_is_upgraded_notices_nothing_but_another_process() -> None:
     result = upgrade(SMALL)
     assert result.errors == {}

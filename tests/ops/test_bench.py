@@ -33,7 +33,8 @@ def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
 
-@pytest.mark.parametrize("bank", ["machine", pytest.param("elsewhere", marks=pytest.mark.long)])
+@pytest.mark.long  # that a bench is run and measures: test_packages
+@pytest.mark.parametrize("bank", ["machine", "elsewhere"])
 def test_holds_are_booked_over_http_and_then_pgbench_books_others(bank: Literal["machine", "elsewhere"]) -> None:
     plan = HoldsPlan(
         seconds=1, warm_seconds=1, clients=4, processes=2, providers=80, bank=bank, bank_ms=5 * (bank == "elsewhere"),
