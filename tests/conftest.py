@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
 
 from healthplus.database import Database, EmbeddedServer, migrate, temporary_folder
 from healthplus.database.server_files import APP_ROLE
@@ -34,8 +34,8 @@ FAST = {
     "file_copy_method": "clone",  # a third of the time where files are on a disc
 }
 # How fast a machine is that other tests keep busy says nothing of what is tested.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("tests")
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 # Making servers and databases, and no test, is what a disc slows down; where memory is short, they are made on one.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only the folders that tempfile makes in it
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 << 30:

@@ -24,7 +24,7 @@ from healthplus_bench.promises import Promises, broken_promises, latest_lapse_se
 PATIENTS = 40
 PROCESSES = 3
 AFTERMATH_SECONDS = 2.0
-REST_SECONDS_MAX = 0.5
+REST_SECONDS_MAX = 2.0
 """Between what a patient tries: without it, forty keep all cores busy, and no more is seen of what deaths break."""
 
 

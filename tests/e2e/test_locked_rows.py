@@ -223,7 +223,7 @@ async def one_row_is_locked(
 async def test_one_row_is_locked(new_server: tuple[str, Path], kind: str) -> None:
     # Other tests keep the machine busy meanwhile. Without the guards, nobody is served while the row is locked.
     await one_row_is_locked(
-        new_server, kind, 4, slower_max=10, ready_seconds_max=1, clients=60, booking_seconds=0.1, held_seconds_max=1
+        new_server, kind, 4, slower_max=10, ready_seconds_max=1, clients=40, booking_seconds=0.25, held_seconds_max=1
     )
 
 

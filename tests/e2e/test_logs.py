@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -195,7 +195,7 @@ async def send_what_nobody_should(http: httpx.AsyncClient, environment: Environm
     body = {"phone": f"+91{STRAY_NATIONAL}", "method": CARD, "code": STRAY_CODE, "token": STRAY_TOKEN, "name": NAME}
     query = {"from": STRAY_NATIONAL, "to": STRAY_CODE, "after": STRAY_TOKEN, **body}
     bearers = [f"Bearer {STRAY_TOKEN}", f"Basic {STRAY_TOKEN}", f"Bearer {environment.tokens['asha']}"]
-    contents = itertools.cycle(({"json": body}, {"content": f'{{"phone": "{STRAY_NATIONAL}'}))
+    contents: Iterator[dict[str, Any]] = itertools.cycle(({"json": body}, {"content": f'{{"phone": "{STRAY_NATIONAL}'}))
     answers = 0
     for path, operations in routes.items():
         for place in (STRAY_NATIONAL, f"+91{STRAY_NATIONAL}", str(uuid4())):

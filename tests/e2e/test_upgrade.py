@@ -19,7 +19,7 @@ from healthplus_bench.releases import PRESENT, Tree, run
 
 PATIENTS = 10
 """Of each release."""
-REST_SECONDS_MAX = 0.5
+REST_SECONDS_MAX = 1.0
 """Between what each of them tries: what starts meanwhile starts sooner."""
 OLD_HOLD = "booking.hold(bigint, bigint, timestamptz, integer, bigint[], bigint, uuid, bigint, uuid, text, text, text)"
 KINDS = {"reserved", "booked", "released", "waiting", "accepted"}

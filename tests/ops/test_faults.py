@@ -49,7 +49,7 @@ async def bench(server: tuple[str, Path]) -> tuple[str, Path]:
 def test_nothing_is_wrong_after_each_kind_of_fault() -> None:
     plan = FaultsPlan(
         app_kills=2, database_kills=1, stops=2, stop_seconds=1, restarts=1, patients=24, processes=2, operations=300,
-        rest_seconds_max=0.3,
+        rest_seconds_max=1,
     )  # fmt: skip
     result = run(bench_faults, plan)
     assert result.is_clean, result.wrong
