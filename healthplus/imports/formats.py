@@ -32,6 +32,8 @@ _Pincode: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{5}$")]
 # India's mainland and islands; what lies outside was not located but mistyped.
 _IndianLatitude: TypeAlias = Annotated[float, msgspec.Meta(ge=6, le=38)]
 _IndianLongitude: TypeAlias = Annotated[float, msgspec.Meta(ge=68, le=98)]
+_FACILITIES_MAX = 20
+_FACILITY_LENGTH_MAX = 60
 _PICTURES_MAX = 6
 _T = TypeVar("_T")
 
@@ -60,6 +62,7 @@ class Clinic(msgspec.Struct, frozen=True):
     pictures: tuple[str, ...] | None = None
     reminder_hours: list[int] | None = None
     gstin: str | None = None
+    facilities: tuple[str, ...] | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +78,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     qualifications: str | None = None
     registration: str | None = None
     council: str | None = None
+    training: str | None = None
     bio: str | None = None
     image_url: str | None = None
     photo: str | None = None
@@ -145,6 +149,7 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     qualifications: _Word | None = None
     registration: Annotated[str, msgspec.Meta(max_length=60)] | None = None
     council: _Word | None = None
+    training: _Word | None = None
     bio: Annotated[str, msgspec.Meta(max_length=5000)] | None = None
     about: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
     image_url: Annotated[str, msgspec.Meta(pattern="^https?://", max_length=500)] | None = None
@@ -169,6 +174,7 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     longitude: _Longitude | None = None
     reminders: Annotated[str, msgspec.Meta(max_length=100)] | None = None
     gstin: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    facilities: _Line | None = None
     currency: str | None = None
     fee: Decimal | None = None
     fee_rupees: Decimal | None = None
@@ -254,6 +260,7 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         _pictures(row.pictures),
         _reminder_hours(row.reminders),
         None if row.gstin is None else checked_gstin(row.gstin),
+        _facilities(row.facilities),
     )
     other = ("identifier", "languages", "bio", "practising_since")
     provider = Provider(
@@ -286,6 +293,17 @@ def _either(row: _ProviderRow, name: str, other: str) -> Any:
     if None not in (value, same) and value != same:
         raise BadInput(f"{name} and {other} are the same: give one of them")
     return same if value is None else value
+
+
+def _facilities(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = _list(text)
+    if len(names) > _FACILITIES_MAX:
+        raise BadInput(f"facilities: {len(names)}, and a clinic has at most {_FACILITIES_MAX}")
+    if wrong := [name for name in names if len(name) > _FACILITY_LENGTH_MAX]:
+        raise BadInput(f"facilities {wrong[0][:60]!r}: expected at most {_FACILITY_LENGTH_MAX} characters each")
+    return names
 
 
 def _pictures(text: str | None) -> tuple[str, ...] | None:

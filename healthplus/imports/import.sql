@@ -53,7 +53,8 @@ WITH given AS (
     SELECT given.*, city.city_id, clinic.clinic_id
     FROM jsonb_to_recordset($1) AS given(
         identifier text, city_slug text, name text, address text, postal_code text, phone text,
-        latitude double precision, longitude double precision, currency text, reminder_hours smallint[], gstin text)
+        latitude double precision, longitude double precision, currency text, reminder_hours smallint[], gstin text,
+        facilities text[])
     JOIN directory.city ON city.slug = given.city_slug
     LEFT JOIN directory.clinic ON clinic.identifier = given.identifier
 ), updated AS (
@@ -67,22 +68,24 @@ WITH given AS (
         longitude = coalesce(given.longitude, clinic.longitude),
         currency = coalesce(given.currency, clinic.currency),
         reminder_hours = coalesce(given.reminder_hours, clinic.reminder_hours),
-        gstin = coalesce(given.gstin, clinic.gstin)
+        gstin = coalesce(given.gstin, clinic.gstin),
+        facilities = coalesce(given.facilities, clinic.facilities)
     FROM given
     WHERE clinic.clinic_id = given.clinic_id
         AND (clinic.city_id, clinic.name, clinic.address, clinic.postal_code, clinic.phone, clinic.latitude, clinic.longitude,
-            clinic.currency, clinic.reminder_hours, clinic.gstin)
+            clinic.currency, clinic.reminder_hours, clinic.gstin, clinic.facilities)
         IS DISTINCT FROM (
             given.city_id, given.name, coalesce(given.address, clinic.address),
             coalesce(given.postal_code, clinic.postal_code), coalesce(given.phone, clinic.phone),
             coalesce(given.latitude, clinic.latitude), coalesce(given.longitude, clinic.longitude),
             coalesce(given.currency, clinic.currency), coalesce(given.reminder_hours, clinic.reminder_hours),
-            coalesce(given.gstin, clinic.gstin))
+            coalesce(given.gstin, clinic.gstin), coalesce(given.facilities, clinic.facilities))
     RETURNING 1
 ), added AS (
-    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours, gstin)
+    INSERT INTO directory.clinic (
+        identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours, gstin, facilities)
     SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR'), reminder_hours,
-        gstin
+        gstin, coalesce(facilities, '{}')
     FROM given WHERE clinic_id IS NULL
     RETURNING 1
 )
@@ -99,6 +102,7 @@ WITH given AS (
         coalesce(given.qualifications, provider.qualifications, '') AS qualifications,
         coalesce(given.registration, provider.registration, '') AS registration,
         coalesce(given.council, provider.council, '') AS council,
+        coalesce(given.training, provider.training, '') AS training,
         coalesce(given.bio, provider.bio, '') AS bio,
         coalesce(given.image_url, provider.image_url, '') AS image_url,
         coalesce(given.email, provider.email) AS email,
@@ -109,34 +113,35 @@ WITH given AS (
         coalesce(given.max_booking_days, provider.max_booking_days, 60::smallint) AS max_booking_days
     FROM jsonb_to_recordset($1) AS given(
         identifier text, type directory.provider_type, name text, salutation text, given_name text, family_name text,
-        gender directory.gender, qualifications text, registration text, council text, bio text, image_url text, email text, phone text, languages text[],
+        gender directory.gender, qualifications text, registration text, council text, training text, bio text, image_url text,
+        email text, phone text, languages text[],
         practising_since smallint, accepts_new_patients boolean, max_booking_days smallint)
     LEFT JOIN directory.provider ON provider.identifier = given.identifier
 ), updated AS (
     UPDATE directory.provider
     SET type = given.type, name = given.name, salutation = given.salutation, given_name = given.given_name,
         family_name = given.family_name, gender = given.gender, qualifications = given.qualifications,
-        registration = given.registration, council = given.council, bio = given.bio, image_url = given.image_url,
+        registration = given.registration, council = given.council, training = given.training, bio = given.bio, image_url = given.image_url,
         email = given.email, phone = given.phone, languages = given.languages,
         practising_since = given.practising_since, accepts_new_patients = given.accepts_new_patients,
         max_booking_days = given.max_booking_days
     FROM given
     WHERE provider.provider_id = given.provider_id
         AND (provider.type, provider.name, provider.salutation, provider.given_name, provider.family_name, provider.gender,
-            provider.qualifications, provider.registration, provider.council, provider.bio, provider.image_url, provider.email,
+            provider.qualifications, provider.registration, provider.council, provider.training, provider.bio, provider.image_url, provider.email,
             provider.phone, provider.languages, provider.practising_since,
             provider.accepts_new_patients, provider.max_booking_days)
         IS DISTINCT FROM (given.type, given.name, given.salutation, given.given_name, given.family_name, given.gender,
-            given.qualifications, given.registration, given.council, given.bio, given.image_url, given.email,
+            given.qualifications, given.registration, given.council, given.training, given.bio, given.image_url, given.email,
             given.phone, given.languages, given.practising_since,
             given.accepts_new_patients, given.max_booking_days)
     RETURNING 1
 ), added AS (
     INSERT INTO directory.provider (
-        identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, bio, image_url, email, phone, languages,
-        practising_since, accepts_new_patients, max_booking_days)
-    SELECT identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, bio, image_url, email, phone, languages,
-        practising_since, accepts_new_patients, max_booking_days
+        identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url,
+        email, phone, languages, practising_since, accepts_new_patients, max_booking_days)
+    SELECT identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url,
+        email, phone, languages, practising_since, accepts_new_patients, max_booking_days
     FROM given WHERE provider_id IS NULL
     RETURNING provider_id
 ), opened AS (

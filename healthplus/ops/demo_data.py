@@ -19,6 +19,7 @@ from healthplus.ops.demo_directory import Directory, DirectoryMaker
 from healthplus.ops.demo_facts import FACTS, draw_person, fake_phone, slug
 from healthplus.ops.demo_portraits import portraits
 from healthplus.ops.demo_profiles import Profile, profile
+from healthplus.ops.demo_scenes import scenes, scenes_of
 from healthplus.ops.demo_services import PREPARATIONS, SERVICE_TYPES, Service
 from healthplus.ops.demo_staff import make_staff
 from healthplus.search.word_counts import count_words
@@ -28,6 +29,7 @@ _queries = load(Path(__file__).with_name("demo_data.sql"))
 _FIRST_CITY = slug(FACTS["cities"][0]["name"])
 _TWO_CLINICS = f"demo:{_FIRST_CITY}:doctor-1"
 _NEARLY_FULL = f"demo:{_FIRST_CITY}:doctor-2"
+_TAKES_NO_NEW = ":doctor-7"
 _LAB = f"demo:{_FIRST_CITY}:lab-1"
 _DEVELOPER = "Demo"
 _SHOWN_PHONES = ("+919876543210", "+919876543211")
@@ -178,7 +180,7 @@ async def _store_directory(
         "directory.clinic",
         [
             *("clinic_id", "identifier", "city_id", "name", "address", "postal_code", "phone"),
-            *("latitude", "longitude", "terms_id", "gstin"),
+            *("latitude", "longitude", "terms_id", "gstin", "facilities"),
         ],
         directory.clinics,
     )
@@ -193,7 +195,6 @@ async def _store_directory(
             "family_name",
             "name",
             "gender",
-            "bio",
             "email",
             "phone",
             "languages",
@@ -204,10 +205,17 @@ async def _store_directory(
             "qualifications",
             "registration",
             "council",
+            "training",
+            "bio",
+            "accepts_new_patients",
         ],
-        [(*row, sum(stars[row[0]]), len(stars[row[0]]), *profiles[row[0]][:3]) for row in directory.providers],
+        [
+            (*row, sum(stars[row[0]]), len(stars[row[0]]), *profiles[row[0]][:5], not row[1].endswith(_TAKES_NO_NEW))
+            for row in directory.providers
+        ],
     )
     await _store_portraits(tx, {one: found.portrait for one, found in profiles.items() if found.portrait is not None})
+    await _store_pictures(tx, directory.clinic_kinds)
     providers, slugs = zip(*directory.specialities, strict=True)
     await tx.execute(_queries.put_provider_specialities, providers, slugs)
     await tx.execute(_queries.list_later)
@@ -233,7 +241,7 @@ async def _store_directory(
 def _profiles(directory: Directory) -> dict[object, Profile]:
     first = dict(reversed(directory.specialities))
     found = {}
-    for provider_id, identifier, kind, _, _, _, _, gender, _, _, _, _, since, _ in directory.providers:
+    for provider_id, identifier, kind, _, _, _, _, gender, _, _, _, since, _ in directory.providers:
         found[provider_id] = profile(identifier, kind, gender, first[provider_id], since)
     return found
 
@@ -246,6 +254,22 @@ async def _store_portraits(tx: Transaction, numbers: Mapping[object, int]) -> No
         "directory.provider_photo",
         ("provider_id", "hash", "source"),
         [(provider_id, drawn[number].hash, f"demo:{number}") for provider_id, number in numbers.items()],
+    )
+
+
+async def _store_pictures(tx: Transaction, kinds: Mapping[int, str]) -> None:
+    drawn = scenes()
+    for scene in drawn:
+        webp = scene.picture.webp
+        await tx.execute(_queries.put_photo, scene.picture.hash, list(webp), list(webp.values()))
+    await tx.copy_rows(
+        "directory.clinic_picture",
+        ("clinic_id", "position", "hash", "source", "text"),
+        [
+            (clinic_id, position, drawn[number].picture.hash, f"demo:{number}", drawn[number].text)
+            for clinic_id, kind in kinds.items()
+            for position, number in enumerate(scenes_of(clinic_id, kind), start=1)
+        ],
     )
 
 

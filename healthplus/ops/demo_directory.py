@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from healthplus.ops.demo_facts import FACTS, GST_STATE, draw_person, fake_gstin, fake_phone, slug
+from healthplus.ops.demo_profiles import facilities_of
 from healthplus.ops.demo_services import Service, ServiceMaker, drawn_rupees
 
 _LAB_SPECIALITIES = tuple(FACTS["tests"])
@@ -48,12 +49,13 @@ class Directory:
     """Rows for COPY, in the order of the columns in demo_data.py.
 
     `provider_clinics`: fee and funding by provider and clinic; `shifts` and `services`: by provider;
-    `clinic_terms`: by clinic, of those that have any.
+    `clinic_kinds`: hospital, clinic or lab, by clinic; `clinic_terms`: by clinic, of those that have any.
     """
 
     clinics: list[tuple[object, ...]] = field(default_factory=list)
     providers: list[tuple[Any, ...]] = field(default_factory=list)
     specialities: list[tuple[int, str]] = field(default_factory=list)
+    clinic_kinds: dict[int, str] = field(default_factory=dict)
     clinic_terms: dict[int, int] = field(default_factory=dict)
     services: dict[int, list[Service]] = field(default_factory=dict)
     provider_clinics: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class DirectoryMaker:
                 locality = next(localities)
                 terms_id = self._terms_ids[number // 4 % len(self._terms_ids)] if number % 4 == 2 else None
                 clinic_id = self._add_clinic(city, city_id, kind, locality, terms_id)
-                self._add_facility(f"demo:{slug(city['name'])}:{kind}-{number}", kind, clinic_id, locality)
+                self._add_facility(f"demo:{slug(city['name'])}:{kind}-{number}", kind, clinic_id)
                 if kind != "lab":
                     clinics.append((clinic_id, locality))
         for doctor in range(1, providers - sum(facilities.values()) + 1):
@@ -103,7 +105,7 @@ class DirectoryMaker:
                 fundings={"online": 1} if is_shown else _FUNDINGS,
             )
             if is_first and doctor == SHOWN_DOCTORS + 1:
-                self._make_dentist(*next((one for one in clinics if one[1] == _DENTIST_IN), clinics[0]), city["name"])
+                self._make_dentist(next((one for one in clinics if one[1] == _DENTIST_IN), clinics[0])[0])
 
     def _add_clinic(self, city: dict[str, Any], city_id: int, kind: str, locality: str, terms_id: int | None) -> int:
         self._clinic_id += 1
@@ -120,6 +122,7 @@ class DirectoryMaker:
             round(degrees + self._random.uniform(-_FROM_LOCALITY_DEGREES, _FROM_LOCALITY_DEGREES), 6)
             for degrees in where["position"]
         )
+        self.directory.clinic_kinds[self._clinic_id] = kind
         self.directory.clinics.append(
             (
                 self._clinic_id,
@@ -133,22 +136,16 @@ class DirectoryMaker:
                 longitude,
                 terms_id,
                 fake_gstin(self._clinic_id) if kind == "hospital" and city["state"] == GST_STATE else None,
+                facilities_of(f"demo:{self._clinic_id}", kind),
             )
         )
         return self._clinic_id
 
-    def _add_facility(self, identifier: str, kind: str, clinic_id: int, locality: str) -> None:
+    def _add_facility(self, identifier: str, kind: str, clinic_id: int) -> None:
         name = str(self.directory.clinics[-1][3])
-        bio = {
-            "hospital": f"Outpatient department for all specialities, in {locality}.",
-            "clinic": f"Neighbourhood clinic in {locality}; no referral needed.",
-            "lab": f"Blood tests and imaging in {locality}, reports the same day.",
-        }[kind]
         pool = _LAB_SPECIALITIES if kind == "lab" else _MEDICAL_SPECIALITIES
         specialities = self._random.sample(pool, 2 if kind == "lab" else 4)
-        provider_id = self._add_provider(
-            identifier, kind, ("", "", "", name, None), bio, specialities, ["English", "Hindi"]
-        )
+        provider_id = self._add_provider(identifier, kind, ("", "", "", name, None), specialities, ["English", "Hindi"])
         slot_minutes, seats = {"hospital": (10, 2), "clinic": (5, 1), "lab": (10, 4)}[kind]
         offered_for = specialities if kind == "lab" or self._random.random() >= _WITHOUT_SERVICES else []
         fundings = _LAB_FUNDINGS if kind == "lab" else _FUNDINGS
@@ -172,10 +169,9 @@ class DirectoryMaker:
         if self._random.random() < 0.2:
             specialities = list(dict.fromkeys([*specialities, "General Medicine"]))
         names = ("Dr", given, family, f"Dr {given} {family}", gender)
-        bio = f"{specialities[0]}, in {' and '.join(dict.fromkeys(locality for _, locality in at))}, {city['name']}."
         known = FACTS["names"][city["region"]]["languages"]
         languages = self._random.sample(known, self._random.randint(2, len(known)))
-        provider_id = self._add_provider(identifier, "doctor", names, bio, specialities, languages)
+        provider_id = self._add_provider(identifier, "doctor", names, specialities, languages)
         clinic_ids = [clinic_id for clinic_id, _ in at]
         offered_for = specialities if offers_services else []
         self._add_prices("doctor", provider_id, clinic_ids, specialities[0], offered_for, fundings, slot_minutes=5)
@@ -183,11 +179,9 @@ class DirectoryMaker:
         evening = time(self._random.choice((15, 16, 17)), self._random.choice((0, 30)))
         self._add_shifts(provider_id, [(at[0][0], morning), (at[-1][0], evening)], 5, 1)
 
-    def _make_dentist(self, clinic_id: int, locality: str, city: str) -> None:
+    def _make_dentist(self, clinic_id: int) -> None:
         """Make a dentist of the doctor added last, at this clinic; after all draws for it, so that others stay."""
         directory, provider_id = self.directory, self._provider_id
-        row = directory.providers[-1]
-        directory.providers[-1] = (*row[:8], f"Dentistry, in {locality}, {city}.", *row[9:])
         directory.specialities = [one for one in directory.specialities if one[0] != provider_id]
         directory.specialities.append((provider_id, "dentistry"))
         fees = directory.provider_clinics
@@ -205,7 +199,6 @@ class DirectoryMaker:
         identifier: str,
         kind: str,
         names: tuple[str, str, str, str, str | None],
-        bio: str,
         specialities: Sequence[str],
         languages: Sequence[str],
     ) -> int:
@@ -216,7 +209,6 @@ class DirectoryMaker:
                 identifier,
                 kind,
                 *names,
-                bio,
                 f"provider-{self._provider_id}@example.com",
                 fake_phone(500_000_000 + self._provider_id),
                 languages,

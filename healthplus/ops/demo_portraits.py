@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 
 from healthplus.directory.pictures import Encoded, encode
 
-_SIDE = 64
+SIDE = 64
 """Of the drawing, in its own units."""
-_SCALE = 10  # pixels of a unit; smaller ones are made of these, with smooth edges
+SCALE = 10  # pixels of a unit; smaller ones are made of these, with smooth edges
 _GROUNDS = ("#9fd6cb", "#f9cf80", "#a9cdf3", "#f6b7a2", "#f1afc6", "#c1b5ee")
 _INK = "#2b1d17"
 
@@ -66,11 +66,11 @@ def portraits() -> list[Encoded]:
     return [encode(_drawn(look, _GROUNDS[number % len(_GROUNDS)])) for number, look in enumerate((*_WOMEN, *_MEN))]
 
 
-class _Pen:
-    """Draws in units of the drawing."""
+class Pen:
+    """Draws in units of the drawing, on a square."""
 
     def __init__(self, ground: str) -> None:
-        self.picture = Image.new("RGB", (_SIDE * _SCALE, _SIDE * _SCALE), ground)
+        self.picture = Image.new("RGB", (SIDE * SCALE, SIDE * SCALE), ground)
         self._draw = ImageDraw.Draw(self.picture)
 
     def oval(self, x: float, y: float, wide: float, high: float, fill: str) -> None:
@@ -81,24 +81,24 @@ class _Pen:
         self._draw.chord(self._box(x - wide, y - high, x + wide, y + high), *degrees, fill=fill)
 
     def block(self, left: float, top: float, right: float, bottom: float, radius: float, fill: str) -> None:
-        self._draw.rounded_rectangle(self._box(left, top, right, bottom), radius * _SCALE, fill=fill)
+        self._draw.rounded_rectangle(self._box(left, top, right, bottom), radius * SCALE, fill=fill)
 
     def shape(self, corners: list[tuple[float, float]], fill: str) -> None:
-        self._draw.polygon([(x * _SCALE, y * _SCALE) for x, y in corners], fill=fill)
+        self._draw.polygon([(x * SCALE, y * SCALE) for x, y in corners], fill=fill)
 
     def curve(self, oval: _Oval, degrees: tuple[int, int], colour: str, thick: float = 1.4) -> None:
         x, y, wide, high = oval
         box = self._box(x - wide, y - high, x + wide, y + high)
-        self._draw.arc(box, *degrees, fill=colour, width=round(thick * _SCALE))
+        self._draw.arc(box, *degrees, fill=colour, width=round(thick * SCALE))
 
     @staticmethod
     def _box(*edges: float) -> tuple[float, float, float, float]:
-        left, top, right, bottom = (edge * _SCALE for edge in edges)
+        left, top, right, bottom = (edge * SCALE for edge in edges)
         return left, top, right, bottom
 
 
 def _drawn(look: _Look, ground: str) -> bytes:
-    pen = _Pen(ground)
+    pen = Pen(ground)
     _draw_behind(pen, look)
     pen.block(8, 45, 56, 90, 17, "#ffffff")
     pen.shape([(25, 45), (39, 45), (32, 58)], look.shirt)
@@ -118,11 +118,11 @@ def _drawn(look: _Look, ground: str) -> bytes:
             pen.curve((x, 27.5, 3.6, 3.4), (0, 360), _INK, 0.8)
     pen.curve((32, 32.5, 3.4, 2.4), (20, 160), "#d9937c" if look.beard else "#7a2f24")
     file = BytesIO()
-    pen.picture.resize((_SIDE * _SCALE // 2, _SIDE * _SCALE // 2), Image.Resampling.LANCZOS).save(file, "PNG")
+    pen.picture.resize((SIDE * SCALE // 2, SIDE * SCALE // 2), Image.Resampling.LANCZOS).save(file, "PNG")
     return file.getvalue()
 
 
-def _draw_behind(pen: _Pen, look: _Look) -> None:
+def _draw_behind(pen: Pen, look: _Look) -> None:
     """Draw what is behind the head and the shoulders."""
     if look.style == "long":
         pen.block(18.5, 13, 45.5, 52, 13, look.hair)
@@ -136,7 +136,7 @@ def _draw_behind(pen: _Pen, look: _Look) -> None:
         pen.block(41, 20, 47, 56, 3, look.hair)
 
 
-def _draw_hair(pen: _Pen, look: _Look) -> None:
+def _draw_hair(pen: Pen, look: _Look) -> None:
     """Draw what is over the forehead."""
     if look.style == "turban":
         pen.part(32, 20, 13, 12.5, (172, 368), look.hair)

@@ -86,7 +86,7 @@ SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', name, 'salutation', nullif(salutation, ''),
     'given_name', nullif(given_name, ''), 'family_name', nullif(family_name, ''), 'gender', gender,
     'specialities', search.specialities(provider_id), 'languages', languages, 'qualifications', nullif(qualifications, ''),
-    'registration', nullif(registration, ''), 'council', nullif(council, ''), 'photo', hash, 'bio', nullif(bio, ''),
+    'registration', nullif(registration, ''), 'council', nullif(council, ''), 'training', nullif(training, ''), 'photo', hash, 'bio', nullif(bio, ''),
     'image_url', nullif(image_url, ''), 'email', email, 'phone', phone, 'practising_since', practising_since,
     'experience_years',
     CASE WHEN practising_since IS NOT NULL THEN greatest(extract(year FROM now_at)::integer - practising_since, 0) END,

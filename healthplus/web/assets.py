@@ -31,6 +31,10 @@ _BY_NAME_SECONDS = 86_400
 """How long browsers may keep these pictures, whose addresses stay the same when they change."""
 
 
+_SHARED = {"directory": ("find/40-find.css", "find/42-map.css")}
+"""What a sheet has of another's folder."""
+
+
 class _Asset(NamedTuple):
     media_type: str
     body: bytes
@@ -46,7 +50,8 @@ def _read() -> dict[str, _Asset]:
     sheets = {"app": [*for_all, last]}
     for folder in _FOLDER.glob("css/*/"):
         own = sorted(folder.glob("*.css"))
-        sheets[folder.name] = own if folder.name == "office" else [*for_all, *own, last]
+        also = [_FOLDER / "css" / name for name in _SHARED.get(folder.name, ())]
+        sheets[folder.name] = own if folder.name == "office" else [*for_all, *also, *own, last]
     bodies = {f"{name}.css": _compact(b"".join(path.read_bytes() for path in paths)) for name, paths in sheets.items()}
     bodies |= {
         path.name: _without_comments(path.read_bytes(), rb"(?m)^\s*(//.*|/\*\*.*\*/)$")

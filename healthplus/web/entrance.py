@@ -1,9 +1,11 @@
 """Checks every request before Litestar sees it: whether it is whole, and whether there is room for it.
 
 A request without a Host, or with two, is refused. HEAD is answered as GET is, without the body. Bodies are read before
-anything else, in BODY_SECONDS_MAX: a slow sender keeps nobody else waiting. Then the request is let in to work, or
-waits, or is refused at once (`web/admission.py`). What a client no longer wants is not begun, or is ended where it
-only reads.
+anything else, in BODY_SECONDS_MAX: a slow sender keeps nobody else waiting. Also those that nobody wants are read: the
+server hangs up after an answer that came before the whole body, and the client's next request on that connection is
+lost. Where a body is too long or too slow, the answer says that it is the connection's last. Then the request is let in
+to work, or waits, or is refused at once (`web/admission.py`). What a client no longer wants is not begun, or is ended
+where it only reads.
 """
 
 from __future__ import annotations
@@ -66,12 +68,13 @@ class Entrance:
         treatment, params, direct = self._route(scope)
         try:
             answer = _without_body(trace.send) if IS_HEAD in scope["state"] else trace.send
-            await self._take(scope, receive, answer, treatment, params, direct)
+            await self._take(trace, scope, receive, answer, treatment, params, direct)
         finally:
             trace.end(treatment, self._slow_seconds)
 
     async def _take(
         self,
+        trace: Trace,
         scope: Any,
         receive: Receive,
         send: Send,
@@ -81,11 +84,10 @@ class Entrance:
     ) -> None:
         client = _Client(scope, receive, send)
         try:
+            if scope["method"] != "GET" or _says_it_has_a_body(scope):
+                trace.is_last = True  # until all of it is here
+                trace.is_last = not await client.read_body(treatment.body_bytes_max)
             _check_host(scope)
-            if treatment is UNKNOWN_ROUTE:
-                client.can_be_watched = False  # nobody reads what it may send
-            elif scope["method"] != "GET":
-                await client.read_body(treatment.body_bytes_max)
         except _Gone:
             return
         except HealthPlusError as error:
@@ -195,10 +197,10 @@ class _Client:
         self.can_be_watched = True
         self._is_answered = self._is_late = self.has_gone = False
 
-    async def read_body(self, bytes_max: int) -> None:
+    async def read_body(self, bytes_max: int) -> bool:
         """Read the body, up to a length, into the state of the request; what is longer, the app reads on by itself.
 
-        Raises TooSlow, and _Gone when the client hangs up.
+        Returns whether this was all of it. Raises TooSlow, and _Gone when the client hangs up.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + BODY_SECONDS_MAX
@@ -224,6 +226,7 @@ class _Client:
         if size <= bytes_max:
             self._scope["state"][WHOLE_BODY] = b"".join(message["body"] for message in messages)
         self.receive = _repeated(messages, self._receive, until if more else None)
+        return not more
 
     def _be_late(self) -> None:
         if self._task is not None:
@@ -258,6 +261,13 @@ def _check_host(scope: HTTPScope) -> None:
     # The server adds an empty one where there is none, which HTTP/1.0 allows.
     if len(hosts) != 1 or not (hosts[0] or scope["http_version"].startswith("1.0") or scope["http_version"] == "1"):
         raise Malformed("The request must have one Host header, with the name of this site.")
+
+
+def _says_it_has_a_body(scope: HTTPScope) -> bool:
+    return any(
+        (name == b"content-length" and value != b"0") or name == b"transfer-encoding"
+        for name, value in scope["headers"]
+    )
 
 
 def _repeated(messages: list[Any], receive: Receive, until: float | None) -> Receive:

@@ -94,8 +94,10 @@ class Charts:
         # Shielded: a client that hangs up must not cancel the read that others wait for.
         return await asyncio.shield(known[1])
 
-    async def wait_for_update(self, provider_id: int, look: Callable[[], Awaitable[T | None]]) -> T | None:
-        """Return what `look` finds; while that is None, look again whenever the provider's book has changed.
+    async def wait_for_update(
+        self, provider_id: int, look: Callable[[], Awaitable[T | None]], *others: int
+    ) -> T | None:
+        """Return what `look` finds; while that is None, look again when the provider's book, or of `others`, changes.
 
         None after WAIT_SECONDS_MAX, and where this process drains.
         """
@@ -103,7 +105,7 @@ class Charts:
         until = loop.time() + WAIT_SECONDS_MAX
         while True:
             # Watched from before the look: a change after it ends the wait.
-            with self._watching(provider_id) as change:
+            with self._watching({provider_id, *others}) as change:
                 found = await look()
                 left = until - loop.time()
                 if found is not None or left <= 0 or self.draining:
@@ -140,15 +142,17 @@ class Charts:
         self._versions = seen
 
     @contextlib.contextmanager
-    def _watching(self, provider_id: int) -> Iterator[asyncio.Future[None]]:
+    def _watching(self, provider_ids: Iterable[int]) -> Iterator[asyncio.Future[None]]:
         watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watchers[provider_id].add(watcher)
+        for provider_id in provider_ids:
+            self._watchers[provider_id].add(watcher)
         try:
             yield watcher
         finally:
-            self._watchers[provider_id].discard(watcher)
-            if not self._watchers[provider_id]:
-                del self._watchers[provider_id]
+            for provider_id in provider_ids:
+                self._watchers[provider_id].discard(watcher)
+                if not self._watchers[provider_id]:
+                    del self._watchers[provider_id]
 
     def _wake_and_rest(self, provider_id: int) -> None:
         """Wake all who watch a book, and again after WAKE_EVERY_SECONDS if it has changed by then."""

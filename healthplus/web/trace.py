@@ -27,7 +27,7 @@ class Trace:
     The id is the one that came with the request, if it is one, so that a proxy's or client's log leads to ours.
     """
 
-    __slots__ = ("_began", "_is_draining", "_send", "_status", "header", "id")
+    __slots__ = ("_began", "_is_draining", "_send", "_status", "header", "id", "is_last")
 
     def __init__(self, scope: Any, send: Send, is_draining: Callable[[], bool]) -> None:
         """`is_draining`: whether this process is about to end, so that the client's next request goes elsewhere."""
@@ -35,6 +35,7 @@ class Trace:
         self._send = send
         self._is_draining = is_draining
         self._status = 0
+        self.is_last = False  # on its connection
         found = None
         for name, value in scope["headers"]:
             if name == HEADER:
@@ -50,7 +51,7 @@ class Trace:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = [*message["headers"], self.header]
-            if self._is_draining():
+            if self.is_last or self._is_draining():
                 headers.append(_CLOSE)
             message = {**message, "headers": headers}  # it may be kept, and sent again
         await self._send(message)

@@ -12,6 +12,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from healthplus.web.admission import Traffic
+from healthplus.web.http.requests import BODY_BYTES_MAX
 from healthplus.web.languages import split_path
 
 _NEVER_REFUSED = """
@@ -303,7 +304,7 @@ class Treatment(NamedTuple):
     route: str
 
 
-UNKNOWN_ROUTE = Treatment(Traffic.PAGE, 0, "unknown address")
+UNKNOWN_ROUTE = Treatment(Traffic.PAGE, BODY_BYTES_MAX, "unknown address")
 
 
 def listed_name(path_format: str, method: str) -> str:

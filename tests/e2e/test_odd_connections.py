@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 from healthplus.web.entrance import BODY_SECONDS_MAX
@@ -22,6 +23,27 @@ async def send(port: int, raw: bytes) -> tuple[int, bytes]:
         return int(answer[9:12]), answer
     finally:
         writer.close()
+
+
+async def statuses_of_late_bodies(port: int, method: str, path: str) -> list[int]:
+    """Send two requests on one connection, their bodies after their headers, and return what was answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n".encode()
+    found = []
+    try:
+        for _ in range(2):
+            writer.write(head)
+            await asyncio.sleep(0.2)
+            writer.write(b"abcd")
+            async with asyncio.timeout(20):
+                answer = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"content-length: ([0-9]+)", answer)
+                assert length, answer
+                await reader.readexactly(int(length[1]))
+            found.append(int(answer[9:12]))
+    finally:
+        writer.close()
+    return found
 
 
 async def test_odd_connections(new_server: tuple[str, Path]) -> None:
@@ -51,6 +73,19 @@ async def test_odd_connections(new_server: tuple[str, Path]) -> None:
             assert status == (404 if b"nothing" in path else 200)
             assert b"content-length: 0" not in first
             assert second.startswith(b"HTTP/1.1 200"), "a body came that was not to come"
+        for method, address, status in (
+            ("GET", "/api/v1/live", 200),
+            ("GET", "/api/v1/me", 401),
+            ("DELETE", "/api/v1/appointments/1", 404),
+            ("POST", "/nothing", 404),
+            ("PUT", "/", 405),
+        ):
+            # The server hangs up after an answer to a body that nobody read.
+            assert await statuses_of_late_bodies(port, method, address) == [status, status], address
+        _, too_long = await send(
+            port, b"POST /nothing HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n" + b"x" * 20_000
+        )
+        assert b"connection: close" in too_long
         for status, answer in await asyncio.gather(*slow):
             assert status == 408, answer
             assert b"connection: close" in answer

@@ -66,6 +66,26 @@ async def sizes(db: Database) -> Counter[int]:
     return Counter(row["size"] for row in await db.fetch("SELECT size FROM directory.photo"))
 
 
+async def test_training_and_facilities(db: Database, tmp_path: Path) -> None:
+    head = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,training,facilities\n"
+    facts = "SELECT training, facilities FROM directory.provider, directory.clinic"
+    for cells, expected in (
+        ('"B.J. College, Pune",Lift; Parking ;Lift', ("B.J. College, Pune", ["Lift", "Parking"])),
+        (",", ("B.J. College, Pune", ["Lift", "Parking"])),
+        (",Ramp", ("B.J. College, Pune", ["Ramp"])),
+    ):
+        summary = await import_csv(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options())
+        assert summary.rejected == []
+        assert await rows(db, facts) == [expected]
+    for cells, why in (
+        (f",{'x' * 61}", "expected at most 60 characters each"),
+        (f",{';'.join(map(str, range(21)))}", "21, and a clinic has at most 20"),
+        (f"{'x' * 201},", "training"),
+    ):
+        summary = await import_csv(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options())
+        assert [why in remark.text for remark in summary.rejected] == [True], (why, summary.rejected)
+
+
 async def test_facts_are_stored_and_empty_cells_leave_them(db: Database, tmp_path: Path, shelf: Shelf) -> None:
     summary = await stored(db, tmp_path, shelf, f"{MEERA},,\n")
     assert (summary.rejected, summary.missing_photos, summary.ignored_columns) == ([], [], [])

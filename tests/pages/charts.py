@@ -34,8 +34,9 @@ async def a_chart(window: BrowserWindow, days_ahead: int = 10, offset: int = 0) 
             (SELECT min((lower(during) AT TIME ZONE 'Asia/Kolkata')::date) FROM schedule.openings(
                 provider_id, clinic_id, now_at + $1, now_at + $1 + interval '8 days', now_at)) AS day
         FROM public.app_now() AS now_at, directory.provider_clinic JOIN directory.provider USING (provider_id)
-        WHERE type = 'doctor' AND funding = 'online' AND EXISTS (
-            SELECT FROM schedule.shift WHERE shift.provider_id = provider.provider_id
+        WHERE type = 'doctor' AND funding = 'online'
+            AND make_interval(days => max_booking_days) > $1 + interval '8 days' AND EXISTS (
+                SELECT FROM schedule.shift WHERE shift.provider_id = provider.provider_id
                 AND shift.clinic_id = provider_clinic.clinic_id AND slots_max > 1 AND seats = 1)
         ORDER BY provider_id DESC, clinic_id LIMIT 1 OFFSET $2""",
         timedelta(days=days_ahead),

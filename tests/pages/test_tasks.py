@@ -64,6 +64,52 @@ class Hand:
         await expect(self.page.get_by_role("heading", level=1)).to_contain_text("Booked")
 
 
+class Keyboard(Hand):
+    """The same hand without a pointer: it goes to what it presses by Tab and by the arrows of a group."""
+
+    async def tap(self, what: Locator) -> None:
+        self.taps += 1
+        control = await what.first.evaluate_handle(
+            "one => one.matches('a, button, summary, input, textarea') ? one : "
+            "one.control ?? one.querySelector('input, a, button')"
+        )
+        for _ in range(_TABS_MAX):
+            reached = await control.evaluate(_REACHED)
+            if reached:
+                break
+            await self.page.keyboard.press("Tab")
+        else:
+            raise AssertionError(f"no way by keyboard to {what}")
+        for _ in range(_TABS_MAX):
+            if reached != "group":
+                break
+            await self.page.keyboard.press("ArrowDown")
+            reached = await control.evaluate(_REACHED)
+        assert await control.evaluate(_SEEN), f"focus on {what} cannot be seen"
+        if reached == "choice":
+            await self.page.keyboard.press("Space")
+        elif reached == "press":
+            await self.page.keyboard.press("Enter")
+            await self.page.wait_for_timeout(
+                _LEAVES_AFTER_MS
+            )  # unlike a click, a key does not wait for what it does
+        await self.page.wait_for_load_state()
+
+
+_LEAVES_AFTER_MS = 700
+_TABS_MAX = 150
+_REACHED = """one => {
+    const at = document.activeElement;
+    if (at === one && ['radio', 'checkbox'].includes(one.type)) return 'choice';
+    if (at === one) return one.matches('textarea, input') ? 'field' : 'press';
+    return one.type === 'radio' && at.type === 'radio' && at.name === one.name && at.form === one.form ? 'group' : '';
+}"""
+_SEEN = """one => {
+    const box = (one.closest('.slot, .choice, label') ?? one).getBoundingClientRect();
+    const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    return box.bottom > 0 && box.top < innerHeight && !!top && !top.closest('.bar:not(:has(:focus))');
+}"""
+
 Do = Callable[[Hand], Awaitable[None]]
 _TASKS: dict[str, Do] = {}
 
@@ -247,4 +293,13 @@ async def test_a_task_takes_few_taps(product: Product, browser: Browser, name: s
         hand = Hand(window)
         await _TASKS[name](hand)
         assert hand.taps <= TAPS_MAX[name]
+        assert window.faults == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", _TASKS)
+async def test_a_task_is_done_by_keyboard_alone(product: Product, browser: Browser, name: str) -> None:
+    async with BrowserWindow.open(product, browser) as window:
+        await product.database.execute("DELETE FROM accounts.challenge")
+        await _TASKS[name](Keyboard(window))
         assert window.faults == []

@@ -223,8 +223,13 @@ async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> N
     waiting = await wait(window)
     database, provider_id = window.product.database, waiting.morning.provider_id
     await window.go(f"/doctor/{provider_id}/queue/3")
-    command = await window.page.locator("code").inner_text()
+    command = await window.page.locator("details code").text_content() or ""
     assert command.startswith(f"healthplus verify-queue {window.product.url}/doctor/{provider_id}/queue/3 --seen 3:")
+
+    async def check_in_browser() -> str:
+        await window.press("Check all lines in this browser")
+        await expect(window.page.locator("#checked")).to_have_text(re.compile(r"\d"))
+        return await window.page.locator("#checked").inner_text()
 
     async def run(*arguments: str) -> tuple[int, str]:
         result = await asyncio.to_thread(CliRunner().invoke, main, ["verify-queue", *arguments])
@@ -233,6 +238,7 @@ async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> N
     _, _, address, *seen = command.split()
     code, said = await run(address, *seen)
     assert (code, said.startswith("In order: 3 entries, the last with hash ")) == (0, True)
+    assert await check_in_browser() == "Your browser has worked out the seals of all 3 lines: they fit."
     assert (await run(address.replace("/queue/3", "/queue/4")))[0] == 1
     assert (await run(f"{window.product.url}/help"))[0] == 1
     assert (await run("ftp://x/y"))[0] == 1
@@ -253,6 +259,8 @@ async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> N
         ticket = "2" if "entry = 3" in tampering else "3"
         code, said = await run(address.replace("/queue/3", f"/queue/{ticket}"))
         assert (code, "NOT IN ORDER" in said) == (1, True)
+        if "entry = 3" not in tampering:
+            assert " does not fit its seal" in await check_in_browser()
         await database.execute("DELETE FROM booking.queue_entry WHERE provider_id = $1", provider_id)
         await database.execute_many(
             "INSERT INTO booking.queue_entry VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -314,3 +322,86 @@ async def test_an_offer_on_the_colour_of_what_is_yours_closes_its_ring(window: B
     assert 60 >= before > after > 50
     colour = await window.page.locator("#turn").evaluate("one => getComputedStyle(one).backgroundColor")
     assert colour == "rgb(255, 185, 56)"
+
+
+BAR = "aside.live"
+
+
+@pytest.mark.parametrize("width", [320, NARROW, WIDE])
+async def test_the_bar_of_any_page_turns_to_the_offer_and_takes_it(
+    product: Product, browser: Browser, width: int
+) -> None:
+    async with BrowserWindow.open(product, browser, width=width, language="hi" if width == NARROW else "en") as window:
+        waiting = await wait(window, ahead=1)
+        page, book = window.page, waiting.morning.book
+        [(other, ticket)] = await product.database.fetch(
+            "SELECT patient_id, ticket_id FROM booking.ticket WHERE provider_id = $1 AND state = 'waiting' "
+            "ORDER BY number LIMIT 1",
+            waiting.morning.provider_id,
+        )
+        await window.go("/help")
+        asked = polls(page)
+        bar = page.locator(BAR)
+        await expect(bar).to_contain_text(window.said("Number %(num)s in the queue") % {"num": 2})
+        await page.wait_for_timeout(500)
+        await window.watch_shifts()
+        await book.leave_queue(waiting.morning.provider_id, ticket, Patient(other))
+        await expect(bar).to_contain_text(window.said("Number %(num)s in the queue") % {"num": 1})
+        await waiting.morning.release()
+        await expect(bar).to_contain_text(window.said("It’s your turn"))
+        await expect(bar.get_by_role("status")).to_contain_text("10:20")
+        assert await bar.evaluate("one => getComputedStyle(one).backgroundColor") == "rgb(255, 185, 56)"
+        assert re.search(r"0:5\d", await page.title())
+        assert await window.shifts() == []
+        assert await window.overflow() == 0
+        assert all("bar=true" in one for one in asked)
+        await window.press("Take it")
+        await page.wait_for_url("**/hold/*")
+        assert window.faults == []
+
+
+async def test_a_page_with_a_poll_of_its_own_asks_for_the_bar_in_it(window: BrowserWindow) -> None:
+    waiting = await wait(window, ahead=0)
+    page = window.page
+    asked = polls(page)
+    doctor = window.product.data.two_clinics_doctor_id
+    clinic = await window.product.database.fetch_value(
+        "SELECT min(clinic_id) FROM directory.provider_clinic WHERE provider_id = $1", doctor
+    )
+    await window.go(f"/doctor/{doctor}/x/{clinic}")
+    await page.wait_for_timeout(1500)
+    assert "waits=" in asked[-1]
+    assert not [one for one in asked[1:] if "/wait/" in one]  # the first is of the page before
+    await waiting.morning.release()
+    await expect(page.locator(BAR)).to_contain_text("It’s your turn")
+    # A hidden chart asks for nothing: then the bar does.
+    await page.evaluate(HIDE, True)
+    await page.wait_for_timeout(500)
+    assert "bar=true" in asked[-1]
+    assert "seen=false" in asked[-1]
+    await page.evaluate(HIDE, False)
+    await page.wait_for_timeout(1500)
+    assert "waits=" in asked[-1]
+
+
+async def test_without_javascript_the_bar_is_right_at_each_load(product: Product, browser: Browser) -> None:
+    async with BrowserWindow.open(product, browser, scripts=False) as window:
+        waiting = await wait(window, ahead=0)
+        await window.go("/")
+        await expect(window.page.locator(BAR)).to_contain_text("Number 1 in the queue")
+        await waiting.morning.release()
+        await window.go("/")
+        await expect(window.page.locator(BAR)).to_contain_text("It’s your turn until ")
+        await window.press("Take it")
+        await window.page.wait_for_url("**/hold/*")
+
+
+async def test_who_joins_sees_who_is_free_instead(window: BrowserWindow) -> None:
+    morning = await FullMorning.make(window)
+    await window.go(morning.line)
+    other = window.page.locator("section", has_text="Rather not wait?").locator("a.row").first
+    name = await other.locator("b").inner_text()
+    await other.click()
+    await window.page.wait_for_url("**start=**")
+    await expect(window.page.locator("main")).to_contain_text(name)
+    await expect(window.page.locator("input[name=start]:checked")).to_have_count(1)

@@ -56,7 +56,7 @@ async def test_the_chart_says_who_it_is(nobody: Browser, environment: Environmen
     )
     page = (await nobody.get(CHART)).text
     band = page[page.index('class="width booked-with"') : page.index('<div class="sides">')]
-    assert "14 years’ experience · Marathi, Hindi" in re.sub(r"<[^>]+>|\s*\n\s*", "", band)
+    assert "14 years’ experience Marathi, Hindi" in re.sub(r"<[^>]+>|\s*\n\s*", "", band)
     assert f'<a href="/doctor/{PROVIDER}/dr-1?about">About</a>' in band
 
 

@@ -118,6 +118,7 @@ async def test_a_providers_page(anyone: Client, directory: Environment) -> None:
         "qualifications": None,
         "registration": None,
         "council": None,
+        "training": None,
         "photo": None,
         "bio": None,
         "image_url": None,

@@ -166,9 +166,12 @@ async def test_a_doctor_is_added_and_changed(ward: Browser, administrator: Brows
         "specialities": "Dermatology",
         "funding": "online",
         "qualifications": "MBBS",
+        "training": "B.J. College,  Pune",
         "version": version,
     }
     assert goes_to(await ward.post(path, change)) == f"{path}?done=saved"
+    training = "SELECT training FROM directory.provider WHERE provider_id = $1"
+    assert await db.fetch_value(training, provider_id) == "B.J. College, Pune"
     answer = await ward.post(path, {**change, "qualifications": "MD"})
     assert answer.status_code == 409
     assert "Someone changed this while you did" in words(answer)
@@ -334,6 +337,10 @@ async def test_a_clinic_is_added_by_administrators_alone(ward: Browser, administ
     changed = {**form, "phone": "020 1234", "gstin": "27aapfu0939f1zv", "version": hidden(page, "version")}
     mistyped = await administrator.post(f"{path}/clinic", {**changed, "gstin": "27AAPFU0939F1ZX"})
     assert mistyped.status_code == 422
+    changed["facilities"] = "Lift,  Wheelchair access ,Lift"
     assert goes_to(await administrator.post(f"{path}/clinic", changed)) == f"{path}/clinic?done=saved"
+    facilities = "SELECT facilities FROM directory.clinic WHERE name = 'Sahyadri Clinic'"
+    assert await db.fetch_value(facilities) == ["Lift", "Wheelchair access"]
+    assert 'value="Lift, Wheelchair access"' in (await administrator.get(f"{path}/clinic")).text
     assert (await administrator.post(f"{path}/clinic", {**changed, "phone": "020 9876"})).status_code == 409
     assert (await administrator.get(f"/office/{2**40}")).status_code == 404

@@ -6,6 +6,7 @@ import base64
 import gzip
 import re
 from dataclasses import replace
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -16,6 +17,7 @@ from healthplus.accounts.secret import Secret
 from healthplus.database import Database
 from healthplus.settings import Settings
 from healthplus.web.assets import ASSETS, asset_url
+from healthplus.web.pages import rendering
 from healthplus.web.pages.session import Site, local_path
 from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.web.client import Client
@@ -243,6 +245,29 @@ async def test_my_data_by_pages(http: httpx.AsyncClient, phone: Phone, environme
     assert await environment.db.fetch_value("SELECT count(*) FROM accounts.patient WHERE phone = $1", NUMBER) == 0
 
 
+def _script_sizes(sizes: dict[str, int]) -> dict[str, int]:
+    """Return, by template of patients, how large all scripts are that its page may load, with what they import."""
+    imports = {
+        name: set(re.findall(r'from ?"\./([\w.]+)"', ASSETS[name].body.decode()))
+        for name in sizes
+        if name.endswith(".js")
+    }
+    folder = Path(rendering.__file__).parents[1] / "templates"
+    on_all = {"app.js", "live.js"}  # layout.html and personal/live_bar.html
+    found = {}
+    for path in folder.rglob("*.html"):
+        named = set(re.findall(r'asset\("([\w.]+\.js)"\)', path.read_text("utf-8")))
+        if not named or not named <= {*imports}:
+            continue
+        scripts: set[str] = set()
+        todo = named | on_all
+        while todo:
+            scripts |= todo
+            todo = set().union(*(imports[one] for one in todo)) - scripts
+        found[path.name] = sum(sizes[one] for one in scripts)
+    return found
+
+
 async def test_files_are_kept_for_good_and_change_their_address(http: httpx.AsyncClient) -> None:
     page = (await http.get("/")).text
     for name in re.findall(r'/static/\w+/([\w.]+)"', page):
@@ -260,10 +285,10 @@ async def test_files_are_kept_for_good_and_change_their_address(http: httpx.Asyn
     for name in ("none.css", "..%2fapp.py", "%00"):
         assert (await http.get(f"/static/x/{name}")).status_code == 404
     sizes = {name: len(gzip.compress(asset.body)) for name, asset in ASSETS.items()}
-    of_staff = {name: sizes.pop(name) for name in ("office.css", "office.js")}  # on no patient's page
+    of_staff = {name: sizes.pop(name) for name in ("office.css", "office.js", "desk.js")}  # on no patient's page
     assert {name for name, size in sizes.items() if name.endswith(".css") and size > 9_500} == set()
-    assert sum(size for name, size in sizes.items() if name.endswith(".js")) <= 15_000
-    assert sum(of_staff.values()) <= 4_200
+    assert max(_script_sizes(sizes).values()) <= 9_000
+    assert sum(of_staff.values()) <= 5_700
     assert len(ASSETS["icons.svg"].body) <= 8_000
 
 

@@ -119,6 +119,66 @@ async def test_what_was_taken_booked_and_cancelled_is_not_said_to_be_unpaid(
     assert ("It was booked, and then cancelled: " in page.text, "not paid for in time" in page.text) == (True, False)
 
 
+async def test_what_was_given_back_is_not_said_to_be_taken(
+    app: Litestar, environment: Environment, asha: Client, day: str
+) -> None:
+    bina = Browser(app, environment.tokens["bina"])
+    said = []
+    for number in (1, 2):
+        held = await hold(asha, environment, environment.at(18))
+        ticket = (await bina.fill(f"{FREE_LINE}?day={day}&part=evening", what="part")).headers["location"]
+        await asha.delete(held["url"])
+        if number == 1:
+            taken = (await bina.fill(ticket, action="take")).headers["location"]
+            assert "given back" not in (await bina.get(f"/doctor/{PROVIDER}/queue/1")).text
+            await bina.post(f"{taken}/release")
+        else:
+            await bina.fill(ticket, action="leave")
+        page = (await bina.get(ticket)).text
+        said.append(("You gave 6:00 pm back" in page, "You took" in page, "You left the queue" in page))
+    assert said == [(True, False, False), (True, False, True)]
+    forget_shared_reads(app)
+    assert "6:00 pm was given back afterwards" in (await bina.get(f"/doctor/{PROVIDER}/queue/1")).text
+    assert "given back" not in (await bina.get(f"/doctor/{PROVIDER}/queue/2")).text
+
+
+async def test_the_bar_of_other_pages_is_told_of_each_change(
+    app: Litestar, environment: Environment, asha: Client, day: str
+) -> None:
+    bina, chand = Browser(app, environment.tokens["bina"]), Browser(app, environment.tokens["chand"])
+    held = await hold(asha, environment, environment.at(18))
+    first, second = [
+        (await who.fill(f"{FREE_LINE}?day={day}&part=evening", what="part")).headers["location"]
+        for who in (bina, chand)
+    ]
+    shown = (await chand.get("/help")).text
+    assert "Number 2 in the queue" in shown
+    assert "since 1" in shown  # the time of joining, of a day that is fixed
+    told = (await chand.get(f"{second}/news?bar=true")).json()
+    assert ("Number 2 in the queue" in told["html"], "<h1" in told["html"]) == (True, False)
+    # A chart, of whomever, asks for it with its own updates, and is answered when either changes.
+    chart = f"/doctor/{OTHER_PROVIDER}/dr-2/{FREE}/news?day={day}"
+    version = (await chand.get(chart)).json()["version"]
+    ticket = second.rpartition("/")[2]
+    asked = f"{chart}&after={version}&waits={PROVIDER}/{ticket}/"
+    assert (await chand.get(asked)).json() == {"turn": told}
+    waiting = asyncio.create_task(chand.get(asked + told["version"]))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    await bina.fill(first, action="leave")
+    turn = (await waiting).json()["turn"]
+    assert (turn["position"], "Number 1 in the queue" in turn["html"]) == (1, True)
+    await asha.delete(held["url"])
+    turn = (await chand.get(asked + turn["version"])).json()["turn"]
+    assert ("It’s your turn" in turn["html"], turn["say"]) == (True, "It’s your turn: 6:00 pm is held for you.")
+    await chand.fill(second, action="leave")
+    turn = (await chand.get(asked + turn["version"])).json()["turn"]
+    assert ("You gave 6:00 pm back" in turn["html"], "What happened" in turn["html"]) == (True, True)
+    # It is nobody else's, and a text that names no ticket asks for none.
+    assert (await bina.get(asked)).json() == {"turn": {"over": True}}
+    assert (await bina.get(f"{chart}&waits=x")).json()["version"] == version
+
+
 async def test_a_wait_is_its_patients_own(app: Litestar, environment: Environment, asha: Client, day: str) -> None:
     bina, chand, nobody = (
         Browser(app, environment.tokens["bina"]),
@@ -194,7 +254,7 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, environment: Enviro
     await environment.pass_time(minutes=61)
     assert "Your hour in the queue is over" in (await bina.get(third)).text
     receipt = await bina.get(f"/doctor/{PROVIDER}/queue/1")
-    for said in ("In order", "was away; passed over", "Ticket 2 took a time", "could no longer get a time"):
+    for said in ("was fair to ticket 1", "was away; passed over", "Ticket 2 took a time", "could no longer get a time"):
         assert said in receipt.text
 
 
@@ -244,7 +304,7 @@ async def test_receipts_for_programs(
         page["entries"][1]["hash"],
         rest["entries"][0]["hash"],
     )
-    assert "In order" in (await http.get(receipt, headers={"accept": "text/html,*/*;q=0.8"})).text
+    assert "The queue was fair" in (await http.get(receipt, headers={"accept": "text/html,*/*;q=0.8"})).text
     for nothing in ("3", "3.json", "0", "-1", "x", "1.xml", "9" * 30, "%00"):
         assert (await http.get(f"/doctor/{PROVIDER}/queue/{nothing}")).status_code == 404
     assert (await http.get(f"/doctor/{OTHER_PROVIDER}/queue/1")).status_code == 404
@@ -282,7 +342,7 @@ async def test_a_call_from_the_question_to_the_hold(
             assert said in page
         assert '<noscript><meta http-equiv="refresh" content="25"></noscript>' in page
     assert (await bina.get("/turn")).headers["location"] == first
-    assert "A time has come free." in (await bina.get("/")).text  # in the bar of every page
+    assert "Will you take it?" in (await bina.get("/")).text  # in the bar of every page
     # The second answers first, and waits for the first.
     assert (await chand.fill(second, action="answer")).headers["location"] == second
     page = (await chand.get(second)).text
@@ -298,7 +358,7 @@ async def test_a_call_from_the_question_to_the_hold(
     assert "You are number 1 in the queue" in page
     assert "went to someone ahead of you" in page
     receipt = (await chand.get(f"/doctor/{PROVIDER}/queue/2")).text
-    for said in ("In order", "was asked, with others", "said yes to the time", "as someone ahead took it"):
+    for said in ("The queue was fair", "was asked, with others", "said yes to the time", "as someone ahead took it"):
         assert said in receipt
 
 

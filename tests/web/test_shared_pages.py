@@ -78,7 +78,7 @@ async def test_each_viewer_sees_what_would_have_been_made_for_them_alone(
         assert len({without_what_always_differs(one.text) for one in alone.values()}) >= 3, path
     assert "Your next appointment" in (await viewers["asha"].get("/")).text
     assert 'class="slot mine"' in (await viewers["asha"].get(f"{CHART}?day={day}")).text
-    assert "You are in the queue" in (await viewers["bina"].get("/")).text
+    assert "Number 1 in the queue" in (await viewers["bina"].get("/")).text
 
 
 async def test_each_form_has_a_key_of_its_own_and_each_page_its_time(

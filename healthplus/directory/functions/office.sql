@@ -6,7 +6,7 @@ CREATE FUNCTION directory.clinic_profile(p_clinic_id bigint) RETURNS jsonb LANGU
         SELECT jsonb_build_object(
             'clinic_id', clinic_id, 'name', clinic.name, 'address', address, 'city', city.name, 'state', city.state,
             'postal_code', coalesce(postal_code, ''), 'phone', coalesce(phone, ''), 'gstin', coalesce(gstin, ''), 'latitude', clinic.latitude,
-            'longitude', clinic.longitude, 'lead_minutes', lead_minutes, 'currency', currency, 'time_zone', time_zone,
+            'longitude', clinic.longitude, 'facilities', facilities, 'lead_minutes', lead_minutes, 'currency', currency, 'time_zone', time_zone,
             'closed_at', closed_since) AS profile
         FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id
     ) AS found
@@ -48,13 +48,14 @@ BEGIN
     INTO given
     FROM jsonb_to_record(p_clinic) AS one(
         name text, address text, city text, state text, city_slug text, postal_code text, phone text, gstin text,
-        latitude double precision, longitude double precision, lead_minutes smallint)
+        latitude double precision, longitude double precision, facilities text[], lead_minutes smallint)
     LEFT JOIN directory.postal_code AS area USING (postal_code);
     IF p_clinic_id IS NULL THEN
-        INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, gstin, latitude, longitude, lead_minutes)
+        INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, gstin, latitude, longitude, facilities,
+            lead_minutes)
         VALUES ('office-' || gen_random_uuid(), directory.put_city(given.city, given.state, given.city_slug), given.name, given.address,
             nullif(given.postal_code, ''), nullif(given.phone, ''), nullif(given.gstin, ''), given.place_latitude, given.place_longitude,
-            given.lead_minutes)
+            coalesce(given.facilities, '{}'), given.lead_minutes)
         RETURNING clinic_id INTO put_id;
         RETURN put_id;
     END IF;
@@ -65,7 +66,8 @@ BEGIN
     -- A clinic stays in its city, whose clock its shifts go by.
     UPDATE directory.clinic
     SET name = given.name, address = given.address, postal_code = nullif(given.postal_code, ''), phone = nullif(given.phone, ''),
-        gstin = nullif(given.gstin, ''), latitude = given.place_latitude, longitude = given.place_longitude, lead_minutes = given.lead_minutes
+        gstin = nullif(given.gstin, ''), latitude = given.place_latitude, longitude = given.place_longitude,
+        facilities = coalesce(given.facilities, facilities), lead_minutes = given.lead_minutes
     WHERE clinic_id = p_clinic_id;
     RETURN put_id;
 END $$;
@@ -95,7 +97,7 @@ CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id big
     FROM (
         SELECT jsonb_build_object(
             'provider_id', provider_id, 'type', type, 'name', provider.name, 'gender', coalesce(gender::text, ''),
-            'qualifications', qualifications, 'registration', registration, 'council', council, 'bio', bio,
+            'qualifications', qualifications, 'registration', registration, 'council', council, 'training', training, 'bio', bio,
             'languages', languages, 'practising_since', practising_since, 'phone', coalesce(provider.phone, ''),
             'accepts_new_patients', accepts_new_patients, 'max_booking_days', max_booking_days,
             'specialities', array(
@@ -116,7 +118,7 @@ DECLARE
     put_id bigint := p_provider_id;
 BEGIN
     SELECT * INTO given FROM jsonb_to_record(p_provider) AS one(
-        type directory.provider_type, name text, gender text, qualifications text, registration text, council text, bio text,
+        type directory.provider_type, name text, gender text, qualifications text, registration text, council text, training text, bio text,
         languages text[], practising_since smallint, phone text, accepts_new_patients boolean, max_booking_days smallint,
         specialities jsonb, fee_minor integer, funding directory.funding);
     IF p_provider_id IS NULL THEN
@@ -138,7 +140,8 @@ BEGIN
     END IF;
     UPDATE directory.provider
     SET type = given.type, name = given.name, gender = nullif(given.gender, '')::directory.gender, qualifications = given.qualifications,
-        registration = given.registration, council = given.council, bio = given.bio, languages = given.languages,
+        registration = given.registration, council = given.council,
+        training = coalesce(given.training, training), bio = given.bio, languages = given.languages,
         practising_since = given.practising_since, phone = nullif(given.phone, ''),
         accepts_new_patients = given.accepts_new_patients, max_booking_days = given.max_booking_days
     WHERE provider_id = put_id;

@@ -16,7 +16,7 @@ $$;
 CREATE FUNCTION search.clinic_document(p_clinic directory.clinic, p_city directory.city) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'id', p_clinic.clinic_id, 'name', p_clinic.name, 'address', p_clinic.address, 'postal_code', p_clinic.postal_code,
-        'phone', p_clinic.phone, 'position', search.position(p_clinic.latitude, p_clinic.longitude), 'pictures', ARRAY(
+        'phone', p_clinic.phone, 'facilities', p_clinic.facilities, 'position', search.position(p_clinic.latitude, p_clinic.longitude), 'pictures', ARRAY(
             SELECT hash FROM directory.clinic_picture WHERE clinic_id = p_clinic.clinic_id ORDER BY clinic_picture.position),
         'picture_texts', ARRAY(
             SELECT text FROM directory.clinic_picture WHERE clinic_id = p_clinic.clinic_id ORDER BY clinic_picture.position),

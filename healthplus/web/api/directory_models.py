@@ -134,6 +134,7 @@ class Place(Struct):
     phone: str | None
     position: Position | None
     city: City
+    facilities: Annotated[list[str], Meta(description="Such as `Wheelchair access`, as the clinic says it.")]
     pictures: list[Photo]
     picture_texts: Annotated[list[str], Meta(description="What each shows; `` where nobody has said.")]
 
@@ -203,6 +204,7 @@ class Provider(Struct):
     qualifications: str | None
     registration: str | None
     council: str | None
+    training: str | None
     photo: Photo | None
     bio: str | None
     image_url: str | None

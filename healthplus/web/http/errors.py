@@ -82,8 +82,6 @@ def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], d
         headers["WWW-Authenticate"] = ours.challenge
     elif status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
-    elif status == HTTPStatus.REQUEST_TIMEOUT:
-        headers["Connection"] = "close"  # what is still to come of the body would be taken for the next request
     if isinstance(retry_at := ours.members.get("retry_at"), datetime):
         left = retry_at - services(request).clock.now()
         ours.members["retry_after"] = max(1, math.ceil(left.total_seconds()))

@@ -29,7 +29,7 @@ from healthplus.web.pages.booking import ARRIVE_EARLY, parsed_day, parsed_instan
 from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.invoice_text import InvoiceText, invoice_text
 from healthplus.web.pages.limits import limit_of
-from healthplus.web.pages.moving import move_page
+from healthplus.web.pages.moving import move_month_page, move_page
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
 from healthplus.web.pages.service_choice import preparations_of
@@ -115,11 +115,22 @@ class AppointmentsController(Controller):
 
     @get(f"{_ONE}/move")
     async def choose_another_time(
-        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = "", start: Day = ""
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        booking_id: FromPath[UUID],
+        day: Day = "",
+        start: Day = "",
+        month: Day = "",
     ) -> Response[str]:
-        """Show when an appointment could be instead; `start`: a time that is chosen already, if it is still free."""
+        """Show when an appointment could be instead, on a day or in a month.
+
+        `start`: a time that is chosen already, if it is still free.
+        """
         _, appointment = await _mine(request, provider_id, booking_id)
         chosen = parsed_instant(start)
+        if (first := parsed_day(f"{month}-01")) is not None:
+            return await move_month_page(request, appointment, first)
         if chosen is None:
             return await move_page(request, appointment, parsed_day(day))
         if chosen == appointment["starts_at"] and not appointment["needs_rebooking"]:  # taken, and tapped again

@@ -43,6 +43,17 @@ SELECT EXISTS (
     SELECT FROM schedule.leave
     WHERE provider_id = $1 AND during && tstzrange($3, $4) AND (clinic_id IS NULL OR clinic_id = $2))
 
+-- name: away_until
+-- Of the clinics $2, those from which a provider is away at $3, and until when; leaves that follow on one another are one.
+SELECT clinic_id, upper(stretch) AS until
+FROM unnest($2::bigint[]) AS asked(clinic_id)
+CROSS JOIN LATERAL (
+    SELECT range_agg(during) AS stretches FROM schedule.leave
+    WHERE provider_id = $1 AND upper(during) > $3 AND (leave.clinic_id IS NULL OR leave.clinic_id = asked.clinic_id)
+) AS away
+CROSS JOIN LATERAL unnest(stretches) AS stretch
+WHERE stretch @> $3::timestamptz
+
 -- name: hold
 -- A patient's own hold, or what has become of it, as its page shows it. One past its deadline is expired, whatever its row says.
 SELECT

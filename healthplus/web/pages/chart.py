@@ -25,9 +25,10 @@ from healthplus.web.pages.opening import week
 from healthplus.web.pages.patient_chart import ChartUpdate, own_times, patient_chart
 from healthplus.web.pages.person_choice import Form, FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.rendering import language_of, moved, page, see_other, updates_response
-from healthplus.web.pages.service_choice import ServiceChoice, field_of
+from healthplus.web.pages.service_choice import ServiceChoice, field_of, preparations_of
 from healthplus.web.pages.session import Claim, PatientSession, form_of, idempotency_key, session_of
 from healthplus.web.pages.shared_pages import shared_page
+from healthplus.web.pages.ticket_updates import WatchedTicket, changed_ticket
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import ChartKey
 
@@ -75,15 +76,22 @@ class ChartController(Controller):
         n: Text = "1",
         after: Text = "",
     ) -> Response[bytes]:
-        """Answer with what a chart shows when its version is no longer `after`, or with nothing after 25 s."""
+        """Answer with what a chart shows when its version is no longer `after`, or with nothing after 25 s.
+
+        With the ticket that the page's bar is about in `waits`, also with its `turn` when that has changed.
+        """
         location = await practice_location(request, provider_id, clinic_id)
         key, _ = await requested_chart(request, location, day, n, None)
+        ticket = WatchedTicket.of(request.query_params.get("waits", ""))
 
-        async def look() -> ChartUpdate | None:
+        async def look() -> ChartUpdate | dict[str, object] | None:
+            if ticket and (changed := await changed_ticket(request, ticket)):
+                return {"turn": changed}
             update = (await patient_chart(request, key)).update()
             return None if update.version == after else update
 
-        return updates_response(request, await services(request).charts.wait_for_update(provider_id, look))
+        others = [ticket.provider_id] if ticket else []
+        return updates_response(request, await services(request).charts.wait_for_update(provider_id, look, *others))
 
     @post()
     async def hold(
@@ -245,7 +253,8 @@ async def _page(
         limit=limit,
         who=who,
     )
-    return page(request, "chart/chart.html", status=view.status, view=view)
+    preparations = await preparations_of(request, choice.chosen) if choice.chosen else []
+    return page(request, "chart/chart.html", status=view.status, view=view, preparations=preparations)
 
 
 async def _tests_page(

@@ -39,8 +39,7 @@ class MonthView:
     @property
     def weeks(self) -> Iterator[list[date | None]]:
         """Return the month's weeks from Monday on; None stands for days of the months beside it."""
-        for week in calendar.Calendar().monthdatescalendar(self.first.year, self.first.month):
-            yield [day if day.month == self.first.month else None for day in week]
+        return weeks_of(self.first)
 
     @property
     def earlier(self) -> str | None:
@@ -51,7 +50,7 @@ class MonthView:
     @property
     def later(self) -> str | None:
         """Return the address of the month after; None where it is further ahead than can be booked."""
-        after = _next_month(self.first)
+        after = next_month(self.first)
         return month_path(self.location, self.key, after) if after <= self.bookable[1] else None
 
     def is_bookable(self, day: date) -> bool:
@@ -90,7 +89,7 @@ async def _page(request: AnyRequest, location: Record, month: str, n: str) -> Re
     today, last = days_bookable(request, location)
     asked = min(max(parsed_day(f"{month}-01") or today, today.replace(day=1)), last)
     first = max(asked.replace(day=1), today)
-    last_shown = min(_next_month(first) - timedelta(days=1), last)
+    last_shown = min(next_month(first) - timedelta(days=1), last)
     view = MonthView(
         location=location,
         key=key,
@@ -103,5 +102,12 @@ async def _page(request: AnyRequest, location: Record, month: str, n: str) -> Re
     return page(request, "chart/month.html", view=view, weekdays=range(1, DAYS + 1))
 
 
-def _next_month(day: date) -> date:
+def weeks_of(first: date) -> Iterator[list[date | None]]:
+    """Return the weeks of a day's month from Monday on; None stands for days of the months beside it."""
+    for week in calendar.Calendar().monthdatescalendar(first.year, first.month):
+        yield [day if day.month == first.month else None for day in week]
+
+
+def next_month(day: date) -> date:
+    """Return the first day of the month after a day's."""
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,23 +11,28 @@ from healthplus.reviews.reviews import REVIEWS_A_PAGE, reviews_of
 from healthplus.search.vocabulary import sendable
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.paging import limit_and_offset
+from healthplus.web.pages import first_step
 from healthplus.web.pages.addresses import about_path, chart_path, clinic_path, provider_path
-from healthplus.web.pages.booking import parsed_day
+from healthplus.web.pages.booking import booking_queries, parsed_day
+from healthplus.web.pages.conditions import conditions_of
 from healthplus.web.pages.find import request_path
 from healthplus.web.pages.free_times import FreeTimes, Location, by_day, next_times, queries
+from healthplus.web.pages.kinds_of_tests import SEARCHED_FROM, by_kind, named_like
 from healthplus.web.pages.opening import opening, week
 from healthplus.web.pages.plot import plot
-from healthplus.web.pages.rendering import moved, page, policy_of_map, see_other
+from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
 from healthplus.web.pages.searches import page_number
 from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
+from healthplus.web.pages.sooner import free_sooner
 from healthplus.web.services import AnyRequest, services
 
 _PROVIDERS = 20
 _FILTERED_FROM = 6
 """From how many providers at a clinic on, those of one speciality can be chosen."""
 _SLUG_LENGTH_MAX = 200
+_TEST_LENGTH_MAX = 100
 _STARS = (5, 4, 3, 2, 1)
 
 
@@ -52,35 +57,59 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
     if len(clinics) == 1 and "about" not in request.query_params:
         day = parsed_day(request.query_params.get("day", ""))
         return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=day))
-    visits = {one["id"]: one for one in found["services"] if not one["is_test"]}
-    labs = await laboratories(app.database, [(provider_id, one["id"]) for one in clinics if found["type"] == "lab"])
-    for clinic in clinics:
-        clinic["services"] = [one for service_id, one in visits.items() if service_id in clinic["service_ids"]]
-        clinic["is_laboratory"] = (provider_id, clinic["id"]) in labs
-        time_zone = clinic["city"]["time_zone"]
-        free = FreeTimes([datetime.fromisoformat(one) for one in clinic["next_free"]], clinic["that_day"])
-        clinic["days"] = by_day(free, time_zone)
-        clinic["week"] = week(clinic["opening_times"], time_zone)
-    known = await app.known_services.preparations([one["id"] for one in found["services"]])
-    preparations = {one["name"]: known[one["id"]] for one in found["services"] if one["id"] in known}
-    for test in found["lab_tests"]:
-        test["clinic_id"] = next((one["id"] for one in clinics if test["service_id"] in one["service_ids"]), None)
-    stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
     number = page_number(request.query_params.get("reviews"))
     reviews = await reviews_of(app.database, provider_id, *limit_and_offset(number, REVIEWS_A_PAGE))
     if not reviews and number > 1:
         return see_other(request, about_path(provider_id, found["name"]))
+    await _complete(request, found)
+    step = first_step.of_provider(found, clinics)
+    at = step.free.clinic if step.free else clinics[0] if clinics else None
+    stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
+    language = language_of(request)
     return page(
         request,
         "directory/provider.html",
         one=found,
-        preparations=preparations,
+        step=step,
+        at=at,
+        today=at and _today(request, at["city"]),
+        sooner=await free_sooner(request, found, at, step.free and step.free.start) if at else [],
+        conditions=conditions_of([one["slug"] for one in found["specialities"]], language)
+        if found["type"] == "doctor"
+        else [],
         reviews=reviews[:REVIEWS_A_PAGE],
         number=number,
         has_more=len(reviews) > REVIEWS_A_PAGE,
         stars=[(count, stars.get(count, 0)) for count in _STARS] if stars else [],
+        **_tests(request, found["lab_tests"]),
         **_map(request, clinics),
     )
+
+
+async def _complete(request: AnyRequest, found: dict[str, Any]) -> None:
+    """Add to a provider's document what its page says of each clinic and test there."""
+    app, clinics = services(request), found["clinics"]
+    now, ids = app.clock.now(), [one["id"] for one in clinics]
+    visits = {one["id"]: one for one in found["services"] if not one["is_test"]}
+    labs = await laboratories(app.database, [(found["id"], one) for one in ids if found["type"] == "lab"])
+    rows = await app.database.fetch(booking_queries.away_until, found["id"], ids, now)
+    away = {row["clinic_id"]: row["until"] for row in rows}
+    preparations = await app.known_services.preparations([one["id"] for one in found["services"]])
+    for clinic in clinics:
+        time_zone = clinic["city"]["time_zone"]
+        clinic["services"] = [one for service_id, one in visits.items() if service_id in clinic["service_ids"]]
+        clinic["is_laboratory"] = (found["id"], clinic["id"]) in labs
+        free = FreeTimes([datetime.fromisoformat(one) for one in clinic["next_free"]], clinic["that_day"])
+        clinic["days"] = by_day(free, time_zone)
+        clinic["week"] = week(clinic["opening_times"], time_zone)
+        clinic["opening"] = opening(clinic["opening_times"], now, time_zone)
+        clinic["away_until"] = away.get(clinic["id"])
+    for test in found["lab_tests"]:
+        at = next((one["id"] for one in clinics if test["service_id"] in one["service_ids"]), None)
+        test["path"] = at and chart_path(found["id"], found["name"], at, services=[test["service_id"]])
+        test["preparation"] = preparations.get(test["service_id"])
+    for visit in visits.values():
+        visit["preparation"] = preparations.get(visit["id"])
 
 
 async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
@@ -101,24 +130,47 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
     for one in shown:
         one["days"] = by_day(times[one["id"], clinic_id], time_zone)
         one["is_laboratory"] = (one["id"], clinic_id) in labs
+    names: dict[int, str] = {one["id"]: one["name"] for one in shown}
+    preparations = await app.known_services.preparations([one["service_id"] for one in clinic["lab_tests"]])
+    for test in clinic["lab_tests"]:
+        name = names.get(test["provider_id"]) or clinic["name"]
+        test["path"] = chart_path(test["provider_id"], name, clinic_id, services=[test["service_id"]])
+        test["preparation"] = preparations.get(test["service_id"])
     return page(
         request,
         "directory/clinic.html",
         clinic=clinic,
         providers=shown,
-        tests=clinic["lab_tests"],
-        names={one["id"]: one["name"] for one in shown},
+        step=first_step.of_clinic(clinic, shown),
         speciality=speciality,
         specialities=await app.browse.clinic_specialities(clinic_id)
         if speciality or number > 1 or len(providers) >= _FILTERED_FROM
         else [],
         opening=opening(clinic["opening_times"], now, time_zone),
         week=week(clinic["opening_times"], time_zone),
-        today=now.astimezone(ZoneInfo(time_zone)).date(),
+        today=_today(request, clinic["city"]),
         number=number,
         has_more=len(providers) > _PROVIDERS,
+        **_tests(request, clinic["lab_tests"]),
         **_map(request, [clinic]),
     )
+
+
+def _tests(request: AnyRequest, tests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the tests of a page in groups: all, or those that are called as the address says."""
+    language = language_of(request)
+    text = sendable(request.query_params.get("test", "")[:_TEST_LENGTH_MAX]).strip()
+    found = named_like(tests, text, language) if text else tests
+    return {
+        "tests": by_kind(found, language),
+        "tests_count": len(tests),
+        "test_sought": text,
+        "is_searched": len(tests) >= SEARCHED_FROM,
+    }
+
+
+def _today(request: AnyRequest, city: Mapping[str, Any]) -> date:
+    return services(request).clock.now().astimezone(ZoneInfo(city["time_zone"])).date()
 
 
 def _map(request: AnyRequest, clinics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

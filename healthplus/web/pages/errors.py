@@ -13,7 +13,7 @@ from healthplus.web.pages.rendering import page, see_other
 from healthplus.web.pages.session import local_path
 from healthplus.web.services import AnyRequest
 
-_KEPT_HEADERS = ("Allow", "Connection", "Retry-After")
+_KEPT_HEADERS = ("Allow", "Retry-After")
 _TEMPLATES = {403: "forbidden", 404: "not_found", 405: "not_found", 410: "over", 429: "too_many", 503: "not_now"}
 
 

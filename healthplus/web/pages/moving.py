@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from litestar import Response
 
 from healthplus.database import Record, load
 from healthplus.web.languages import Language
+from healthplus.web.pages.chart_month import next_month, weeks_of
 from healthplus.web.pages.chart_view import SlotTimes, slot_times
 from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.queue_windows import part_of
@@ -88,6 +90,33 @@ async def move_page(
         later=later.astimezone(zone).date() if later else None,
         earlier_week=week - _WEEK if week > today else None,
         later_week=week + _WEEK if week + _WEEK <= last_day else None,
+    )
+
+
+async def move_month_page(request: AnyRequest, appointment: Record, month: date) -> Response[str]:
+    """Return the page with how many times each day of a month has to which an appointment can be moved."""
+    if appointment["state"] != "booked" or appointment["begun"]:
+        return await move_page(request, appointment, None)
+    app, zone = services(request), ZoneInfo(appointment["time_zone"])
+    today = app.clock.now().astimezone(zone).date()
+    last_day = today + timedelta(days=appointment["max_booking_days"])
+    first = max(min(month, last_day).replace(day=1), today)
+    last = min(next_month(first) - timedelta(days=1), last_day)
+    which = appointment["provider_id"], appointment["booking_id"]
+    bounds = _midnight(first, zone), _midnight(last + timedelta(days=1), zone)
+    rows = await app.database.fetch(queries.free_starts, *which, *bounds)
+    before, after = first.replace(day=1) - timedelta(days=1), next_month(first)
+    return page(
+        request,
+        "chart/move_month.html",
+        appointment=appointment,
+        booked=await app.known_services.of(appointment["service_ids"]),
+        first=first,
+        last=last,
+        weeks=weeks_of(first),
+        free=Counter(row["starts_at"].astimezone(zone).date() for row in rows),
+        earlier=before if before >= today else None,
+        later=after if after <= last_day else None,
     )
 
 

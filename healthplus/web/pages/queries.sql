@@ -19,13 +19,21 @@ LEFT JOIN LATERAL (
         (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = claim.provider_id) AS photo,
         coalesce(claim.booking_id, CASE WHEN ticket.state = 'accepted' THEN ticket.offer_id ELSE claim.ticket_id END) AS claim_id,
         held.clinic_id, held.slots_needed, coalesce(held.service_ids, ticket.service_ids) AS service_ids, lower(held.during) AS starts_at, held.deadline,
+        ticket.joined_at, ticket.answered_at IS NOT NULL AS answered,
+        -- Who is called counts as ahead, as on the ticket's own page. Each state has an index of its own.
+        CASE WHEN ticket.state = 'waiting' THEN (
+            SELECT count(*) FROM booking.ticket AS ahead
+            WHERE ahead.provider_id = claim.provider_id AND ahead.state = 'waiting' AND ahead.number <= ticket.number
+        ) + (
+            SELECT count(*) FROM booking.ticket AS ahead
+            WHERE ahead.provider_id = claim.provider_id AND ahead.state = 'called' AND ahead.number < ticket.number) END AS position,
         coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
     FROM booking.claim
     JOIN directory.provider USING (provider_id)
     LEFT JOIN booking.ticket ON ticket.provider_id = claim.provider_id AND ticket.ticket_id = claim.ticket_id
     LEFT JOIN booking.booking AS held
         ON held.provider_id = claim.provider_id AND held.booking_id = coalesce(claim.booking_id, ticket.offer_id)
-    LEFT JOIN directory.clinic ON clinic.clinic_id = held.clinic_id
+    LEFT JOIN directory.clinic ON clinic.clinic_id = coalesce(held.clinic_id, ticket.clinic_id)
     LEFT JOIN directory.city USING (city_id)
     WHERE claim.patient_id = patient.patient_id
         AND (booking.claim_fate(claim, (SELECT public.app_now()))).fate = 'live'

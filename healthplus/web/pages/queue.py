@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,30 +12,28 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.outcomes import AcceptRefused, AnswerRefused, JoinRefused, LeaveRefused, RefusalCode, Refused
-from healthplus.database import Record, load
+from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound
-from healthplus.waiting.positions import QueuePosition
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.http.requests import is_head
 from healthplus.web.languages import split_path
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
-from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
+from healthplus.web.pages.addresses import chart_path, hold_path, queue_path, ticket_path
 from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.chosen_queue import ChosenQueue, NotJoined, forget_not_joined, not_joined, sign_in_to_join
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
+from healthplus.web.pages.queue_alternatives import queue_alternatives
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
-from healthplus.web.pages.rendering import fragment, language_of, page, see_other, updates_response
+from healthplus.web.pages.rendering import language_of, page, see_other, updates_response
 from healthplus.web.pages.service_choice import ServiceChoice, field_name, field_of, service_choice
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, session_of
 from healthplus.web.pages.shared_pages import shared_page
-from healthplus.web.pages.ticket_view import TicketView
+from healthplus.web.pages.ticket_updates import queries, ticket_update, ticket_view
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import ChartKey
-
-queries = load(Path(__file__).with_name("queue.sql"))
 
 Day = Annotated[date | None, QueryParameter(description="A day, as in 2026-11-27.")]
 Part = Annotated[str | None, QueryParameter(description="morning, afternoon or evening.")]
@@ -129,7 +126,7 @@ async def _ask(
     n = 1 if wanted.chosen else n
     window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
     anywhere = "anywhere" in request.query_params
-    slots = await _slots_of_day(request, provider_id, queue, window, n, wanted.ids)
+    slots = (await services(request).charts.chart(_chart_key(queue, window, n, wanted.ids))).slots
     session = session_of(request)
     tried = not_joined(request, session, split_path(f"{request.url.path}?{request.url.query}")[1])
     if tried is None:
@@ -244,6 +241,7 @@ class TicketController(Controller):
         ticket_id: FromPath[UUID],
         after: Annotated[str | None, QueryParameter(max_length=64)] = None,
         seen: Annotated[bool, QueryParameter(description="Whether the page is visible.")] = True,
+        bar: Annotated[bool, QueryParameter(description="Whether the page is another than the ticket's.")] = False,
     ) -> Response[bytes]:
         """Answer the page's script when its version is no longer `after`, or with the version alone after 25 s."""
         waiting = services(request).waiting
@@ -257,23 +255,10 @@ class TicketController(Controller):
             ticket = await waiting.poll(provider_id, ticket_id, session.patient_id, after, seen=seen)
         if ticket is None:
             raise NotFound
-        update: dict[str, object] = {"version": ticket.version}
-        if ticket.version != after:
-            view = await _ticket_view(request, provider_id, ticket)
-            update |= {"state": view.state, "title": view.title, "say": view.spoken, "position": ticket.position}
-            update["html"] = fragment(request, "queue/position.html", view=view, refused=None, limit=None)
+        update = await ticket_update(request, session, provider_id, ticket, after, bar=bar)
         if waiting.draining:
             update["reconnect"] = True
         return updates_response(request, update)
-
-
-async def _ticket_view(request: AnyRequest, provider_id: int, ticket: QueuePosition) -> TicketView:
-    app = services(request)
-    row = await app.database.fetch_row(queries.ticket, provider_id, ticket.ticket_id)
-    if row is None:
-        raise NotFound
-    chosen = await app.known_services.of(ticket.service_ids)
-    return TicketView(provider_id, ticket, row, chosen, app.clock.now(), language_of(request))
 
 
 async def _ticket_page(
@@ -292,7 +277,7 @@ async def _ticket_page(
         request,
         "queue/ticket.html",
         status=200 if refused is None else error_for_refusal(refused).status,
-        view=await _ticket_view(request, provider_id, ticket),
+        view=await ticket_view(request, provider_id, ticket),
         refused=refused,
         limit=await limit_of(request, refused),
         is_offer_over=refused is not None and refused.code == "offer_over",
@@ -320,11 +305,9 @@ def _queue_window(request: AnyRequest, queue: Record, day: date | None, part: st
     return window
 
 
-async def _slots_of_day(
-    request: AnyRequest, provider_id: int, queue: Record, window: QueueWindow, n: int, service_ids: tuple[int, ...]
-) -> list[Record]:
-    key = ChartKey(provider_id, queue["clinic_id"], window.day, window.day, n, queue["time_zone"], service_ids)
-    return (await services(request).charts.chart(key)).slots
+def _chart_key(queue: Record, window: QueueWindow, n: int, service_ids: tuple[int, ...]) -> ChartKey:
+    where = queue["provider_id"], queue["clinic_id"]
+    return ChartKey(*where, window.day, window.day, n, queue["time_zone"], service_ids)
 
 
 async def _join_page(  # noqa: PLR0913
@@ -369,12 +352,12 @@ async def _join_page(  # noqa: PLR0913
         acceptance_rate=AcceptanceRate.of(queue["position"], queue),
         free=free,
         chart=chart(window.day),
-        provider=provider_path(provider_id, provider),
         refused=refused,
         has_tried=tried is not None,
         limit=limit,
         is_full=is_full,
         why=_why_not(request, refused),
+        instead=await queue_alternatives(request, queue, _chart_key(queue, window, n, wanted.ids)),
         alternatives=[(at, chart(at.astimezone(zone).date(), at)) for at in alternatives],
     )
 

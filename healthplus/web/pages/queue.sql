@@ -1,6 +1,9 @@
 -- name: queue
 -- The queue of a provider at a clinic, and the position that the next to join gets.
 SELECT provider_id, provider.name AS provider, provider.type::text AS type, clinic.clinic_id, clinic.name AS clinic, city.slug AS city_slug, time_zone,
+    clinic.latitude, clinic.longitude,
+    (SELECT speciality.slug FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
+     WHERE provider_speciality.provider_id = $1 ORDER BY speciality_id LIMIT 1) AS speciality,
     (SELECT count(*) FROM directory.provider_clinic AS other WHERE other.provider_id = $1) AS clinics,
     ARRAY(SELECT service_id FROM directory.offered_services($1, $2)) AS service_ids,
     position, acceptance.*
@@ -51,13 +54,14 @@ CROSS JOIN LATERAL booking.acceptance_rate($1, ticket.joined_position) AS accept
 WHERE ticket.provider_id = $1 AND ticket.ticket_id = $2
 
 -- name: receipt
--- The entries of a provider's chain while a ticket waited: from its first until its last, or (while it waits) the last of all.
+-- The entries of a provider's chain while a ticket waited: from its first until its last, or (while it waits) the last of all; and
+-- whether the time that it took was given back or ran out, which is no entry.
 WITH own AS (
     SELECT min(entry) AS first, max(entry) AS last,
         bool_or(kind IN ('accepted', 'lapsed', 'left', 'timed_out', 'full')) AS is_over
     FROM booking.queue_entry WHERE provider_id = $1 AND number = $2
 )
-SELECT provider.name AS provider, own.is_over,
+SELECT provider.name AS provider, own.is_over, taken.state::text AS taken_state, lower(taken.during) AS taken_from,
     coalesce(encode(before.hash, 'hex'), '') AS previous,
     coalesce((
         SELECT time_zone FROM directory.provider_clinic
@@ -68,6 +72,8 @@ FROM own
 JOIN booking.book ON book.provider_id = $1
 JOIN directory.provider ON provider.provider_id = $1
 LEFT JOIN booking.queue_entry AS before ON before.provider_id = $1 AND before.entry = own.first - 1
+LEFT JOIN booking.ticket ON ticket.provider_id = $1 AND ticket.number = $2 AND ticket.state = 'accepted'
+LEFT JOIN booking.booking AS taken ON taken.provider_id = $1 AND taken.booking_id = ticket.offer_id
 WHERE own.first IS NOT NULL
 
 -- name: chain

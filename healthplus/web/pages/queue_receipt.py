@@ -15,11 +15,11 @@ from healthplus.web.http.ids import ID_MAX, ProviderId
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import queue_receipt_path
 from healthplus.web.pages.booking import parsed_number
-from healthplus.web.pages.queue import queries
 from healthplus.web.pages.queue_windows import window_text
 from healthplus.web.pages.rendering import document, language_of, page
 from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
+from healthplus.web.pages.ticket_updates import queries
 from healthplus.web.services import AnyRequest, services
 
 ENTRIES_CHECKED_MAX = 2000
@@ -27,6 +27,8 @@ ENTRIES_CHECKED_MAX = 2000
 _ENTRIES_SHOWN = 100
 _ENTRIES_A_PAGE = 1000
 
+_ENDS = {"released": N_("%(time)s was given back afterwards"), "expired": N_("%(time)s ran out afterwards")}
+"""What became of a time that was taken and is not booked, by the state of its booking."""
 _KINDS = {
     "joined": N_("joined the queue"),
     "offered": N_("was offered a time"),
@@ -39,7 +41,7 @@ _KINDS = {
     "withdrawn": N_("lost the offer, as the time was no longer available; still waiting"),
     "passed_over": N_("was away; passed over until back"),
     "resumed": N_("came back"),
-    "withheld": N_("had times kept together for it, or let go again"),
+    "withheld": N_("had several times kept together for it, or freed again"),
     "left": N_("left the queue"),
     "timed_out": N_("had waited an hour"),
     "full": N_("could no longer get a time"),
@@ -81,18 +83,21 @@ async def _receipt(request: AnyRequest, provider_id: int, number: int) -> Respon
     verification = Verification(provider_id, row["previous"], before, ticket=number)
     verification.read(entries)
     language, zone = language_of(request), row["time_zone"]
+    shown = [one for one in entries if one.ticket == number or one.entry > entries[-1].entry - _ENTRIES_SHOWN]
+    ended = _ENDS.get(row["taken_state"])
     return page(
         request,
         "queue/receipt.html",
         number=number,
         row=row,
         zone=zone,
-        own=[ShownEntry.of(entry, language, zone) for entry in entries if entry.ticket == number],
-        others=[ShownEntry.of(entry, language, zone) for entry in entries[-_ENTRIES_SHOWN:]],
+        shown=[ShownEntry.of(entry, language, zone) for entry in shown],
+        ended=ended and language.gettext(ended) % {"time": language.clock(row["taken_from"], zone)},
         first=entries[0],
         last=entries[-1],
         is_cut=entries[-1].entry < row["until"],
         faults=verification.faults,
+        provider_id=provider_id,
         address=f"{site(request).url}{queue_receipt_path(provider_id, number)}",
     )
 

@@ -133,7 +133,8 @@ def compile_templates() -> None:
 
 
 _SHEETS = {
-    **dict.fromkeys(("home", "find", "found", "directory"), "find.css"),
+    **dict.fromkeys(("home", "find", "found"), "find.css"),
+    "directory": "directory.css",
     "chart": "chart.css",
     **dict.fromkeys(("hold", "claimed", "appointments", "queue", "people", "notifications", "privacy"), "own.css"),
 }

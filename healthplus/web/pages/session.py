@@ -171,12 +171,16 @@ async def load_session(request: AnyRequest) -> None:
         return
     app = services(request)
     patient_id = await app.tokens.patient_of(token, afresh=request.method != "GET")
-    if patient_id is None:
-        return
-    row = await app.database.fetch_row(queries.session, patient_id, CURRENT.version)
+    if patient_id is not None:
+        request.state.session = await read_session(request, patient_id, token)
+
+
+async def read_session(request: AnyRequest, patient_id: int, token: str) -> PatientSession:
+    """Return a patient's session as it is now."""
+    row = await services(request).database.fetch_row(queries.session, patient_id, CURRENT.version)
     assert row is not None
     claim = Claim(row["kind"], row["provider_id"], row["claim_id"], row) if row["kind"] else None
-    request.state.session = PatientSession(
+    return PatientSession(
         patient_id,
         token,
         row["name"],

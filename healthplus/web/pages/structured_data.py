@@ -72,6 +72,7 @@ def provider(found: Mapping[str, Any], base: str, language: Language) -> Markup:
             "image": f"{base}/photo/{found['photo']}-640.webp" if found["photo"] else None,
             "telephone": found["phone"],
             "medicalSpecialty": _specialities(found["specialities"]),
+            "identifier": _registration(found),
             "knowsLanguage": found["languages"],
             "priceRange": _price_range(clinics, language) if kind in _HAVE_HOURS else None,
             "address": [_address(clinic) for clinic in clinics],
@@ -95,6 +96,12 @@ def clinic(found: Mapping[str, Any], providers: Sequence[Mapping[str, Any]], bas
             "@id": url,
             "url": url,
             "image": [f"{base}/photo/{picture}-640.webp" for picture in found["pictures"]] or None,
+            "amenityFeature": [
+                {"@type": "LocationFeatureSpecification", "name": facility, "value": True}
+                for facility in found["facilities"]
+            ]
+            if kind in _HAVE_HOURS
+            else None,
             "priceRange": _price_range(providers, language) if kind in _HAVE_HOURS else None,
             "medicalSpecialty": _specialities(specialities.values()),
             "makesOffer": _offers([one | {"fee_minor": one["price_minor"]} for one in found["lab_tests"]]),
@@ -194,6 +201,13 @@ def _price_range(priced: Iterable[Mapping[str, Any]], language: Language) -> str
     fees = sorted((one["fee_minor"], one["currency"]) for one in priced if one["fee_minor"])
     ends = dict.fromkeys(language.money(*fee) for fee in (fees[0], fees[-1])) if fees else ()
     return "–".join(ends) or None
+
+
+def _registration(found: Mapping[str, Any]) -> dict[str, str] | None:
+    if not found["registration"]:
+        return None
+    number = {"@type": "PropertyValue", "value": found["registration"]}
+    return number | ({"propertyID": found["council"]} if found["council"] else {})
 
 
 def _rating(one: Mapping[str, Any]) -> dict[str, Any] | None:

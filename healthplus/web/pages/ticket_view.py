@@ -16,6 +16,7 @@ from healthplus.waiting.positions import QueuePosition
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, queue_path
+from healthplus.web.pages.queue_alternatives import QueueAlternatives
 from healthplus.web.pages.queue_windows import window_between, window_text
 from healthplus.web.pages.service_choice import PARAMETER
 
@@ -33,7 +34,7 @@ _TITLES: dict[TicketState, str] = {
 class TicketView:
     """What templates/queue/position.html reads; `row` is one of the query `ticket`.
 
-    `chosen`: the services that the ticket is for.
+    `chosen`: the services that the ticket is for. `instead`: what is free without waiting, where the wait is over.
     """
 
     provider_id: int
@@ -42,6 +43,7 @@ class TicketView:
     chosen: list[Service]
     now: datetime
     language: Language
+    instead: QueueAlternatives | None = None
 
     @property
     def state(self) -> TicketState:
@@ -80,10 +82,30 @@ class TicketView:
         if self.state == "waiting":
             return self.language.gettext("You are number %(num)d in the queue") % {"num": self.ticket.position}
         if self.state == "accepted":
-            return self.language.gettext("You took %(time)s") % {"time": self.starts}
+            return self.language.gettext(self._accepted_title) % {"time": self.starts}
+        if self.has_let_go:
+            return self.language.gettext("You gave %(time)s back") % {"time": self.starts}
         if self.ticket.answered:
             return self.language.gettext("You said yes to %(time)s") % {"time": self.starts}
         return self.language.gettext(_TITLES[self.state])
+
+    @property
+    def _accepted_title(self) -> str:
+        if self.is_released:
+            return N_("You gave %(time)s back")
+        return (
+            N_("You took %(time)s") if self.is_held or self.is_booked or self.is_cancelled else N_("%(time)s ran out")
+        )
+
+    @property
+    def has_let_go(self) -> bool:
+        """Return whether the patient left the queue while a time was offered to them alone."""
+        return self.state == "left" and self.ticket.starts_at is not None
+
+    @property
+    def is_released(self) -> bool:
+        """Return whether the time that the patient took was given back before it ran out."""
+        return bool(self.row["offer_state"] == "released")
 
     @property
     def spoken(self) -> str:
@@ -92,6 +114,16 @@ class TicketView:
             return ""
         sentence = self.language.gettext("%(sentence)s.") % {"sentence": self.title}
         return sentence if self.state != "waiting" or not self.ticket.holds else f"{sentence} {self.next_text}"
+
+    @property
+    def spoken_elsewhere(self) -> str:
+        """Return what is read aloud on another page: of an offer, too, as its bar is no alert there."""
+        if self.state not in ("offered", "called"):
+            return self.spoken
+        if self.state == "called" and not self.ticket.answered:
+            return self.title
+        offer = self.language.gettext("It’s your turn: %(time)s is held for you") % {"time": self.starts}
+        return self.language.gettext("%(sentence)s.") % {"sentence": self.title if self.ticket.answered else offer}
 
     @property
     def next_text(self) -> str:

@@ -217,6 +217,18 @@ async def accepted(window: BrowserWindow) -> None:
     await window.go(waiting.path)
 
 
+@state("wait-given-back")
+async def given_back(window: BrowserWindow) -> None:
+    waiting = await offer(window)
+    await waiting.accept()
+    offer_id = await window.product.database.fetch_value(
+        "SELECT offer_id FROM booking.ticket WHERE ticket_id = $1", waiting.ticket_id
+    )
+    patient_id = waiting.patient.patient_id
+    await waiting.morning.book.release(waiting.morning.provider_id, offer_id, Patient(patient_id))
+    await window.go(waiting.path)
+
+
 @state("wait-lapsed")
 async def lapsed(window: BrowserWindow) -> None:
     waiting = await offer(window)
@@ -294,3 +306,21 @@ async def broken_receipt(window: BrowserWindow) -> None:
         as_owner(tampering.format(waiting.morning.provider_id), "booking.queue_entry")
     )
     await window.go(f"/doctor/{waiting.morning.provider_id}/queue/3")
+
+
+@state("bar-waiting")
+async def bar_waiting(window: BrowserWindow) -> None:
+    await wait(window)
+    await window.go("/help")
+
+
+@state("bar-offered")
+async def bar_offered(window: BrowserWindow) -> None:
+    await offer(window)
+    await window.go("/help")
+
+
+@state("bar-called")
+async def bar_called(window: BrowserWindow) -> None:
+    await call(window)
+    await window.go("/help")

@@ -21,7 +21,7 @@ async def clinic_page(
     request: AnyRequest, clinic_id: int, form: Form | None = None, answer: dict[str, Any] | None = None
 ) -> Response[str]:
     clinic = await ask(request, queries.office, clinic_id)
-    stored = {name: str(clinic[name] or "") for name in _FIELDS}
+    stored = {name: str(clinic[name] or "") for name in _FIELDS} | {"facilities": ", ".join(clinic["facilities"])}
     changed: list[str] = []
     if form is None:
         form = Form({**stored, "marks": marks_of(stored)}, language_of(request))

@@ -174,6 +174,7 @@ def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
         "gstin": _gstin(form),
         "latitude": latitude,
         "longitude": longitude,
+        "facilities": form.names("facilities", 20),
         "lead_minutes": form.number("lead_minutes", 7, 1440, 10),
     }
     if is_new:

@@ -126,6 +126,7 @@ def _provider_of(form: Form, currency: str, this_year: int) -> dict[str, Any]:
             "registration", 60, r"[\w .,:/()-]+", form.gettext("Letters, digits and signs as in MMC/2011/04321.")
         ),
         "council": form.text("council", 200),
+        "training": form.text("training", 200),
         "bio": form.text("bio", 1000, lines=True),
         "languages": form.names("languages", 20),
         "practising_since": form.number("practising_since", 1900, this_year) if since else None,
@@ -187,6 +188,7 @@ def _given_of(provider: dict[str, Any]) -> dict[str, str]:
         "qualifications",
         "registration",
         "council",
+        "training",
         "bio",
         "phone",
         "version",

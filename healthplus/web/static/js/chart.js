@@ -1,5 +1,5 @@
 // Keeps a chart up to date: texts and classes of what is there change, and nothing comes, goes or moves.
-import { poll } from "./connection.js";
+import { guestQuery, poll, toGuest } from "./connection.js";
 import { serverNow } from "./countdown.js";
 
 const ANNOUNCE_EVERY = 30_000;
@@ -105,9 +105,12 @@ if (form) {
     showChosen();
   });
   const updates = poll(async (signal) => {
-    const answer = await fetch(`${say.updates}&after=${say.version}`, { signal });
-    if (answer.status === 200) show(await answer.json());
-    else if (answer.status !== 204) throw new Error(answer.status);
+    const answer = await fetch(`${say.updates}&after=${say.version}${guestQuery()}`, { signal });
+    if (answer.status === 200) {
+      const update = await answer.json();
+      if (update.turn) toGuest(update.turn);
+      else show(update);
+    } else if (answer.status !== 204) throw new Error(answer.status);
   });
   let isPaused = false;
   pause.hidden = false;

@@ -18,6 +18,26 @@ const ASK_EVERY = 1000;
 const PAUSE_MAX = 15_000;
 const STALE_AFTER = 35_000; // an answer comes after 25 s at the latest
 
+// The bar of a patient who waits has its updates by the poll of a page that has one, while that goes on.
+let guest;
+let askAgain = () => {};
+
+/** Have the page's poll, if it has one, ask with `query()` besides and `take` what comes; `rest` is told whether it goes on. */
+export function shareWith(other) {
+  guest = other;
+  askAgain();
+}
+
+/** What a page's poll adds to its question. */
+export function guestQuery() {
+  return guest?.query() ?? "";
+}
+
+/** Give on what an answer says of it. */
+export function toGuest(update) {
+  guest?.take(update);
+}
+
 /**
  * Keep calling `ask`, with a signal to give up, while the page is seen: one call at a time, at most one a second, fewer
  * after failures (anything that it throws), and at once when the network is back. Returns what stops it and resumes it.
@@ -32,6 +52,7 @@ export function poll(ask) {
     turn += 1;
     const mine = turn;
     let failures = 0;
+    guest?.rest(true);
     while (mine === turn) {
       const giveUp = new AbortController();
       asking = giveUp;
@@ -52,16 +73,18 @@ export function poll(ask) {
     turn += 1;
     asking?.abort();
     asking = undefined;
+    guest?.rest(false);
   }
 
   // A tab behind others leaves them the few connections that a browser has.
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : goOn()));
   addEventListener("pageshow", goOn);
   addEventListener("pagehide", stop);
-  addEventListener("online", () => {
+  askAgain = () => {
     stop();
     goOn();
-  });
+  };
+  addEventListener("online", askAgain);
   goOn();
   return {
     off() {
