@@ -90,9 +90,7 @@ class Keyboard(Hand):
             await self.page.keyboard.press("Space")
         elif reached == "press":
             await self.page.keyboard.press("Enter")
-            await self.page.wait_for_timeout(
-                _LEAVES_AFTER_MS
-            )  # unlike a click, a key does not wait for what it does
+            await self.page.wait_for_timeout(_LEAVES_AFTER_MS)  # unlike a click, a key does not wait for what it does
         await self.page.wait_for_load_state()
 
 
