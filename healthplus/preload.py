@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -11,11 +12,16 @@ import healthplus.web.app
 import healthplus.web.pages.invoice
 from healthplus.fonts import hindi_font
 from healthplus.web.pages.rendering import compile_templates
+from healthplus.web.worker import prepared_routes
 
 __all__ = ["granian", "healthplus"]
 
 compile_templates()
 hindi_font()
+prepared_routes()
+# No app process needs to look for garbage among this, nor then has a copy of its own.
+gc.collect()
+gc.freeze()
 
 # A SIGTERM to all processes of the product is for the app processes, which finish their requests first. The one that
 # forked them ends by itself after the last of them; until then it tells their supervisor how they ended.

@@ -36,7 +36,8 @@ class FaultsPlan:
     """How often what happens, and who is served meanwhile.
 
     Half of the stops freeze the database, the other half an app process. The load goes on until there were
-    `operations`, also after the last fault, but no longer than `seconds_max` in all.
+    `operations`, also after the last fault, but no longer than `seconds_max` in all. Between what they try, patients
+    rest for `rest_seconds_max` at most.
     """
 
     app_kills: int = 200
@@ -49,6 +50,7 @@ class FaultsPlan:
     processes: int = 3
     operations: int = 100_000
     seconds_max: float = 2400.0
+    rest_seconds_max: float = 0.05
 
     @property
     def faults(self) -> list[Fault]:
@@ -173,10 +175,11 @@ async def _live_through(
     with _unwrapped():
         async with asyncio.TaskGroup() as group:
             forgetting = group.create_task(_forget_spent(environment.database))
-            lives = [
-                group.create_task(Patient(environment, port, number, promises, faulty).live(over))
+            patients = [
+                Patient(environment, port, number, promises, faulty, plan.rest_seconds_max)
                 for number in range(1, plan.patients + 1)
             ]
+            lives = [group.create_task(patient.live(over)) for patient in patients]
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + plan.seconds_max):
                 await breaker.run(plan.faults)
             while len(promises.operations) < plan.operations and time.monotonic() < end:  # noqa: ASYNC110

@@ -42,7 +42,6 @@ _DECIDE_SECONDS = (0.5, 2.5)
 _GOOD_SECONDS = 2.0
 """An answer that comes later than this is not counted as good."""
 _CALM = 0.5
-_CALM_SECONDS = 4.0
 _WINDOW_SECONDS = 0.5
 _DAYS = 7
 _CLIENT_NICE = -10
@@ -61,6 +60,7 @@ class OverloadPlan:
     times: float = 10.0
     peak_seconds: float = 8.0
     warm_seconds: float = 4.0
+    calm_seconds: float = 4.0
     recover_seconds: float = 10.0
     clients: int = 32
     processes: int = 2
@@ -231,7 +231,7 @@ async def _run(world: _World, port: int, plan: OverloadPlan) -> OverloadResult:
     peak = await _closed(loop, world, plan.clients, plan.peak_seconds)
     _refuse_faults(peak)
     peak_per_s = peak.good_within(_GOOD_SECONDS) / plan.peak_seconds
-    calm = await _open(loop, world, peak_per_s * _CALM, _CALM_SECONDS)
+    calm = await _open(loop, world, peak_per_s * _CALM, plan.calm_seconds)
     calm_p50 = percentile_ms(calm.took(0, now()), 50)
     offered = min(peak_per_s * plan.times, plan.requests_max / plan.seconds)
     burst = await _open(loop, world, offered, plan.seconds)

@@ -53,10 +53,16 @@ class Faulty:
 
 
 class Patient:
-    """Books again and again, for a while: holds, waits, pays, gives back, lets go."""
+    """Books again and again, for a while: holds, waits, pays, gives back, lets go; rests `rest_seconds_max` at most."""
 
     def __init__(
-        self, environment: Environment, port: int, patient_id: int, promises: Promises, faulty: Faulty | None = None
+        self,
+        environment: Environment,
+        port: int,
+        patient_id: int,
+        promises: Promises,
+        faulty: Faulty | None = None,
+        rest_seconds_max: float = 0.05,
     ) -> None:
         self._environment = environment
         self._port = port
@@ -65,6 +71,7 @@ class Patient:
         self._draw = Random(patient_id)  # noqa: S311
         self._promises = promises
         self._faulty = faulty
+        self._rest_seconds_max = rest_seconds_max
         self._connection: Connection | None = None
         self._over = asyncio.Event()
         self._keys = 0
@@ -148,7 +155,7 @@ class Patient:
         self._over = over
         while not over.is_set():
             await self.try_once(self._draw.randint(1, PROVIDERS))
-            await asyncio.sleep(self._draw.uniform(0, 0.05))
+            await asyncio.sleep(self._draw.uniform(0, self._rest_seconds_max))
         if self._connection is not None:
             self._connection.close()
 

@@ -43,13 +43,16 @@ CALL search.refresh_all();
 
 
 class Tree:
-    """A copy of the product that another release is made of; `source`: of which tree."""
+    """A copy of the product that another release is made of; `source`: of which tree.
+
+    With what Python has compiled of it, which is compiled again where the source is edited: files keep their times.
+    """
 
     def __init__(self, folder: Path, source: Path = PRESENT) -> None:
         self.folder = folder
         self.package = folder / "healthplus"
         for name in ("healthplus", "healthplus_bench", "healthplus_sandbox"):
-            shutil.copytree(source / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source / name, folder / name)
 
     def edit(self, files: str, pattern: str, replacement: str) -> None:
         """Replace what matches in just one place."""

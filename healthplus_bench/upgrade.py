@@ -44,7 +44,6 @@ queries = load(Path(__file__).with_name("upgrade.sql"))
 
 _PREPARING_MAX = 48
 """Requests under way at once while the room fills."""
-_PASSERS = 8
 _PASSING_PATIENTS = 2000
 _OFFER_SECONDS_MAX = 20.0
 _OFFER_EVERY_SECONDS = 0.4
@@ -57,7 +56,7 @@ class UpgradePlan:
 
     `from_tree` is the source of the release before, of which this one is the new; without it this one is the old, and
     the new one is made of it (releases.py). `drain_seconds` is the setting of both; all goes on for `quiet_seconds`
-    between the steps. To see that the trial notices what
+    between the steps. Beside them, `passers` hold, pay and cancel again and again. To see that the trial notices what
     goes wrong: with `drains` off the old processes are killed, and `migration` is one more that the new release has.
     """
 
@@ -67,6 +66,7 @@ class UpgradePlan:
     from_tree: Path | None = None
     drain_seconds: int = 2
     quiet_seconds: float = 2.0
+    passers: int = 8
     drains: bool = True
     migration: str | None = None
 
@@ -220,7 +220,7 @@ async def _upgrade(dsn: str, folder: Path, plan: UpgradePlan, trees: tuple[Path,
         before = {row["id"]: row["joined_at"] for row in await environment.database.fetch(queries.tickets, QUEUED)}
         machines = room.machines
         machines.forget_the_past()
-        async with _full_of_life(room):
+        async with _full_of_life(room, plan.passers):
             await asyncio.sleep(plan.quiet_seconds)
             began = loop.time()
             await _migrate(dsn, trees[1])
@@ -280,15 +280,15 @@ def _room(environment: Environment, port: int, plan: UpgradePlan) -> _Room:
 
 
 @contextlib.asynccontextmanager
-async def _full_of_life(room: _Room) -> AsyncIterator[None]:
+async def _full_of_life(room: _Room, passers_count: int) -> AsyncIterator[None]:
     """Have all clients live for this block; raise what went wrong with them, but for what is counted as an error."""
     first = 1 + SLOTS_A_SHIFT + len(room.waiters)
-    passers = [Caller(room.machines, number, keeps=number % 2 == 0) for number in range(_PASSERS)]
+    passers = [Caller(room.machines, number, keeps=number % 2 == 0) for number in range(passers_count)]
     checking = asyncio.create_task(room.machines.check())
     polls = [asyncio.create_task(waiting.wait()) for waiting in room.waiters]
     passing = [
         asyncio.create_task(
-            come_and_go(caller, room.environment, range(first + slot, first + _PASSING_PATIENTS, _PASSERS), slot)
+            come_and_go(caller, room.environment, range(first + slot, first + _PASSING_PATIENTS, passers_count), slot)
         )
         for slot, caller in enumerate(passers)
     ]

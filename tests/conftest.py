@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from healthplus.database import Database, EmbeddedServer, migrate, temporary_folder
@@ -32,6 +33,9 @@ FAST = {
     "min_wal_size": "32MB",
     "file_copy_method": "clone",  # a third of the time where files are on a disc
 }
+# How fast a machine is that other tests keep busy says nothing of what is tested.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 # Making servers and databases, and no test, is what a disc slows down; where memory is short, they are made on one.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only the folders that tempfile makes in it
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 << 30:

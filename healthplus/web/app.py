@@ -79,12 +79,6 @@ _GARBAGE_MAX = 50_000  # objects before a collection
 _BACKGROUND_POOL_SIZE = 3
 
 
-def create_app(settings: Settings | None = None) -> Litestar:
-    """Return the ASGI app of one process. `settings`, by default the environment's, must name a migrated database."""
-    settings = settings or Settings.from_environment()
-    return furnish(create_routes(settings), settings)
-
-
 def create_routes(settings: Settings) -> Litestar:
     """Return an app that has all its routes, which take long to make, and nothing yet that they work with."""
     return Litestar(
@@ -117,7 +111,7 @@ def _render_error(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def furnish(app: Litestar, settings: Settings) -> Litestar:
-    """Give an app that has only its routes what they work with; return it."""
+    """Give an app that has only its routes what they work with; return it. `settings` must name a migrated database."""
     admission = Admission()
     app.state = State({"site": Site.of(settings), "settings": settings, "admission": admission})
     app.asgi_handler = Entrance(app, admission, settings.slow_request_ms / 1000)

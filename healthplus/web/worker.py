@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 
 from litestar import Litestar
@@ -10,7 +11,7 @@ from healthplus.logs import configure_logs
 from healthplus.metrics import MEMORY
 from healthplus.processes import become, go_first
 from healthplus.settings import Settings
-from healthplus.web.app import create_app
+from healthplus.web.app import create_routes, furnish
 
 logger = logging.getLogger(__name__)
 
@@ -29,4 +30,10 @@ def create_app_in_account() -> Litestar:
             MEMORY.share(settings.metrics_folder)
         except OSError as error:  # bookings go on without
             logger.warning("this process's metrics are not published: %s", error.strerror)
-    return create_app(settings)
+    return furnish(prepared_routes(), settings)
+
+
+@functools.cache
+def prepared_routes() -> Litestar:
+    """Return the app of this process with its routes alone; made by the process that forks this one, where it was."""
+    return create_routes(Settings.from_environment())

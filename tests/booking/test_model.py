@@ -1152,6 +1152,7 @@ SELDOM_MET = (
 MET_BY = {
     "a new name is that of old bookings": ("hold", "hold", "hold", "choose_person", "rename", "confirm", "confirm"),
     "a service begins at any slot": ("hold",),
+    "a plain hold takes a day's last time": ("hold",),
     "tests begin where one of them may": ("hold",),
     "what is too long is full": ("fill", "join", "join", "line_up"),
     "an offer drops terms": ("change_terms", "fill", "line_up", "give_back", "give_back"),

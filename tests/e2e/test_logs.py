@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import signal
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -194,6 +195,7 @@ async def send_what_nobody_should(http: httpx.AsyncClient, environment: Environm
     body = {"phone": f"+91{STRAY_NATIONAL}", "method": CARD, "code": STRAY_CODE, "token": STRAY_TOKEN, "name": NAME}
     query = {"from": STRAY_NATIONAL, "to": STRAY_CODE, "after": STRAY_TOKEN, **body}
     bearers = [f"Bearer {STRAY_TOKEN}", f"Basic {STRAY_TOKEN}", f"Bearer {environment.tokens['asha']}"]
+    contents: Iterator[dict[str, Any]] = itertools.cycle(({"json": body}, {"content": f'{{"phone": "{STRAY_NATIONAL}'}))
     answers = 0
     for path, operations in routes.items():
         for place in (STRAY_NATIONAL, f"+91{STRAY_NATIONAL}", str(uuid4())):
@@ -206,10 +208,9 @@ async def send_what_nobody_should(http: httpx.AsyncClient, environment: Environm
                         "X-Forwarded-For": STRAY_NATIONAL,
                         "Bank-Signature": f"t={int(time.time())},v1={STRAY_SIGNATURE}",
                     }
-                    for content in ({"json": body}, {"content": f'{{"phone": "{STRAY_NATIONAL}'}):
-                        answer = await http.request(method, url, headers=headers, params=query, **content)
-                        assert answer.status_code < 500, (method, url, answer.text)
-                        answers += 1
+                    answer = await http.request(method, url, headers=headers, params=query, **next(contents))
+                    assert answer.status_code < 500, (method, url, answer.text)
+                    answers += 1
     return answers
 
 

@@ -13,7 +13,7 @@ from healthplus_bench.commands import run
 from healthplus_bench.environment import prepared_environment, start_app
 from healthplus_bench.upgrade import UpgradePlan, UpgradeResult, bench_upgrade
 
-SMALL = UpgradePlan(waiters=50, rounds=1, drain_seconds=1, quiet_seconds=0.5)
+SMALL = UpgradePlan(waiters=50, rounds=1, drain_seconds=1, quiet_seconds=0.5, passers=3)
 
 
 def upgrade(plan: UpgradePlan) -> UpgradeResult:
@@ -25,6 +25,8 @@ def upgrade(plan: UpgradePlan) -> UpgradeResult:
     return result
 
 
+@pytest.mark.long  # test_upgrade has both releases side by side, and test_kills who waits and is sent elsewhere
+@pytest.mark.timeout(180)
 def test_who_waits_while_the_product_is_upgraded_notices_nothing_but_another_process() -> None:
     result = upgrade(SMALL)
     assert result.errors == {}

@@ -124,7 +124,7 @@ async def test_serve_is_killed(new_server: tuple[str, Path]) -> None:
             }
             before = await tickets(environment, port, ids)
             load = [
-                asyncio.create_task(Patient(environment, port, number, promises).live(over))
+                asyncio.create_task(Patient(environment, port, number, promises, rest_seconds_max=2).live(over))
                 for number in range(1, PATIENTS + 1)
             ]
             await asyncio.sleep(3)

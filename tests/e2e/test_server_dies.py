@@ -25,7 +25,6 @@ PROBES = 40
 """Patients who try whether bookings can be made; each has one hold in the end."""
 PROCESSES = 2
 PROBED = 3  # the provider
-WRITABLE_SECONDS = 5.0
 
 
 async def until_writable(environment: Environment, port: int, patient_id: int, killed: int) -> float:
@@ -53,7 +52,7 @@ async def until_writable(environment: Environment, port: int, patient_id: int, k
             await asyncio.sleep(0.05)
 
 
-async def server_dies(new_server: tuple[str, Path], kills: int) -> None:
+async def server_dies(new_server: tuple[str, Path], kills: int, writable_seconds_max: float) -> None:
     loop, draw = asyncio.get_running_loop(), Random(kills)
     promises, over = Promises(), asyncio.Event()
     seconds: list[float] = []
@@ -73,7 +72,9 @@ async def server_dies(new_server: tuple[str, Path], kills: int) -> None:
                 over.set()
 
         async with running_app(environment, PROCESSES, keeps_server=True) as port:
-            patients = [Patient(environment, port, number, promises) for number in range(1, PATIENTS + 1)]
+            patients = [
+                Patient(environment, port, number, promises, rest_seconds_max=2) for number in range(1, PATIENTS + 1)
+            ]
             hurrying = asyncio.create_task(hurry(environment.database))
             await asyncio.gather(die(port), *(patient.live(over) for patient in patients))
             hurrying.cancel()
@@ -86,7 +87,7 @@ async def server_dies(new_server: tuple[str, Path], kills: int) -> None:
         assert await violations(environment.database) == []
         assert await overdue(environment.database) == 0
         log = (environment.folder / "app.log").read_text()
-    assert max(seconds) <= WRITABLE_SECONDS
+    assert max(seconds) <= writable_seconds_max
     assert 500 not in promises.answers
     assert {kind for _, kind, _ in promises.events} >= {"booked", "released", "waiting"}
     assert log.count("The embedded database was gone") == kills, log
@@ -97,10 +98,11 @@ async def server_dies(new_server: tuple[str, Path], kills: int) -> None:
 
 @pytest.mark.timeout(150)
 async def test_the_server_dies(new_server: tuple[str, Path]) -> None:
-    await server_dies(new_server, 1)
+    # Other tests keep the machine busy meanwhile.
+    await server_dies(new_server, 1, writable_seconds_max=10)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_the_server_dies_twenty_times(new_server: tuple[str, Path]) -> None:
-    await server_dies(new_server, 20)
+    await server_dies(new_server, 20, writable_seconds_max=5)

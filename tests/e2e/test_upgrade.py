@@ -19,6 +19,8 @@ from healthplus_bench.releases import PRESENT, Tree, run
 
 PATIENTS = 10
 """Of each release."""
+REST_SECONDS_MAX = 1.0
+"""Between what each of them tries: what starts meanwhile starts sooner."""
 OLD_HOLD = "booking.hold(bigint, bigint, timestamptz, integer, bigint[], bigint, uuid, bigint, uuid, text, text, text)"
 KINDS = {"reserved", "booked", "released", "waiting", "accepted"}
 CATALOGUE = """SELECT md5(string_agg(t, '') ) FROM (
@@ -71,7 +73,10 @@ class Load:
     def __init__(self, environment: Environment, port: int, numbers: range, promises: Promises) -> None:
         self._over = asyncio.Event()
         self._lives = [
-            asyncio.create_task(Patient(environment, port, number, promises).live(self._over)) for number in numbers
+            asyncio.create_task(
+                Patient(environment, port, number, promises, rest_seconds_max=REST_SECONDS_MAX).live(self._over)
+            )
+            for number in numbers
         ]
 
     async def leave(self) -> None:

@@ -1,25 +1,33 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar
 
 from healthplus.demo import DemoGuide, WaitingRoom, read_demo_guide
 from healthplus.notices.sender import Email, Sms
 from healthplus.settings import Settings
-from healthplus.web.app import create_app
+from healthplus.web.app import create_routes, furnish
 from tests.web.client import connect
 
 HERE = {"Host": "127.0.0.1:8000"}
 
 
+@functools.cache
+def routes(*, sandbox_notices: bool) -> Litestar:
+    return create_routes(Settings(None, Path(), sandbox_notices=sandbox_notices))
+
+
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Any]]:
-    app = create_app(settings)
+    app = furnish(copy.copy(routes(sandbox_notices=settings.sandbox_notices)), settings)
     async with app.lifespan(), connect(app) as http:
         yield http, app.state.services.code_messages.sender
 

@@ -48,8 +48,9 @@ async def bench(server: tuple[str, Path]) -> tuple[str, Path]:
 @pytest.mark.timeout(120)
 def test_nothing_is_wrong_after_each_kind_of_fault() -> None:
     plan = FaultsPlan(
-        app_kills=2, database_kills=1, stops=2, stop_seconds=1, restarts=1, patients=24, processes=2, operations=300
-    )
+        app_kills=2, database_kills=1, stops=2, stop_seconds=1, restarts=1, patients=24, processes=2, operations=300,
+        rest_seconds_max=1,
+    )  # fmt: skip
     result = run(bench_faults, plan)
     assert result.is_clean, result.wrong
     assert result.faults == {"app_kill": 2, "app_stop": 1, "app_restart": 1, "database_kill": 1, "database_stop": 1}

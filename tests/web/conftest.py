@@ -27,7 +27,9 @@ from tests.web.staff import log_in
 
 @functools.cache
 def _routes() -> Litestar:
-    return create_routes(Settings(None, Path()))
+    routes = create_routes(Settings(None, Path()))
+    gc.freeze()  # no collection need look at them
+    return routes
 
 
 @pytest.fixture
@@ -46,8 +48,6 @@ async def app(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Litestar]:
     """The app, running with its background tasks on the test's database."""
-    # It would keep what it is made of for the life of the process, of which it has only a part.
-    monkeypatch.setattr(gc, "freeze", lambda: None)
     app = furnish(
         copy.copy(routes),
         Settings(
@@ -57,6 +57,7 @@ async def app(
             sandbox_payments=True,
             sandbox_bank_port=sandbox_bank.sandbox_bank_port,
             payment_webhook_secret=sandbox_bank.payment_webhook_secret,
+            pool_size_min=1,
         ),
     )
     started, stop = asyncio.Event(), asyncio.Event()
@@ -68,8 +69,13 @@ async def app(
 
     # A lifespan must end in the task that began it, and a fixture may end in another.
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(run())
-        await started.wait()
+        with monkeypatch.context() as patch:
+            # It would keep what it is made of for the life of the process, of which it has only a part; to collect
+            # garbage for each takes as long as all else that it begins with.
+            patch.setattr(gc, "freeze", lambda: None)
+            patch.setattr(gc, "collect", lambda: 0)
+            tasks.create_task(run())
+            await started.wait()
         yield app
         stop.set()
 

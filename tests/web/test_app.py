@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import re
@@ -15,7 +16,7 @@ from healthplus.database import Database, PostgresError
 from healthplus.errors import DatabaseBusy, DatabaseUnreachable, OutcomeUnknown
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import WaitingUsers
-from healthplus.web.app import create_app
+from healthplus.web.app import furnish
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.web.client import Client, connect
 from tests.web.problem import problem
@@ -122,8 +123,8 @@ async def test_a_read_whose_connection_is_lost_has_changed_nothing(
     problem(await anyone.get(f"providers/{PROVIDER}/slots"), 503, "database_unreachable")
 
 
-async def test_an_app_without_a_database_does_not_start(tmp_path: Any) -> None:
-    app = create_app(Settings(database_url=None, data_folder=tmp_path))
+async def test_an_app_without_a_database_does_not_start(routes: Litestar, tmp_path: Any) -> None:
+    app = furnish(copy.copy(routes), Settings(database_url=None, data_folder=tmp_path))
     with pytest.raises(ExceptionGroup) as caught:
         async with app.lifespan():
             pass
@@ -131,9 +132,9 @@ async def test_an_app_without_a_database_does_not_start(tmp_path: Any) -> None:
 
 
 async def test_without_a_gateway_only_online_appointments_cannot_be_booked(
-    dsn: str, environment: Environment, tmp_path: Any
+    dsn: str, environment: Environment, routes: Litestar, tmp_path: Any
 ) -> None:
-    app = create_app(Settings(database_url=dsn, data_folder=tmp_path))
+    app = furnish(copy.copy(routes), Settings(database_url=dsn, data_folder=tmp_path))
     async with (
         app.lifespan(),
         connect(app) as http,

@@ -16,7 +16,7 @@ from healthplus.errors import Overloaded
 from healthplus.settings import Settings
 from healthplus.web import entrance
 from healthplus.web.admission import Admission, Traffic
-from healthplus.web.app import create_app
+from healthplus.web.app import create_routes
 from healthplus.web.traffic import LISTED, listed_name
 from tests.fixtures.developer_key import DEVELOPER_KEY
 from tests.fixtures.environment import FREE, PROVIDER, Environment
@@ -92,7 +92,7 @@ def refuse_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_route_has_a_class_and_nothing_else_has(tmp_path: Any) -> None:
-    app = create_app(Settings(database_url=None, data_folder=tmp_path, sandbox_notices=True))
+    app = create_routes(Settings(database_url=None, data_folder=tmp_path, sandbox_notices=True))
     routes = {
         listed_name(route.path_format, method)
         for route in app.routes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -61,15 +62,17 @@ async def find(results_per_page: FromQuery[int] = 1, fail: FromQuery[bool] = Fal
     return {"found": results_per_page}
 
 
+@functools.cache
+def _routes() -> Litestar:
+    routes = create_routes(Settings(None, Path()))
+    routes.register(find)
+    return routes
+
+
 @pytest.fixture
 def routes() -> Litestar:
-    """Routes of the test's own, as it registers one more."""
-    return create_routes(Settings(None, Path()))
-
-
-@pytest.fixture(autouse=True)
-def finder(app: Litestar) -> None:
-    app.register(find)
+    """The product's routes, and one more."""
+    return _routes()
 
 
 def items(field: str) -> dict[str, dict[str, int]]:
