@@ -122,7 +122,7 @@ SELECT session_id FROM staff.begin_session($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: use_session
 -- Whose session a token is, and what they may do where.
-SELECT * FROM staff.use_session($1)
+SELECT * FROM staff.use_session($1, $2)
 
 -- name: prove_session
 -- Note that password or passkey was given again.

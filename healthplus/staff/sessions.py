@@ -62,12 +62,15 @@ class StaffSessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, token: str) -> StaffSession | None:
-        """Return the session of a token, and note that it is in use; None where it is nobody's, or over."""
+    async def find(self, token: str, *, is_use: bool = True) -> StaffSession | None:
+        """Return the session of a token; None where it is nobody's, or over.
+
+        It is noted to be in use, unless it is a page that asks by itself, which must not keep a screen unlocked.
+        """
         if len(token) > TOKEN_LENGTH_MAX:
             return None
         token_hash = hash_token(token)
-        row = await self._database.fetch_row(queries.use_session, token_hash)
+        row = await self._database.fetch_row(queries.use_session, token_hash, is_use)
         if row is None:
             return None
         found = dict(row)

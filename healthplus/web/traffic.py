@@ -84,6 +84,7 @@ _CLASSES = {
         GET /desk/{clinic_id}/day
         GET /desk/{clinic_id}/{day}
         GET /desk/{clinic_id}/{day}/csv
+        GET /desk/{clinic_id}/{day}/news
         POST /desk/{clinic_id}/{day}
         POST /desk/{clinic_id}/ask
         GET /office

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
-from tests.pages.states.day import NAMES, a_day
+from tests.pages.states.day import NAMES, a_day, record
 from tests.pages.states.staff import go
 from tests.pages.window import BrowserWindow
 
@@ -25,15 +27,15 @@ async def test_a_day_by_keyboard_alone(window: BrowserWindow) -> None:
 
     # An arrival: the name's beginning, Enter, and the first button.
     await page.keyboard.press("/")
-    await page.keyboard.type("thom")
+    await page.keyboard.type("kab")
     await page.keyboard.press("Enter")
-    await expect(second).to_be_focused()
-    await expect(first).to_be_hidden()
+    await expect(first).to_be_focused()
+    await expect(second).to_be_hidden()
     await press("Enter", "arrive")
+    await expect(first).to_be_focused()
+    await page.keyboard.press("ArrowDown")
     await expect(second).to_be_focused()
     await page.keyboard.press("ArrowUp")
-    await expect(first).to_be_focused()
-    await press("a", "arrive")
     for key, act, stands in (("c", "call", "called"), ("i", "enter", "in_room"), ("d", "finish", "done")):
         await press(key, act)
         assert stands in (await first.get_attribute("class") or "")
@@ -45,3 +47,13 @@ async def test_a_day_by_keyboard_alone(window: BrowserWindow) -> None:
     async with page.expect_navigation():
         await page.keyboard.press("ArrowRight")
     assert day.path not in page.url
+
+
+async def test_what_others_record_is_seen_within_seconds_and_takes_no_focus(window: BrowserWindow) -> None:
+    day = await a_day(window)
+    await go(window, day.path)
+    row = window.page.locator(f"#visit-{day.bookings[NAMES[5]]}")
+    await row.focus()
+    await record(window, day, NAMES[5], "arrive")
+    await expect(row).to_have_class(re.compile("here"))
+    await expect(row).to_be_focused()

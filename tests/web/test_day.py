@@ -189,6 +189,28 @@ async def test_what_is_not_of_this_clinic_is_not_there(
         assert (await desk.get(f"/desk/{AT_CLINIC}/{day}")).status_code == 404, day
 
 
+async def test_what_others_do_is_asked_for_and_keeps_no_screen_unlocked(
+    app: Litestar, desk: Browser, sheet: str, bookings: dict[str, UUID], db: Database, environment: Environment
+) -> None:
+    version = re.search(r'data-version="(\w+)"', (await desk.get(sheet)).text)
+    assert version
+    await environment.pass_time(seconds=20)
+    version = re.search(r'data-version="(\w+)"', (await desk.get(f"{sheet}/news?after=")).text)
+    assert version
+    assert (await desk.get(f"{sheet}/news?after={version[1]}")).status_code == 204
+    other = await log_in(app, db, "ward", AT_CLINIC, "ward.two")
+    await record(other, sheet, "arrive", bookings["asha"])
+    news = await desk.get(f"{sheet}/news?after={version[1]}")
+    assert news.status_code == 200
+    assert "<html" not in news.text
+    assert stands(news) == ["here", "expected", "expected"]
+    # A page that asks by itself for ten minutes is one at which nobody does anything.
+    for _ in range(3):
+        await environment.pass_time(minutes=4)
+        answer = await desk.get(f"{sheet}/news?after=")
+    assert goes_to(answer).startswith("/desk/locked")
+
+
 async def test_somebody_is_found_by_name_by_the_phone_s_end_and_by_token(
     desk: Browser, sheet: str, bookings: dict[str, UUID]
 ) -> None:

@@ -42,6 +42,17 @@ BEGIN
         SELECT walk_in_every FROM directory.clinic WHERE clinic_id = p_clinic_id));
 END $$;
 
+-- What changes with each change of a day sheet: the books of a clinic's providers, its order of calling, and the minute. It shows nobody.
+CREATE FUNCTION console.day_version(p_token_hash bytea, p_address text, p_clinic_id bigint)
+RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    RETURN (
+        SELECT md5(string_agg(concat_ws('|', provider_id, version), ',' ORDER BY provider_id) || date_trunc('minute', public.app_now()))
+        FROM directory.provider_clinic LEFT JOIN booking.book USING (provider_id)
+        WHERE clinic_id = p_clinic_id);
+END $$;
+
 -- Records an act of the desk (reception.record).
 CREATE FUNCTION console.record_attendance(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_act text

@@ -18,8 +18,8 @@ BEGIN
 END $$;
 
 -- Whose session a token is, by its SHA-256, with what they may do where; no row where it is nobody's. It notes that the session is in
--- use, and locks one in which nothing was done for too long. Roles are read with it, so none outlasts its end.
-CREATE FUNCTION staff.use_session(p_token_hash bytea)
+-- use, unless a page asks by itself (p_is_use), and locks one in which nothing was done for too long. Roles are read with it, so none outlasts its end.
+CREATE FUNCTION staff.use_session(p_token_hash bytea, p_is_use boolean DEFAULT true)
 RETURNS TABLE (
     session_id uuid, staff_id bigint, version integer, log_on text, name text, provider_id bigint, is_locked boolean, is_proven boolean,
     clinic_ids bigint[], roles text[]
@@ -42,7 +42,7 @@ BEGIN
                 PERFORM staff.append_audit('system:desk', held.session_id, NULL, 'lock', false, 'idle', held.staff_id);
             END IF;
         END IF;
-    ELSIF held.locked_at IS NULL AND held.seen_at <= now_at - interval '15 seconds' AND writes THEN
+    ELSIF held.locked_at IS NULL AND held.seen_at <= now_at - interval '15 seconds' AND writes AND p_is_use THEN
         UPDATE staff.session SET seen_at = greatest(seen_at, now_at) WHERE token_hash = p_token_hash;
     END IF;
     RETURN QUERY

@@ -39,19 +39,20 @@ Access: TypeAlias = Right | Literal["anybody", "logged_in", "locked"]
 """Who may open a route: holders of a right, `anybody`, people `logged_in`, or those even with a `locked` screen."""
 
 
-def needs(access: Access) -> dict[str, Any]:
-    """Return the options of a route that is for those who have this access.
+def needs(access: Access, *, is_use: bool = True) -> dict[str, Any]:
+    """Return the options of a route that is for those who have this access; `is_use`: somebody asks, and no page.
 
     A right is needed at the clinic of the path; where that names none, at every clinic.
     """
-    return {"opt": {"access": access}}
+    return {"opt": {"access": access, "is_use": is_use}}
 
 
 async def enter_desk(request: AnyRequest) -> None:
     """Before each page of the desk: the one place that decides who may have it. What names no access is for nobody."""
     await begin_page(request)
     token = site(request).read(request, _COOKIE)
-    session = await services(request).staff_sessions.find(token) if token else None
+    is_use = request.route_handler.opt.get("is_use", True)
+    session = await services(request).staff_sessions.find(token, is_use=is_use) if token else None
     request.state.staff = session
     access: Access | None = request.route_handler.opt.get("access")
     if access == "anybody":

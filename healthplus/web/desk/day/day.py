@@ -23,6 +23,7 @@ from healthplus.web.desk.session import console, desk_page, needs
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import N_
 from healthplus.web.pages.booking import parsed_number
+from healthplus.web.pages.chart import Text
 from healthplus.web.pages.rendering import document, see_other
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest, services
@@ -61,6 +62,16 @@ class DayController(Controller):
     @get("/{day:date}", **needs("see_clinic"))
     async def day(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[str]:
         return await _day_page(request, clinic_id, day)
+
+    @get("/{day:date}/news", **needs("see_clinic", is_use=False))
+    async def news(
+        self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date], after: Text = ""
+    ) -> Response[Any]:
+        """Return what has changed since a version, for the page's script; nothing where all is as it was."""
+        version = await console(request).fetch_value(queries.day_version, clinic_id)
+        if version == after:
+            return Response(b"", status_code=204, headers={"Cache-Control": "no-store"})
+        return await _day_page(request, clinic_id, day, template="day/columns.html")
 
     @get("/{day:date}/csv", **needs("see_clinic"))
     async def as_csv(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[bytes]:
@@ -129,15 +140,24 @@ async def _sheet(request: AnyRequest, clinic_id: int, day: date) -> Sheet:
 
 
 async def _day_page(
-    request: AnyRequest, clinic_id: int, day: date, *, refused: str = "", about: UUID | None = None
+    request: AnyRequest,
+    clinic_id: int,
+    day: date,
+    *,
+    refused: str = "",
+    about: UUID | None = None,
+    template: str = "day/day.html",
 ) -> Response[str]:
+    # Before the sheet: what changes in between is seen with the next question.
+    version = await console(request).fetch_value(queries.day_version, clinic_id)
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}
     return desk_page(
         request,
-        "day/day.html",
+        template,
         status=409 if refused else 200,
         clinic=await read_clinic(request, clinic_id),
         clinic_id=clinic_id,
+        version=version,
         view=await _sheet(request, clinic_id, day),
         states=STATES,
         acts=ACTS,

@@ -1,18 +1,19 @@
-/** Keys of the day sheet, and a list that narrows down while one types. */
+/** Keys of the day sheet, a list that narrows down while one types, and what others do meanwhile. */
+const EVERY = 1000;
 const search = document.querySelector("#q");
-const visits = [...document.querySelectorAll(".day-row[data-find]")];
-const shown = () => visits.filter((visit) => !visit.hidden);
+const shown = () => [...document.querySelectorAll(".day-row[data-find]")].filter((visit) => !visit.hidden);
 
 const matches = (visit, wanted) => {
   const [name, token, digits] = visit.dataset.find.toLowerCase().split("|");
   return !wanted || name.includes(wanted) || wanted === token || (wanted.length === 4 && wanted === digits);
 };
-search?.addEventListener("input", () => {
+const narrow = () => {
   const wanted = search.value.trim().toLowerCase();
   for (const visit of document.querySelectorAll(".day-row")) {
     visit.hidden = Boolean(wanted) && !(visit.dataset.find && matches(visit, wanted));
   }
-});
+};
+search?.addEventListener("input", narrow);
 search?.form.addEventListener("submit", (event) => {
   event.preventDefault();
   shown()[0]?.focus();
@@ -60,3 +61,32 @@ document.addEventListener("keydown", (event) => {
   }
   event.preventDefault();
 });
+
+// Once a second, while somebody can see it. What is focused stays so, and what is open.
+let asks = false;
+const ask = async () => {
+  const live = document.querySelector("#live");
+  if (!live || asks || document.hidden) return;
+  asks = true;
+  try {
+    const answer = await fetch(`${live.dataset.news}?after=${live.dataset.version}`);
+    if (answer.redirected) location.reload(); // the screen is locked, or the session is over
+    if (answer.status !== 200) return;
+    const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#live");
+    const focused = document.activeElement;
+    const row = focused.closest(".day-row");
+    for (const fold of live.querySelectorAll("details[open]")) {
+      next.querySelector(`#${CSS.escape(fold.closest(".day-row").id)} details`)?.setAttribute("open", "");
+    }
+    live.replaceWith(next);
+    narrow();
+    if (!row) return;
+    const same = document.getElementById(row.id);
+    (same?.querySelector(`[value="${CSS.escape(focused.value ?? "")}"]`) ?? same)?.focus({ preventScroll: true });
+  } catch {
+    // offline: connection.js says so, and the next question may get through
+  } finally {
+    asks = false;
+  }
+};
+setInterval(ask, EVERY);
