@@ -55,6 +55,9 @@ SELECT jsonb_build_object(
         FROM own_booking JOIN booking.replacement USING (provider_id, booking_id)),
     'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(own_booking) ORDER BY created_at), '[]') FROM own_booking),
     'reasons', (SELECT coalesce(jsonb_agg(to_jsonb(reason) ORDER BY said_at), '[]') FROM booking.reason WHERE patient_id = $1),
+    'attendance', (
+        SELECT coalesce(jsonb_agg(to_jsonb(attendance) - '{actor,before}'::text[] ORDER BY act_at), '[]')
+        FROM own_booking JOIN reception.attendance USING (provider_id, booking_id)),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
     'payment_intents', (
         SELECT coalesce(jsonb_agg(to_jsonb(intent) || jsonb_build_object('currency', own_booking.currency) ORDER BY asked_at), '[]')

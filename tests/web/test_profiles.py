@@ -62,6 +62,7 @@ def _filled(page: str) -> list[str]:
 
 
 async def test_the_next_free_time_is_one_press_away(http: httpx.AsyncClient, app: Litestar, city: Environment) -> None:
+    await app.state.services.clock.follow()
     page = await look(http, "/doctor/1/dr-1")
     assert _filled(page) == ["Book 9:00 am"]
     [path] = re.findall(r'class="button wide" href="([^"]+)"', page)
