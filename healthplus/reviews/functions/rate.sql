@@ -1,6 +1,7 @@
--- Store a patient's rating of a provider in place of an earlier one. Returns 'rated' with the provider's totals, 'not_fulfilled'
--- with the booking's state, or 'not_found'. It takes no lock that a booking verb waits for: 'fulfilled' is a booking's last state
--- once the desk can undo it no more, and until then it is not told, so reading it is enough. The patient's row is locked before the provider's, to which only the difference is added.
+-- Store a patient's rating of a provider in place of an earlier one. Returns 'rated' with the provider's totals,
+-- 'not_fulfilled' with the booking's state, or 'not_found'. It takes no lock that a booking verb waits for: 'fulfilled' is a
+-- booking's last state once the desk can undo it no more, and until then it is not told, so reading it is enough. The
+-- patient's row is locked before the provider's, to which only the difference is added.
 CREATE FUNCTION reviews.rate(
     p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_stars smallint,
     OUT code text, OUT state text, OUT rating_total integer, OUT rating_count integer
