@@ -106,6 +106,10 @@ class Codes:
         self._one_at_a_time = asyncio.Lock()
         self._few_at_a_time = asyncio.Semaphore(_PRICES_AT_ONCE)
 
+    def number(self, phone: str) -> str:
+        """Return the mobile number that somebody typed, in E.164. Raises PhoneRefused."""
+        return phone_number(phone, self._region)
+
     async def request(
         self, phone: str, consent_version: str, requester: Requester, key: str, proof: str | None = None
     ) -> Sent:
@@ -114,7 +118,7 @@ class Codes:
         `key` is the request's idempotency key; `proof` shows that a stranger has worked or waited for the code. Raises
         PhoneRefused, ConsentOutdated, ProofNeeded, TooManyCodes and KeyReused.
         """
-        phone = phone_number(phone, self._region)
+        phone = self.number(phone)
         require_consent(consent_version)
         mac = self._secret.mac
         asked = (

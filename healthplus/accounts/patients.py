@@ -17,6 +17,8 @@ from healthplus.names import is_name
 
 _NAME_LENGTH_MAX = 200
 _EMAIL_LENGTH_MAX = 254
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+"""With a dot behind the @, which an address of any provider has."""
 _EMAIL_CHECKS_MAX = 5
 """How many messages a day go to addresses of a patient, which may be anybody's until they are verified."""
 
@@ -53,7 +55,7 @@ def checked_name(name: str) -> str:
 
 def _checked_email(email: str) -> str:
     email = email.strip()
-    if not (len(email) <= _EMAIL_LENGTH_MAX and email.isprintable() and re.fullmatch(r"[^@\s]+@[^@\s]+", email)):
+    if not (len(email) <= _EMAIL_LENGTH_MAX and email.isprintable() and _EMAIL.fullmatch(email)):
         raise BadInput("email: this is no e-mail address; write it like asha@example.org.")
     return email
 

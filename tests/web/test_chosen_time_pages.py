@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -58,6 +60,23 @@ async def test_it_is_held_once_however_often_the_code_is_sent(
     assert "10:00 am is held for you" in (await nobody.get(second.headers["location"])).text
     # Nothing is left of it: who signs in again holds nothing by that.
     assert any(one.startswith('chosen=""') and "Max-Age=0" in one for one in first.headers.get_list("set-cookie"))
+
+
+async def test_what_was_chosen_is_in_sight_until_the_code_is_typed(
+    nobody: Browser, phone: Phone, environment: Environment
+) -> None:
+    verify = await chosen(nobody, environment)
+    code = await code_page(nobody, phone, verify)
+    for page in (verify, code):
+        text = re.sub(r"<[^>]+>", "", (await nobody.get(page)).text)
+        assert [one in text for one in ("Dr 1", "10:00 am", "₹500")] == [True, True, True]
+    # Who goes back, and asks for a code for the same number at once, is led to where the code they have is typed.
+    again = await nobody.post(verify, {"phone": NUMBER, "consent": CONSENT})
+    assert again.status_code == 429
+    assert f'href="{html.escape(code)}">Enter the code we sent</a>' in again.text
+    assert ("No new code yet" in again.text, "Please fix this" in again.text) == (True, False)
+    other = await nobody.post(verify, {"phone": "98765", "consent": CONSENT})
+    assert "Enter the code we sent" not in other.text
 
 
 async def test_what_is_gone_meanwhile_is_said_with_what_is_free(

@@ -113,6 +113,8 @@ async def test_an_invoice_says_what_was_refunded(
     assert name.startswith("Refunded on ")
     assert amount == "-₹500"
     assert net == ("Net", "₹0")
+    receipt = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", (await http.get(f"{path}/receipt")).text))
+    assert f"Total ₹500 {name} -₹500 Net ₹0" in receipt
     assert (await http.get(f"{path}/invoice.pdf")).status_code == 200
 
 

@@ -57,6 +57,8 @@ async def test_wrong_changes(me: Client) -> None:
         {"email": ""},
         {"email": "asha"},
         {"email": "a@b@c"},
+        {"email": "foo@bar"},
+        {"email": "foo@bar."},
         {"email": "a b@c"},
         {"email": "a@b\nBcc: c@d"},
         {"email": "\x00@b"},

@@ -114,7 +114,13 @@ async def test_what_was_taken_booked_and_cancelled_is_not_said_to_be_unpaid(
     booked = (await bina.fill(ticket, action="take")).headers["location"]
     await bina.post(booked, {"who": "me"})
     assert "It is booked: " in (await bina.get(ticket)).text
-    await bina.post(f"{booked.replace('/doctor/', '/appointments/').replace('/hold', '')}/cancel")
+    appointment = booked.replace("/doctor/", "/appointments/").replace("/hold", "")
+    for place in (booked, appointment):
+        shown = (await bina.get(place)).text
+        link = r'You were served in turn: <a class="alone" href="([^"]+)"'
+        [receipt] = re.findall(link, shown)
+        assert "took a time" in (await bina.get(receipt)).text
+    await bina.post(f"{appointment}/cancel")
     page = await bina.get(ticket)
     assert ("It was booked, and then cancelled: " in page.text, "not paid for in time" in page.text) == (True, False)
 

@@ -13,6 +13,8 @@ from tests.fixtures.terms import set_terms
 from tests.web.client import Browser
 from tests.web.test_service_pages import said
 
+ALWAYS = 8784
+"""Hours before the start: earlier than anything is booked."""
 LADDER: dict[int, int | str] = {24: "25%", 4: "80%"}
 
 
@@ -42,6 +44,7 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     assert f"{first}, 9:00 am: cancel free, all of it is refunded." in page
     assert f"{second}, 5:00 am: cancel, and ₹375 of it is refunded." in page
     assert "After that: cancel, and ₹100 of it is refunded." in page
+    assert "not refundable" not in page
     await pay(asha, hold)
     booked = said((await asha.get(hold)).text)
     assert "Paid: ₹500" in booked
@@ -59,7 +62,19 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     after = said((await asha.get(appointment)).text)
     assert "If you cancel" not in after
     assert after.index("₹375") < after.index("Dr 1")  # the head says what becomes of the money
-    assert re.search(r"(Refund started|Refunded): ₹375 .* ₹125 is not refunded", after)
+    terms = "₹125 is not refunded: these are the clinic’s terms, which you were shown before you paid."
+    assert re.search(rf"(Refund started|Refunded): ₹375 .* {terms}", after)
+
+
+@pytest.mark.dates
+async def test_what_never_comes_back_is_said_before_paying(asha: Browser, environment: Environment) -> None:
+    await set_terms(environment.db, ONLINE, {ALWAYS: "20%", 4: "80%"})
+    hold, _ = await held(environment)
+    page = (await asha.get(hold)).text
+    bar = page[page.index('<div class="bar">') :]
+    assert bar.index("₹100 is not refundable") < bar.index("Pay ₹500")
+    line = said(page[page.index('<ol class="money-line">') :])
+    assert line.index("₹100 is not refundable : the clinic keeps it, however early you cancel.") < line.index("Now:")
 
 
 @pytest.mark.dates

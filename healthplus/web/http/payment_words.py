@@ -18,7 +18,7 @@ _TEXTS = {
     "voided": N_("Refunded: %(returned)s was released on %(returned_on)s. You were not charged."),
     "refund_due": N_("Refund started: %(returned)s goes back to the account you paid from, usually within 7 days."),
     "refunded": N_("Refunded: %(returned)s on %(returned_on)s. Your bank may take up to 7 days to show it."),
-    "kept": N_("Not refunded: %(amount)s, because you cancelled late."),
+    "kept": N_("Not refunded: %(amount)s. These are the clinic’s terms, which you were shown before you paid."),
 }
 """By the state of the money, each beginning as its label; with places for amounts and days."""
 
@@ -57,7 +57,7 @@ def payment_words(language: Language, payment: Money) -> str:
     }
     said = [_(_TEXTS[payment.money])]
     if payment.kept_minor and payment.money != "kept":
-        said.append(_("%(kept)s is not refunded, because you cancelled late."))
+        said.append(_("%(kept)s is not refunded: these are the clinic’s terms, which you were shown before you paid."))
     if payment.twice_minor:
         said.append(
             _("You paid twice: %(twice)s of it was refunded.")

@@ -27,7 +27,7 @@ from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import ARRIVE_EARLY, parsed_day, parsed_instant
 from healthplus.web.pages.cancelling import Period, periods_of
-from healthplus.web.pages.invoice_text import InvoiceText, invoice_text
+from healthplus.web.pages.invoice_text import InvoiceText, invoice_text, refunds_of
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.moving import move_month_page, move_page
 from healthplus.web.pages.rendering import document, language_of, page, see_other
@@ -200,7 +200,8 @@ class AppointmentsController(Controller):
             appointment=appointment,
             chosen=await _chosen(request, appointment),
             number=number_of(booking_id),
-            is_invoice_foreign=await _is_invoice_foreign(request, appointment),
+            refunds=refunds_of(appointment, language_of(request)),
+            is_invoice_foreign=await is_invoice_foreign(request, appointment),
         )
 
     @get(f"{_ONE}/invoice.pdf")
@@ -256,7 +257,7 @@ async def _appointment_page(
         chosen=chosen,
         preparations=await preparations_of(request, chosen),
         number=number_of(appointment["booking_id"]),
-        is_invoice_foreign=await _is_invoice_foreign(request, appointment),
+        is_invoice_foreign=await is_invoice_foreign(request, appointment),
         error=error,
         field=field,
         earlier=await _earlier(request, appointment),
@@ -283,7 +284,7 @@ async def _chosen(request: AnyRequest, appointment: Record) -> list[Service]:
     return await services(request).known_services.of(appointment["service_ids"])
 
 
-async def _is_invoice_foreign(request: AnyRequest, appointment: Record) -> bool:
+async def is_invoice_foreign(request: AnyRequest, appointment: Record) -> bool:
     """Return whether there is an invoice, and it is not in the language of the page."""
     is_other = language_of(request) is not ENGLISH and appointment["taken_at"] is not None
     return is_other and await asyncio.to_thread(hindi_font) is None

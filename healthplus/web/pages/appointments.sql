@@ -87,6 +87,8 @@ SELECT
     concat_ws(', ', clinic.name, nullif(address, ''),
         CASE WHEN strpos(address, city.name) = 0 THEN city.name END,
         CASE WHEN strpos(address, postal_code) = 0 THEN postal_code END) AS address,
+    (SELECT number FROM booking.ticket
+        WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id) AS ticket_number,
     rating.stars, review.text AS review, CASE WHEN review.text IS NOT NULL THEN review.state::text END AS review_state,
     (
         SELECT said_at FROM notices.coming

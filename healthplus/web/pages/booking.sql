@@ -61,7 +61,10 @@ SELECT
     service_ids, patient_id, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
     money.money, money.amount_minor, money.kept_minor, money.returned_minor, money.taken_at, money.returned_at,
     money.twice_minor, money.is_twice_returned,
-    funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
+    funding::text AS funding, offer, ticket_id,
+    (SELECT number FROM booking.ticket
+        WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id) AS ticket_number,
+    person_id, patient_name, deadline,
     booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
     instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,

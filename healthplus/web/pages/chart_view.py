@@ -44,10 +44,11 @@ class SlotTimes(NamedTuple):
 
 
 class ChosenTimes(NamedTuple):
-    """A chosen time, as "10:20 to 10:30 am", and its start for a button, as "10:20"."""
+    """A chosen time, as "10:20 to 10:30 am", and its start for a button, as "10:20" and "10:20 am"."""
 
     span: str
     dial: str
+    from_: str
 
 
 # A page of slots has some hundred of these, and the next page, for another patient, the same ones.
@@ -172,7 +173,8 @@ class ChartView:
         ends_at = self.chart.cells[at : at + self.key.slots_needed][-1].ends_at
         if length := timedelta(minutes=self.choice.length_minutes):
             ends_at = self.chart.cells[at].starts_at + length
-        return ChosenTimes(self.language.bare_span(self.chart.cells[at].starts_at, ends_at, self.key.zone), times.dial)
+        span = self.language.bare_span(self.chart.cells[at].starts_at, ends_at, self.key.zone)
+        return ChosenTimes(span, times.dial, times.from_)
 
     @property
     def is_gone(self) -> bool:

@@ -11,8 +11,10 @@ from litestar.datastructures import Cookie
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import Refused
+from healthplus.directory.known_services import Service
 from healthplus.errors import HealthPlusError
 from healthplus.web.pages.addresses import hold_path
+from healthplus.web.pages.booking import booking_queries
 from healthplus.web.pages.rendering import see_other
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.service_choice import field_name
@@ -71,6 +73,19 @@ async def hold_chosen_time(request: AnyRequest, patient_id: int, back_to: str) -
     if outcome.code == "claimed":
         return "/busy", claimed_instead(chosen, chosen.start)
     return back_to, {}
+
+
+async def chosen_time(request: AnyRequest, back_to: str) -> tuple[dict[str, object], list[Service]] | None:
+    """Return what who is led back to this address holds then, as pages show an appointment, and for which services."""
+    chosen = unsealed_cookie(request, _COOKIE, ChosenTime)
+    if chosen is None or chosen.back_to != back_to:
+        return None
+    app = services(request)
+    where = chosen.provider_id, chosen.clinic_id
+    row = await app.database.fetch_row(booking_queries.practice_location, *where)
+    if row is None:  # works there no more
+        return None
+    return {**row, "starts_at": chosen.start}, await app.known_services.of(chosen.service_ids)
 
 
 def forget_chosen_time(request: AnyRequest) -> list[Cookie]:

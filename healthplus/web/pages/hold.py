@@ -18,6 +18,7 @@ from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
+from healthplus.web.pages.appointments import is_invoice_foreign
 from healthplus.web.pages.booking import ARRIVE_EARLY, booking_queries, parsed_instant
 from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.chart import Text
@@ -219,6 +220,7 @@ async def _page(
         periods=await _periods(request, hold),
         appointment=appointment_path(provider_id, hold_id),
         number=number_of(hold_id),
+        is_invoice_foreign=await is_invoice_foreign(request, hold),
         arrive_at=hold["starts_at"] - ARRIVE_EARLY,
         replaced=replaced,
     )

@@ -78,20 +78,32 @@ def _facts(appointment: Record, number: str, language: Language) -> list[tuple[s
 
 def _prices(appointment: Record, services: Sequence[Service], language: Language) -> list[tuple[str, str]]:
     _ = language.gettext
-    paid, kept, returned = (appointment[name] for name in ("amount_minor", "kept_minor", "returned_minor"))
+    paid = appointment["amount_minor"]
 
     def money(amount_minor: int) -> str:
         return language.money(amount_minor, appointment["currency"])
 
     prices = [(one.name, money(one.fee_minor)) for one in services] or [(_("Consultation"), money(paid))]
     prices += [(_("Total"), money(paid)), (_("Paid online"), money(paid))]
+    return prices + refunds_of(appointment, language)
+
+
+def refunds_of(appointment: Record, language: Language) -> list[tuple[str, str]]:
+    """Return what was refunded of a payment, what was not, and what is left, each a name and an amount; or nothing."""
+    _ = language.gettext
+    paid, kept, returned = (appointment[name] for name in ("amount_minor", "kept_minor", "returned_minor"))
+
+    def money(amount_minor: int) -> str:
+        return language.money(amount_minor, appointment["currency"])
+
+    lines = []
     if returned and appointment["returned_at"]:
         on = language.long_date(appointment["returned_at"], appointment["time_zone"])
-        prices.append((_("Refunded on %(date)s") % {"date": on}, f"-{money(returned)}"))
+        lines.append((_("Refunded on %(date)s") % {"date": on}, f"-{money(returned)}"))
     elif returned:
-        prices.append((payment_label(language, appointment["money"]), f"-{money(returned)}"))
+        lines.append((payment_label(language, appointment["money"]), f"-{money(returned)}"))
     if kept:
-        prices.append((_("Not refunded, because of the late cancellation"), money(kept)))
+        lines.append((_("Not refunded, by the clinic’s terms"), money(kept)))
     if returned:
-        prices.append((_("Net"), money(paid - returned)))
-    return prices
+        lines.append((_("Net"), money(paid - returned)))
+    return lines

@@ -50,7 +50,7 @@ class PeopleController(Controller):
         persons = services(request).persons
         is_holder = (await persons.get(session.patient_id, person_id))["is_holder"]
         try:
-            details = details_of(request, form, needs_year=not is_holder)
+            details = details_of(request, form, needs_year=not is_holder, is_me=is_holder)
             key = idempotency_key(form, "name", "birth_year", "sex")
             await persons.change(session.patient_id, person_id, details, key)
         except BadInput:

@@ -60,17 +60,25 @@ class PersonChoice:
         return _value(person)
 
 
-def details_of(request: AnyRequest, form: Form, name_field: str = "name", *, needs_year: bool = True) -> PersonDetails:
+def details_of(
+    request: AnyRequest, form: Form, name_field: str = "name", *, needs_year: bool = True, is_me: bool = False
+) -> PersonDetails:
     """Return a person as a form describes them. Raises FormError."""
     try:
         name = checked_name(form.get(name_field, ""))
     except BadInput:
-        raise FormError(language_of(request).gettext("Enter the patient’s name."), name_field) from None
+        raise name_error(request, name_field, is_me=is_me) from None
     year = form.get("birth_year", "").strip()
     if (year or needs_year) and not (year.isdecimal() and len(year) == _YEAR_LENGTH):
         raise birth_year_error(request)
     sex: Sex = next((one for one in SEXES if one == form.get("sex")), "unknown")
     return PersonDetails(name, int(year) if year else None, sex)
+
+
+def name_error(request: AnyRequest, field: str, *, is_me: bool) -> FormError:
+    """Return what is said where there is no name: in the words of the field's label."""
+    _ = language_of(request).gettext
+    return FormError(_("Enter your name.") if is_me else _("Enter the patient’s name."), field)
 
 
 def birth_year_error(request: AnyRequest) -> FormError:
@@ -135,8 +143,7 @@ async def _name_holder(request: AnyRequest, session: PatientSession, form: Form)
             session.patient_id, {"name": form.get("name", "")}, idempotency_key(form, "name")
         )
     except BadInput:
-        said = language_of(request).gettext("Enter the patient’s name.")
-        raise FormError(said, "name") from None
+        raise name_error(request, "name", is_me=True) from None
 
 
 def _value(person: Record) -> str:

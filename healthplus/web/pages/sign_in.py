@@ -23,7 +23,7 @@ from healthplus.database import load
 from healthplus.errors import HealthPlusError, ProofNeeded
 from healthplus.web.languages import HOME_ZONE
 from healthplus.web.pages.chosen_queue import chosen_queue, forget_chosen_queue, join_chosen_queue
-from healthplus.web.pages.chosen_time import forget_chosen_time, hold_chosen_time
+from healthplus.web.pages.chosen_time import chosen_time, forget_chosen_time, hold_chosen_time
 from healthplus.web.pages.rendering import language_of, page, see_other
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import form_of, idempotency_key, local_path, session_of, site
@@ -72,7 +72,7 @@ class SignInController(Controller):
         back_to = _back_to(request)
         if session_of(request):
             return see_other(request, back_to)
-        return _number_page(request)
+        return await _number_page(request)
 
     @post("/verify")
     async def send_code(self, request: AnyRequest) -> Response[str]:
@@ -81,14 +81,14 @@ class SignInController(Controller):
         try:
             return await _send(request, phone, consent, idempotency_key(form, "phone", "consent"))
         except HealthPlusError as error:
-            return _number_page(request, phone, error)
+            return await _number_page(request, phone, error)
 
     @get("/verify/wait")
     async def wait(self, request: AnyRequest) -> Response[str]:
         waiting = unsealed_cookie(request, _WAIT_COOKIE, Waiting)
         if waiting is None:
             return see_other(request, "/verify", _query(_back_to(request)))
-        return _wait_page(request, waiting)
+        return await _wait_page(request, waiting)
 
     @post("/verify/wait")
     async def send_code_after_all(self, request: AnyRequest) -> Response[str]:
@@ -101,9 +101,9 @@ class SignInController(Controller):
         try:
             return await _send(request, waiting.phone, waiting.consent, waiting.key, proof or waiting.token, waiting)
         except errors.TooManyCodes as error:
-            return _wait_page(request, waiting, error, proof)
+            return await _wait_page(request, waiting, error, proof)
         except HealthPlusError as error:
-            return _number_page(request, waiting.phone, error)
+            return await _number_page(request, waiting.phone, error)
 
     @get("/verify/code")
     async def ask_code(self, request: AnyRequest) -> Response[str]:
@@ -142,7 +142,7 @@ class SignInController(Controller):
     async def ask_desk_code(self, request: AnyRequest) -> Response[str]:
         if session_of(request):
             return see_other(request, _back_to(request))
-        return _desk_page(request)
+        return await _desk_page(request)
 
     @post("/verify/desk")
     async def verify_desk_code(self, request: AnyRequest) -> Response[str]:
@@ -155,7 +155,7 @@ class SignInController(Controller):
                 code, idempotency_key(form, "code"), agent, _device(request)
             )
         except HealthPlusError as error:
-            return _desk_page(request, code, error)
+            return await _desk_page(request, code, error)
         return await _signed_in(request, signed_in)
 
     @post("/sign-out")
@@ -243,11 +243,13 @@ def _query(back_to: str) -> dict[str, str]:
     return {} if back_to == "/" else {"next": back_to}
 
 
-def _page(
+async def _page(
     request: AnyRequest, template: str, error: HealthPlusError | None, cookies: Sequence[Cookie] = (), **values: object
 ) -> Response[str]:
     """Return a page of signing in, with what went wrong."""
     back_to = _back_to(request)
+    chosen = await chosen_time(request, back_to)
+    waits = isinstance(error, errors.TooManyCodes)
     seconds = error.members.get("retry_after") if error else None
     return page(
         request,
@@ -258,25 +260,35 @@ def _page(
         query=_query(back_to),
         has_chosen_time=bool(_CHART.match(back_to)),
         chosen_queue=chosen_queue(request, back_to),
+        chosen_time=chosen and chosen[0],
+        chosen_services=chosen[1] if chosen else (),
         error=error and error_text(request, error),
+        error_title=language_of(request).gettext("No new code yet") if waits else "",
         consent=CURRENT,
         **values,
     )
 
 
-def _number_page(request: AnyRequest, phone: str = "", error: HealthPlusError | None = None) -> Response[str]:
+async def _number_page(request: AnyRequest, phone: str = "", error: HealthPlusError | None = None) -> Response[str]:
     about_number = isinstance(error, errors.PhoneRefused)
-    return _page(request, "sign_in/number.html", error, phone=phone, about_number=about_number)
+    has_code = isinstance(error, errors.TooManyCodes) and _has_code(request, phone)
+    return await _page(request, "sign_in/number.html", error, phone=phone, about_number=about_number, has_code=has_code)
 
 
-def _wait_page(
+def _has_code(request: AnyRequest, phone: str) -> bool:
+    """Return whether this browser was sent a code for that number that still works."""
+    pending, app = unsealed_cookie(request, _COOKIE, Pending), services(request)
+    return pending is not None and pending.phone == app.codes.number(phone) and pending.expires_at > app.clock.now()
+
+
+async def _wait_page(
     request: AnyRequest, waiting: Waiting, error: HealthPlusError | None = None, proof: str = ""
 ) -> Response[str]:
     now = services(request).clock.now()
     from_at = waiting.from_at
     if error is not None:  # the budget is used up: both proofs stay good until there is a message again
         from_at = max(now + timedelta(seconds=int(str(error.members["retry_after"]))), from_at if not proof else now)
-    return _page(
+    return await _page(
         request,
         "sign_in/wait.html",
         error,
@@ -289,9 +301,9 @@ def _wait_page(
     )
 
 
-def _desk_page(request: AnyRequest, code: str = "", error: HealthPlusError | None = None) -> Response[str]:
+async def _desk_page(request: AnyRequest, code: str = "", error: HealthPlusError | None = None) -> Response[str]:
     about_code = isinstance(error, errors.BadInput | errors.CodeOver)
-    return _page(request, "sign_in/desk.html", error, code=code, about_code=about_code)
+    return await _page(request, "sign_in/desk.html", error, code=code, about_code=about_code)
 
 
 def _was_last_try(error: HealthPlusError) -> bool:
@@ -303,7 +315,7 @@ async def _code_page(
 ) -> Response[str]:
     now = services(request).clock.now()
     clinic = _CLINIC.match(_back_to(request))
-    return _page(
+    return await _page(
         request,
         "sign_in/code.html",
         error,

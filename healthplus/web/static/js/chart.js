@@ -36,7 +36,9 @@ if (form) {
       ? fill(say.toldTaken, { time: radio.dataset.from })
       : fill(say.run, span(radio.dataset, to));
     document.getElementById("chosen-day").hidden = isTaken; // the bar keeps its height
-    button.textContent = fill(bar.matches("[data-signed-out]") ? say.holdFirst : say.hold, { time: radio.dataset.dial });
+    button.textContent = bar.matches("[data-signed-out]")
+      ? fill(say.holdFirst, { time: radio.dataset.from })
+      : fill(say.hold, { time: radio.dataset.dial });
   }
 
   function showMinutes() {
