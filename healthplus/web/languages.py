@@ -35,7 +35,8 @@ _write_moment = lru_cache(_WRITTEN_MAX)(format_datetime)
 _write_day = lru_cache(_WRITTEN_MAX)(format_date)
 _write_money = lru_cache(_WRITTEN_MAX)(format_currency)
 
-_CLOCKS = {"en": ("h:mm a", "h:mm:ss a"), "hi": ("B h:mm", "B h:mm:ss")}
+_CLOCKS = {"en": ("h:mm a", "h:mm:ss a"), "hi": ("B\xa0h:mm", "B\xa0h:mm:ss")}
+"""In Hindi the part of the day and the hour stand on one line."""
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name by which such texts are found

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from healthplus_bench.pages import browser_path
 from tests.pages.charts import a_chart
+from tests.pages.states.appointments import path_of
 from tests.pages.states.hold import held
 from tests.pages.window import BrowserWindow, Product
 
@@ -18,6 +19,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _OVER_WORDS = """() => [...document.querySelectorAll(".bar")]
     .filter(bar => bar.checkVisibility() && getComputedStyle(bar).position !== "static").map(bar => bar.textContent)"""
+
+
+_WIDTH_OF_WORDS = """() => [...document.querySelectorAll(".live p:not([role]), .strip .width > div, .bar > *")]
+    .filter(words => words.checkVisibility()).map(words => ({text: words.textContent, width: words.clientWidth}))"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -39,6 +44,26 @@ async def test_pages_are_read_without_scrolling_sideways(large: BrowserWindow) -
         assert await large.page.evaluate(_OVER_WORDS) == [], path
 
 
+async def test_pages_are_read_with_the_text_of_a_readers_own_style(product: Product, browser: Browser) -> None:
+    """As an extension or a style sheet of theirs sets it: media queries do not know of that."""
+    async with BrowserWindow.open(product, browser) as window:
+        chart = await a_chart(window)
+        patient = await window.patient("Asha Rao")
+        appointment = path_of(window, await window.book(patient))
+        held_time = await window.hold(patient)
+        hold = f"/doctor/{window.product.data.two_clinics_doctor_id}/hold/{held_time.booking_id}"
+        faults = {}
+        for path in ("/in/pune", chart.path(), hold, appointment, "/appointments", "/notifications"):
+            await window.go(path)
+            await window.page.evaluate("document.documentElement.style.fontSize = '32px'")
+            if over := await window.overflow():
+                faults[path] = over
+            faults |= {
+                one["text"]: one["width"] for one in await window.page.evaluate(_WIDTH_OF_WORDS) if one["width"] < 200
+            }
+        assert faults == {}
+
+
 async def test_the_bar_covers_nothing_in_a_short_window(product: Product, browser: Browser) -> None:
     """As at 200 % of 1280 by 1024; and on a phone, as long as something is typed."""
     where = "() => getComputedStyle(document.querySelector('.pay > .bar')).position"
@@ -52,3 +77,14 @@ async def test_the_bar_covers_nothing_in_a_short_window(product: Product, browse
             await window.page.focus("#reason")
             await window.page.keyboard.type("Itching")
             assert await window.page.evaluate(where) == "static", (width, height)
+
+
+async def test_a_chosen_time_can_be_held_at_once_in_a_short_window(product: Product, browser: Browser) -> None:
+    """As at 200 % of 1280 by 800."""
+    async with BrowserWindow.open(product, browser) as window:
+        await window.patient()
+        chart = await a_chart(window)
+        await window.page.set_viewport_size({"width": 640, "height": 400})
+        await window.go(chart.path())
+        await window.page.locator(".slot.free input").first.check()
+        await expect(window.page.locator("#chart > .bar .button")).to_be_in_viewport(ratio=1)

@@ -74,12 +74,12 @@ async def test_the_bar_says_the_time_that_the_address_names(
     for browser in (nobody, asha):
         page = (await browser.get(address)).text
         # Who is not signed in goes on to that first, and reads so.
-        assert '<span class="if-out">Continue to hold 10:00</span>' in page
+        assert '<span class="if-out">Continue to hold 10:00 am</span>' in page
         assert ("data-signed-out" in page) == (browser is nobody)
         assert bar(page) == ["10:00 to 10:30 am", "Hold 10:00"]
         assert re.search(r'value="[^"]+"\s+data-from="10:00 am"[^>]* checked data-named>', page)
     assert bar((await nobody.get(f"{address}&n=2")).text)[0] == "10:00 to 11:00 am"
-    assert bar((await nobody.get(f"/hi{address}")).text) == ["सुबह 10:00 से 10:30", "10:00 होल्ड करें"]
+    assert bar((await nobody.get(f"/hi{address}")).text) == ["सुबह\xa010:00 से 10:30", "10:00 होल्ड करें"]
     assert bar((await nobody.get(address.partition("&start")[0])).text) == ["Choose a time", "Hold"]
     await hold(asha, environment, 11)
     assert bar((await asha.get(address)).text)[1] == "Change to 10:00"
@@ -223,7 +223,7 @@ async def test_what_is_wrong_with_a_form_is_said_and_nothing_typed_is_lost(
         ({"birth_year": "15"}, "Write the year of birth", "birth_year"),
         ({"birth_year": "9999"}, "Write the year of birth", "birth_year"),
         ({"birth_year": "²015"}, "Write the year of birth", "birth_year"),
-        ({"who": "me", "name": "\x07"}, "Enter the patient", "name"),
+        ({"who": "me", "name": "\x07"}, "Enter your name", "name"),
         ({"who": "for:Tara"}, "Choose who", "who"),
         ({"who": str(UUID(int=7))}, "Choose who", "who"),
         ({"method": "gold"}, "Choose how to pay.", "method"),
