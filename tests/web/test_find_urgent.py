@@ -177,6 +177,42 @@ async def test_what_only_looks_like_an_emergency_is_none(http: httpx.AsyncClient
     assert (await urgent_need(city.db, "strok")).kind == "body"
 
 
+_TOGETHER = {
+    "body": (
+        "bleeding heavily pregnant", "pregnancy bleeding", "heavily bleeding", "fits", "child having fits",
+        "my son has fits", "fits in pune", "seizure", "pain in my chest", "breathing is very difficult",
+        "bitten by a snake", "bleding heavily", "गर्भवती को ब्लीडिंग", "बच्चे को दौरा", "khoon beh raha hai",
+    ),
+    "child": ("child abuse", "abused child", "my daughter was molested", "children raped", "बाल शोषण", "बच्ची का शोषण"),
+    "violence": ("husband is beating me", "domestic violence", "raped"),
+    "": (
+        "shoe fits", "fitness", "fitness certificate", "fit child", "fist child", "fits of anger",
+        "crown that fits well", "bleeding gums pregnancy", "pregnancy", "pregnancy scan", "heavy periods",
+        "khoon ki jaanch pregnancy", "child specialist", "child development", "drug abuse", "son alcohol abuse",
+        "baby heart beat", "chest x ray knee pain", "breathing exercises", "breathing test", "bad breath",
+        "panic attack", "heart doctor", "back pain", "stop smoking",
+    ),
+}  # fmt: skip
+
+
+async def test_what_cannot_wait_is_known_in_any_order_and_beside_others(city: Environment) -> None:
+    for need, kind in [(need, kind) for kind, needs in _TOGETHER.items() for need in needs]:
+        assert (await urgent_need(city.db, need)).kind == kind, need
+
+
+async def test_for_a_child_there_is_who_protects_children(http: httpx.AsyncClient, city: Environment) -> None:
+    text = await look(http, "/find", need="child abuse", place="Pune")
+    notice = text[text.index('<h1 id="urgent">') :].partition("</section>")[0]
+    assert notice.index('href="tel:1098"') < notice.index('href="tel:112"')
+    text = await look(http, "/find", need="bleeding heavily pregnant", place="Pune")
+    assert (
+        text.index('id="urgent"')
+        < text.index('href="tel:112"', text.index('id="urgent"'))
+        < text.index('id="result-1"')
+    )
+    assert set(names(text)) == {"Dr Gita Nene", "Dr Hari Nene"}
+
+
 async def test_programs_are_told_whom_to_call(http: httpx.AsyncClient, city: Environment) -> None:
     _, key = await add_key(city.db, "tests", ["search"], 10_000, 10_000)
 
