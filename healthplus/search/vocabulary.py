@@ -183,7 +183,7 @@ def urgent_phrase(text: str) -> str:
 def _urgent_phrases(text: str) -> Iterator[str]:
     """Yield those that a text has, then those that its words mean together; `bleeding gums` leaves no `bleeding`."""
     words = plain_words(text)
-    phrases = list(_phrases_of(words))
+    phrases = list(known_phrases(words))
     yield from (phrase for phrase in phrases if VOCABULARY.phrases[phrase].urgent)
     others = {
         word
@@ -200,7 +200,7 @@ def _urgent_phrases(text: str) -> Iterator[str]:
 
 def first_specialities(text: str) -> frozenset[str]:
     """Return the specialities, by slug, that see first to what a text names, where that is symptoms alone."""
-    found = [VOCABULARY.phrases[phrase] for phrase in _phrases_of(plain_words(text))]
+    found = [VOCABULARY.phrases[phrase] for phrase in known_phrases(plain_words(text))]
     symptoms = [meaning for meaning in found if meaning.is_symptom]
     are_others = any(meaning.specialities for meaning in found if not meaning.is_symptom)
     return frozenset() if are_others else frozenset().union(*(meaning.first for meaning in symptoms))
@@ -208,7 +208,7 @@ def first_specialities(text: str) -> frozenset[str]:
 
 def has_kinds(text: str) -> bool:
     """Return whether a text names a test of which there are kinds, and not which: an MRI."""
-    return any(VOCABULARY.phrases[phrase].has_kinds for phrase in _phrases_of(plain_words(text)))
+    return any(VOCABULARY.phrases[phrase].has_kinds for phrase in known_phrases(plain_words(text)))
 
 
 def gender_asked(text: str) -> tuple[str, str]:
@@ -219,7 +219,7 @@ def gender_asked(text: str) -> tuple[str, str]:
     typed = [(word, "".join(plain_words(word))) for word in text.split()]
     asked = [VOCABULARY.genders[plain] for _, plain in typed if plain in VOCABULARY.genders]
     rest = [(word, plain) for word, plain in typed if plain not in VOCABULARY.genders]
-    of_phrases = {word for phrase in _phrases_of([plain for _, plain in typed]) for word in phrase.split()}
+    of_phrases = {word for phrase in known_phrases([plain for _, plain in typed]) for word in phrase.split()}
     if not asked or of_phrases & VOCABULARY.genders.keys() or (rest and not any(is_doctor(plain) for _, plain in rest)):
         return "", text
     return asked[0], " ".join(word for word, _ in rest)
@@ -233,7 +233,7 @@ def is_doctor(word: str) -> bool:
     return bool(meaning and meaning.specialities and word.endswith(_DOCTOR_ENDINGS))
 
 
-def _phrases_of(words: list[str]) -> Iterable[str]:
+def known_phrases(words: list[str]) -> Iterable[str]:
     """Yield the phrases of words.toml in a text, the longest from each word on."""
     done = 0
     for start, end, phrase in runs(words):

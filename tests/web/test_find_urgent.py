@@ -248,6 +248,28 @@ async def test_who_sees_a_symptom_first_comes_first(http: httpx.AsyncClient, cit
         assert names(await look(http, "/find", need=need, place="Pune")) == order, need
 
 
+async def test_who_has_no_other_speciality_sees_a_symptom_first(http: httpx.AsyncClient, city: Environment) -> None:
+    await city.db.execute(
+        """INSERT INTO directory.provider_speciality (provider_id, speciality_id)
+        SELECT provider_id, speciality_id FROM directory.provider, directory.speciality
+        WHERE identifier = 'Dr Kiran Das' AND slug = 'general-medicine'"""
+    )
+    for need in ("fever", "बुखार", "bukhar"):
+        order = ["Dr Nila Bose", "Dr Kiran Das", "Dr Tara Jain"]
+        assert names(await look(http, "/find", need=need, place="Pune")) == order, need
+
+
+async def test_labs_come_first_for_a_checkup(http: httpx.AsyncClient, city: Environment) -> None:
+    await city.db.execute(
+        """UPDATE directory.provider SET type = 'lab', rating_total = 1 WHERE identifier = 'Dr Paro Lab';
+        INSERT INTO directory.provider_speciality (provider_id, speciality_id)
+        SELECT provider_id, speciality_id FROM directory.provider, directory.speciality
+        WHERE identifier = 'Dr Kiran Das' AND slug = 'pathology'"""
+    )
+    for need in ("full body checkup", "health checkup", "blood test"):
+        assert names(await look(http, "/find", need=need, place="Pune")) == ["Dr Paro Lab", "Dr Kiran Das"], need
+
+
 async def test_signs_that_hindi_writes_in_two_ways_are_one(http: httpx.AsyncClient, city: Environment) -> None:
     for same in (
         ("खून की जांच", "खून की जाँच", "ख़ून की जाँच", "ख़ून की जांच", "khoon ki jaanch"),
@@ -330,3 +352,26 @@ async def test_hindi_comes_first_on_hindi_pages(http: httpx.AsyncClient, city: E
     assert (await http.get("/api/v1/suggest", params={"q": "dent"})).json()[0]["text"] == "Dentistry"
     # What somebody may look for in distress is proposed to nobody.
     assert "suicid" not in (await http.get("/api/v1/suggest", params={"q": "sui"})).text
+
+
+async def test_the_box_leads_to_hospitals_that_take_emergencies(http: httpx.AsyncClient, city: Environment) -> None:
+    await city.db.execute(
+        """UPDATE directory.city SET latitude = 18.52, longitude = 73.86 WHERE slug = 'pune';
+        UPDATE directory.provider SET type = 'hospital'
+        WHERE identifier IN ('Dr Ravi Pal', 'Dr Uma Iyer', 'Dr Asha Sen');
+        UPDATE directory.clinic SET facilities = '{Lift,"Emergency, day and night"}',
+            latitude = 18.60, longitude = 73.86 WHERE identifier = 'Heart Clinic';
+        UPDATE directory.clinic SET facilities = '{Casualty}', latitude = 18.53, longitude = 73.86
+        WHERE identifier IN ('Brain Clinic', 'Kidney Clinic')"""
+    )
+    text = await look(http, "/find", need="chest pain", place="Pune")
+    assert 'href="/emergency?city=pune"' in text[text.index('id="urgent"') :].partition("</section>")[0]
+    for address in ({"city": "pune"}, {"near": "18.520,73.860"}):
+        text = await look(http, "/emergency", **address)
+        assert text.index("Brain Clinic") < text.index("Heart Clinic")
+        assert "Mind Clinic" not in text  # says nothing of emergencies
+        assert "Kidney Clinic" not in text  # is no hospital
+    http.cookies.clear()  # which remember Pune
+    assert 'href="/emergency?city=pune"' in await look(http, "/emergency")
+    await http.get("/in/pune")
+    assert "Brain Clinic" in await look(http, "/emergency")
