@@ -330,6 +330,15 @@ async def test_a_city_among_the_words_is_a_place(http: httpx.AsyncClient, city: 
     )
     assert "Choose a city" in await look(http, "/find", need="dentist")
     assert "Choose a city" not in await look(http, "/find", need="dentist in pune")
+    await city.db.execute(
+        "UPDATE directory.clinic SET address = '3 Hill, Andheri' WHERE identifier IN ('Rao Clinic', 'Meera Clinic')"
+    )
+    text = await look(http, "/find", need="dentist in andheri")
+    assert names(text) == ["Dr Anil Shah", "Dr Nita Shah"]
+    assert "Choose a city" not in text
+    text = await look(http, "/find", need="dentist evening", place="Pune")
+    assert "We can’t search by the time of day." in text
+    assert "Nothing here is known" not in text
 
 
 async def test_hindi_comes_first_on_hindi_pages(http: httpx.AsyncClient, city: Environment) -> None:

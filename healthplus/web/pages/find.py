@@ -34,7 +34,13 @@ from healthplus.web.pages.search_form import named_city, search_of_form, service
 from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, typed
 from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.shared_pages import shared_page
-from healthplus.web.pages.understood import hint_of_nearness, left_out_texts, searches_without, unknown_texts
+from healthplus.web.pages.understood import (
+    hint_of_nearness,
+    left_out_texts,
+    names_a_part,
+    searches_without,
+    unknown_texts,
+)
 from healthplus.web.services import AnyRequest, services
 
 _KINDS = {"doctor": "doctor", "lab": "lab"}
@@ -202,6 +208,8 @@ async def _results_page(request: AnyRequest, shown: Shown) -> Response[str]:
     # Where nobody is found, a city's whole list is of more use than the same search there.
     asked = search if found.rows else Search()
     cities = await _in_each_city(request, asked) if is_anywhere and not elsewhere else []
+    if cities and await names_a_part(database, search, found.rows):
+        cities = []
     is_today_over = await _is_today_over(database, search, found, today)
     return page(
         request,
@@ -231,7 +239,7 @@ async def _results_page(request: AnyRequest, shown: Shown) -> Response[str]:
         heading=await heading(request, search),
         cities=cities,
         needs=[] if found.rows or elsewhere else await popular_needs(request, search.city),
-        others=[] if found.rows or elsewhere else await other_searches(database, language, search, currency),
+        others=[] if found.rows or elsewhere else await other_searches(database, language, search),
         currency=currency,
         contents=await contents_of_city(request, city_id) if is_whole_city and city_id else None,
         pins=[_KINDS.get(row["type"], "place") for row in found.rows],
