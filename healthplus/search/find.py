@@ -239,16 +239,29 @@ def of_types(criteria: SearchCriteria, types: Sequence[str]) -> SearchCriteria:
     return structs.replace(criteria, terms=" & ".join(f"({part})" for part in parts if part), city_id=None)
 
 
-async def seen_first(
-    database: Database, criteria: SearchCriteria, slugs: Collection[str]
-) -> tuple[SearchCriteria, SearchCriteria]:
-    """Return the same criteria, for these specialities only, and for all but these."""
-    ids = await database.fetch_value(queries.speciality_ids, sorted(slugs))
-    of_these = _one_of("speciality", ids)
-    return (
-        structs.replace(criteria, terms=f"({criteria.terms}) & ({of_these})"),
-        structs.replace(criteria, terms=f"({criteria.terms}) & !({of_these})"),
-    )
+async def seen_first(database: Database, criteria: SearchCriteria, slugs: Collection[str]) -> list[SearchCriteria]:
+    """Return the same criteria for these specialities and no others, for these among others, and for all but these.
+
+    The directory does not say which speciality of a doctor is the first: who has no other surely sees to it.
+    """
+    row = await database.fetch_row(queries.specialities_apart, sorted(slugs))
+    these, others = (_one_of("speciality", row[name] if row else []) for name in ("these", "others"))
+    return [
+        structs.replace(criteria, terms=f"({criteria.terms}) & {part}")
+        for part in (f"({these}) & !({others})", f"({these}) & ({others})", f"!({these})")
+    ]
+
+
+def labs_first(criteria: SearchCriteria) -> list[SearchCriteria]:
+    """Return the same criteria for labs that offer what is searched for, other labs, and all others."""
+    labs, others = of_types(criteria, ["lab"]), of_types(criteria, ["doctor", "hospital", "clinic"])
+    if not criteria.service_type_ids:
+        return [labs, others]
+    offered = _one_of("service", criteria.service_type_ids)
+    return [
+        *(structs.replace(labs, terms=f"({labs.terms}) & {part}") for part in (f"({offered})", f"!({offered})")),
+        others,
+    ]
 
 
 async def city_named(database: Database, text: str) -> Record | None:

@@ -53,6 +53,12 @@ LIMIT 1
 -- Specialities by their slugs.
 SELECT coalesce(array_agg(speciality_id), '{}') FROM directory.speciality WHERE slug = ANY($1::text[])
 
+-- name: specialities_apart
+-- The ids of the specialities with slugs $1, and of all others.
+SELECT coalesce(array_agg(speciality_id) FILTER (WHERE slug = ANY($1::text[])), '{}') AS these,
+    coalesce(array_agg(speciality_id) FILTER (WHERE NOT slug = ANY($1::text[])), '{}') AS others
+FROM directory.speciality
+
 -- name: service_types
 -- Types of services by their slugs or ids, in the order of the slugs, and whether anybody offers them.
 SELECT service_type_id, slug, name, is_test,

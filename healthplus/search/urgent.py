@@ -7,28 +7,28 @@ words.toml nor the directory has it: a patient who looks for Dr Stroke has none.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from healthplus.database import Database
 from healthplus.search.keyword import split_keyword
 from healthplus.search.spelling import edit_cost
-from healthplus.search.vocabulary import VOCABULARY, plain_words, urgency, urgent_phrase
+from healthplus.search.vocabulary import VOCABULARY, UrgentKind, plain_words, urgency, urgent_phrase
 
-NUMBERS = {"body": ("112",), "mind": ("14416", "112"), "violence": ("112", "181")}
+NUMBERS = {"body": ("112",), "mind": ("14416", "112"), "violence": ("112", "181"), "child": ("1098", "112")}
 """Whom to call, the first first: in India 112 for any emergency, Tele MANAS (14416), who listen day and night, and the
-Women Helpline (181) of the states and the Ministry of Women and Child Development."""
+Women Helpline (181) and Childline (1098) of the states and the Ministry of Women and Child Development."""
 
 _WORD_LENGTH_MIN = 4
 _ALONE_LENGTH_MIN = 6
 """Of a word that is urgent by itself: a short one is one slip from many names."""
-_COST_MAX = {"body": 0.9, "mind": 1.0, "violence": 0.9}
+_COST_MAX = {"body": 0.9, "mind": 1.0, "violence": 0.9, "child": 0.9}
 """One letter too many or too few, two the wrong way round, or one beside the right one; for the mind, any one."""
 
 
 class Urgent(NamedTuple):
     """What a text tells of: `kind` is "" for nothing urgent; `text` is the text, spelt right."""
 
-    kind: Literal["body", "mind", "violence", ""]
+    kind: UrgentKind
     text: str
 
     @property
@@ -37,12 +37,18 @@ class Urgent(NamedTuple):
 
 
 def _urgent_words() -> dict[str, dict[str, str]]:
-    """Return the words of urgent phrases, by first letter, each with the kind of its phrases."""
+    """Return the words of what is urgent, by first letter, each with its kind."""
     words: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for phrase, meaning in VOCABULARY.phrases.items():
         for word in phrase.split() if meaning.urgent and phrase.isascii() else ():
             if len(word) >= _WORD_LENGTH_MIN and word not in VOCABULARY.dropped:
                 words[word[0]][word] = meaning.urgent
+    for one in VOCABULARY.together:
+        for word in frozenset().union(*one.words):
+            if word.isascii() and len(word) >= _ALONE_LENGTH_MIN:
+                words[word[0]].setdefault(word, VOCABULARY.phrases[one.means].urgent)
+    for word in VOCABULARY.alone:
+        words[word[0]].pop(word, None)  # one slip from too many
     return words
 
 
@@ -66,7 +72,9 @@ async def urgent_need(database: Database, text: str) -> Urgent:
 
 def _right_word(word: str) -> str:
     """Return the urgent word, or the two that lack a space, that a word was likely meant to be; else ""."""
-    if word in VOCABULARY.words or word in VOCABULARY.places or word in VOCABULARY.genders:
+    if any(
+        word in right for right in (VOCABULARY.words, VOCABULARY.places, VOCABULARY.genders, _WORDS.get(word[:1], {}))
+    ):
         return ""
     if not (word.isascii() and word.isalpha()) or len(word) < _WORD_LENGTH_MIN - 1 or word in VOCABULARY.ordinary:
         return ""

@@ -6,13 +6,18 @@ import re
 import tomllib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from healthplus.database import Database, load
+
+UrgentKind: TypeAlias = Literal["", "body", "mind", "violence", "child"]
+"""Of what cannot wait; "" is nothing."""
+_KINDS: tuple[UrgentKind, ...] = get_args(UrgentKind)
+"""Of several, the last counts: its notice says most."""
 
 _queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -29,6 +34,13 @@ _SURE_DOCTOR_ENDINGS = ("ologist", "ologists", "ician", "icians")
 """Of those that are such words even where words.toml has none of them."""
 
 
+class Together(NamedTuple):
+    """Words that mean an urgent phrase beside each other, in any order: one of each set."""
+
+    means: str
+    words: tuple[frozenset[str], ...]
+
+
 @dataclass
 class Meaning:
     """What a phrase may mean, of each kind at once: `pathology lab` is a speciality and a type of provider."""
@@ -43,7 +55,7 @@ class Meaning:
     is_treatment: bool = False
     has_kinds: bool = False  # of services: one of them has to be chosen
     first: frozenset[str] = frozenset()  # of the specialities that see to a symptom, the one that sees it first
-    urgent: Literal["body", "mind", "violence", ""] = ""  # what cannot wait for an appointment
+    urgent: UrgentKind = ""  # what cannot wait for an appointment
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,8 @@ class Vocabulary:
     phrase_words_max: int
     genders: Mapping[str, str]  # by a word that asks for a doctor of this gender
     ordinary: frozenset[str]  # one slip from a word for what is urgent
+    together: tuple[Together, ...]
+    alone: Mapping[str, str]  # the urgent phrase that a word means where nothing else is asked for
 
     def is_place(self, phrase: str) -> bool:
         """Return whether a phrase is the name of a city, whether or not the directory has it."""
@@ -87,7 +101,22 @@ def _load(path: Path) -> Vocabulary:
     places = frozenset(map(folded, content["places"]))
     genders = {folded(word): gender for gender, words in content["genders"].items() for word in words}
     ordinary = frozenset(content["ordinary"])
-    return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, places, longest, genders, ordinary)
+    together = tuple(
+        Together(one["means"], tuple(frozenset(map(folded, some)) for some in one["words"]))
+        for one in content["together"]
+    )
+    return Vocabulary(
+        dropped,
+        MappingProxyType(dict(phrases)),
+        words,
+        city_words,
+        places,
+        longest,
+        genders,
+        ordinary,
+        together,
+        MappingProxyType(content["alone"]),
+    )
 
 
 def _add_symptoms_and_treatments(phrases: defaultdict[str, Meaning], content: dict[str, Any]) -> None:
@@ -141,19 +170,37 @@ def _spelt(word: str) -> str:
     return plain if is_known else word
 
 
-def urgency(text: str) -> Literal["body", "mind", "violence", ""]:
+def urgency(text: str) -> UrgentKind:
     """Return what that cannot wait a text tells of, "" for nothing; of several, that whose notice says most."""
-    return max((VOCABULARY.phrases[phrase].urgent for phrase in _phrases_of(plain_words(text))), default="")
+    return max((VOCABULARY.phrases[phrase].urgent for phrase in _urgent_phrases(text)), key=_KINDS.index, default="")
 
 
 def urgent_phrase(text: str) -> str:
-    """Return the phrase of a text that tells of what cannot wait; "" for none."""
-    return next((one for one in _phrases_of(plain_words(text)) if VOCABULARY.phrases[one].urgent), "")
+    """Return the phrase for what a text tells of that cannot wait; "" for none."""
+    return next(_urgent_phrases(text), "")
+
+
+def _urgent_phrases(text: str) -> Iterator[str]:
+    """Yield those that a text has, then those that its words mean together; `bleeding gums` leaves no `bleeding`."""
+    words = plain_words(text)
+    phrases = list(known_phrases(words))
+    yield from (phrase for phrase in phrases if VOCABULARY.phrases[phrase].urgent)
+    others = {
+        word
+        for phrase in phrases
+        if " " in phrase and not VOCABULARY.phrases[phrase].urgent and not VOCABULARY.phrases[phrase].services
+        for word in phrase.split()
+    }
+    loose = {folded(word) for word in words} - others
+    yield from (one.means for one in VOCABULARY.together if not any(map(loose.isdisjoint, one.words)))
+    asked = loose - VOCABULARY.dropped - VOCABULARY.city_words - VOCABULARY.places
+    if len(asked) == 1 and (means := VOCABULARY.alone.get(asked.pop())):
+        yield means
 
 
 def first_specialities(text: str) -> frozenset[str]:
     """Return the specialities, by slug, that see first to what a text names, where that is symptoms alone."""
-    found = [VOCABULARY.phrases[phrase] for phrase in _phrases_of(plain_words(text))]
+    found = [VOCABULARY.phrases[phrase] for phrase in known_phrases(plain_words(text))]
     symptoms = [meaning for meaning in found if meaning.is_symptom]
     are_others = any(meaning.specialities for meaning in found if not meaning.is_symptom)
     return frozenset() if are_others else frozenset().union(*(meaning.first for meaning in symptoms))
@@ -161,7 +208,7 @@ def first_specialities(text: str) -> frozenset[str]:
 
 def has_kinds(text: str) -> bool:
     """Return whether a text names a test of which there are kinds, and not which: an MRI."""
-    return any(VOCABULARY.phrases[phrase].has_kinds for phrase in _phrases_of(plain_words(text)))
+    return any(VOCABULARY.phrases[phrase].has_kinds for phrase in known_phrases(plain_words(text)))
 
 
 def gender_asked(text: str) -> tuple[str, str]:
@@ -172,7 +219,7 @@ def gender_asked(text: str) -> tuple[str, str]:
     typed = [(word, "".join(plain_words(word))) for word in text.split()]
     asked = [VOCABULARY.genders[plain] for _, plain in typed if plain in VOCABULARY.genders]
     rest = [(word, plain) for word, plain in typed if plain not in VOCABULARY.genders]
-    of_phrases = {word for phrase in _phrases_of([plain for _, plain in typed]) for word in phrase.split()}
+    of_phrases = {word for phrase in known_phrases([plain for _, plain in typed]) for word in phrase.split()}
     if not asked or of_phrases & VOCABULARY.genders.keys() or (rest and not any(is_doctor(plain) for _, plain in rest)):
         return "", text
     return asked[0], " ".join(word for word, _ in rest)
@@ -186,7 +233,7 @@ def is_doctor(word: str) -> bool:
     return bool(meaning and meaning.specialities and word.endswith(_DOCTOR_ENDINGS))
 
 
-def _phrases_of(words: list[str]) -> Iterable[str]:
+def known_phrases(words: list[str]) -> Iterable[str]:
     """Yield the phrases of words.toml in a text, the longest from each word on."""
     done = 0
     for start, end, phrase in runs(words):

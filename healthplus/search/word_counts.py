@@ -11,7 +11,7 @@ _queries = load(Path(__file__).with_name("queries.sql"))
 
 _CHECK_SECONDS = 600
 # Nobody who types something else is taken to mean violence: `grape` is not corrected.
-_MEANT = [phrase for phrase, meaning in VOCABULARY.phrases.items() if meaning.urgent != "violence"]
+_MEANT = [phrase for phrase, meaning in VOCABULARY.phrases.items() if meaning.urgent not in {"violence", "child"}]
 _WORDS = {word for phrase in (*_MEANT, *VOCABULARY.dropped) for word in phrase.split()}
 _CURATED = sorted(word for word in _WORDS if len(word) > 1 and word.isascii() and word[0].isalpha())
 

@@ -264,6 +264,7 @@ _CLASSES = {
         GET /accessibility
         GET /specialities
         GET /speciality/{slug}
+        GET /emergency
         GET /manifest.webmanifest
         GET /demo
         GET /desk/log-in

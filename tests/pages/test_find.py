@@ -32,7 +32,7 @@ async def test_from_the_start_to_a_time_by_keyboard(window: BrowserWindow) -> No
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Cardiology")
     await page.get_by_text("Filters", exact=True).first.click()
     await page.get_by_label("Available on").select_option("week")
-    await window.press("Apply")
+    await window.press("Show results")
     await page.wait_for_url("**/in/pune/cardiology?day=week")
     time = page.locator(".time").first
     href = str(await time.get_attribute("href"))
@@ -65,7 +65,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await page.wait_for_url("**/hi/in/pune/cardiology")
         await page.locator(".filters > summary").click()
         await page.select_option("#gender", "female")
-        await window.press("Apply")
+        await window.press("Show results")
         await page.wait_for_url(lambda url: url.endswith("/hi/in/pune/cardiology?gender=female"))
         await page.locator(".chip.on").click()
         await page.wait_for_url("**/hi/in/pune/cardiology")

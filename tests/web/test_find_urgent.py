@@ -177,6 +177,42 @@ async def test_what_only_looks_like_an_emergency_is_none(http: httpx.AsyncClient
     assert (await urgent_need(city.db, "strok")).kind == "body"
 
 
+_TOGETHER = {
+    "body": (
+        "bleeding heavily pregnant", "pregnancy bleeding", "heavily bleeding", "fits", "child having fits",
+        "my son has fits", "fits in pune", "seizure", "pain in my chest", "breathing is very difficult",
+        "bitten by a snake", "bleding heavily", "गर्भवती को ब्लीडिंग", "बच्चे को दौरा", "khoon beh raha hai",
+    ),
+    "child": ("child abuse", "abused child", "my daughter was molested", "children raped", "बाल शोषण", "बच्ची का शोषण"),
+    "violence": ("husband is beating me", "domestic violence", "raped"),
+    "": (
+        "shoe fits", "fitness", "fitness certificate", "fit child", "fist child", "fits of anger",
+        "crown that fits well", "bleeding gums pregnancy", "pregnancy", "pregnancy scan", "heavy periods",
+        "khoon ki jaanch pregnancy", "child specialist", "child development", "drug abuse", "son alcohol abuse",
+        "baby heart beat", "chest x ray knee pain", "breathing exercises", "breathing test", "bad breath",
+        "panic attack", "heart doctor", "back pain", "stop smoking",
+    ),
+}  # fmt: skip
+
+
+async def test_what_cannot_wait_is_known_in_any_order_and_beside_others(city: Environment) -> None:
+    for need, kind in [(need, kind) for kind, needs in _TOGETHER.items() for need in needs]:
+        assert (await urgent_need(city.db, need)).kind == kind, need
+
+
+async def test_for_a_child_there_is_who_protects_children(http: httpx.AsyncClient, city: Environment) -> None:
+    text = await look(http, "/find", need="child abuse", place="Pune")
+    notice = text[text.index('<h1 id="urgent">') :].partition("</section>")[0]
+    assert notice.index('href="tel:1098"') < notice.index('href="tel:112"')
+    text = await look(http, "/find", need="bleeding heavily pregnant", place="Pune")
+    assert (
+        text.index('id="urgent"')
+        < text.index('href="tel:112"', text.index('id="urgent"'))
+        < text.index('id="result-1"')
+    )
+    assert set(names(text)) == {"Dr Gita Nene", "Dr Hari Nene"}
+
+
 async def test_programs_are_told_whom_to_call(http: httpx.AsyncClient, city: Environment) -> None:
     _, key = await add_key(city.db, "tests", ["search"], 10_000, 10_000)
 
@@ -210,6 +246,28 @@ async def test_who_sees_a_symptom_first_comes_first(http: httpx.AsyncClient, cit
         ("sardi", ["Dr Nila Bose"]),
     ):
         assert names(await look(http, "/find", need=need, place="Pune")) == order, need
+
+
+async def test_who_has_no_other_speciality_sees_a_symptom_first(http: httpx.AsyncClient, city: Environment) -> None:
+    await city.db.execute(
+        """INSERT INTO directory.provider_speciality (provider_id, speciality_id)
+        SELECT provider_id, speciality_id FROM directory.provider, directory.speciality
+        WHERE identifier = 'Dr Kiran Das' AND slug = 'general-medicine'"""
+    )
+    for need in ("fever", "बुखार", "bukhar"):
+        order = ["Dr Nila Bose", "Dr Kiran Das", "Dr Tara Jain"]
+        assert names(await look(http, "/find", need=need, place="Pune")) == order, need
+
+
+async def test_labs_come_first_for_a_checkup(http: httpx.AsyncClient, city: Environment) -> None:
+    await city.db.execute(
+        """UPDATE directory.provider SET type = 'lab', rating_total = 1 WHERE identifier = 'Dr Paro Lab';
+        INSERT INTO directory.provider_speciality (provider_id, speciality_id)
+        SELECT provider_id, speciality_id FROM directory.provider, directory.speciality
+        WHERE identifier = 'Dr Kiran Das' AND slug = 'pathology'"""
+    )
+    for need in ("full body checkup", "health checkup", "blood test"):
+        assert names(await look(http, "/find", need=need, place="Pune")) == ["Dr Paro Lab", "Dr Kiran Das"], need
 
 
 async def test_signs_that_hindi_writes_in_two_ways_are_one(http: httpx.AsyncClient, city: Environment) -> None:
@@ -272,6 +330,15 @@ async def test_a_city_among_the_words_is_a_place(http: httpx.AsyncClient, city: 
     )
     assert "Choose a city" in await look(http, "/find", need="dentist")
     assert "Choose a city" not in await look(http, "/find", need="dentist in pune")
+    await city.db.execute(
+        "UPDATE directory.clinic SET address = '3 Hill, Andheri' WHERE identifier IN ('Rao Clinic', 'Meera Clinic')"
+    )
+    text = await look(http, "/find", need="dentist in andheri")
+    assert names(text) == ["Dr Anil Shah", "Dr Nita Shah"]
+    assert "Choose a city" not in text
+    text = await look(http, "/find", need="dentist evening", place="Pune")
+    assert "We can’t search by the time of day." in text
+    assert "Nothing here is known" not in text
 
 
 async def test_hindi_comes_first_on_hindi_pages(http: httpx.AsyncClient, city: Environment) -> None:
@@ -294,3 +361,26 @@ async def test_hindi_comes_first_on_hindi_pages(http: httpx.AsyncClient, city: E
     assert (await http.get("/api/v1/suggest", params={"q": "dent"})).json()[0]["text"] == "Dentistry"
     # What somebody may look for in distress is proposed to nobody.
     assert "suicid" not in (await http.get("/api/v1/suggest", params={"q": "sui"})).text
+
+
+async def test_the_box_leads_to_hospitals_that_take_emergencies(http: httpx.AsyncClient, city: Environment) -> None:
+    await city.db.execute(
+        """UPDATE directory.city SET latitude = 18.52, longitude = 73.86 WHERE slug = 'pune';
+        UPDATE directory.provider SET type = 'hospital'
+        WHERE identifier IN ('Dr Ravi Pal', 'Dr Uma Iyer', 'Dr Asha Sen');
+        UPDATE directory.clinic SET facilities = '{Lift,"Emergency, day and night"}',
+            latitude = 18.60, longitude = 73.86 WHERE identifier = 'Heart Clinic';
+        UPDATE directory.clinic SET facilities = '{Casualty}', latitude = 18.53, longitude = 73.86
+        WHERE identifier IN ('Brain Clinic', 'Kidney Clinic')"""
+    )
+    text = await look(http, "/find", need="chest pain", place="Pune")
+    assert 'href="/emergency?city=pune"' in text[text.index('id="urgent"') :].partition("</section>")[0]
+    for address in ({"city": "pune"}, {"near": "18.520,73.860"}):
+        text = await look(http, "/emergency", **address)
+        assert text.index("Brain Clinic") < text.index("Heart Clinic")
+        assert "Mind Clinic" not in text  # says nothing of emergencies
+        assert "Kidney Clinic" not in text  # is no hospital
+    http.cookies.clear()  # which remember Pune
+    assert 'href="/emergency?city=pune"' in await look(http, "/emergency")
+    await http.get("/in/pune")
+    assert "Brain Clinic" in await look(http, "/emergency")

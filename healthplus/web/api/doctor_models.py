@@ -77,9 +77,9 @@ class Doctor(Struct):
 
 
 class UrgentNeed(Struct):
-    """What cannot wait for an appointment: of the body, the mind, or violence; and whom to call in India, in order."""
+    """What cannot wait: of the body, the mind, violence, or a child in need; and whom to call in India, in order."""
 
-    kind: Literal["body", "mind", "violence"]
+    kind: Literal["body", "mind", "violence", "child"]
     call: list[str]
 
 

@@ -20,6 +20,7 @@ from healthplus.search.urgent import urgent_need
 from healthplus.search.vocabulary import sendable, urgent_phrase
 from healthplus.web.pages.addresses import results_path
 from healthplus.web.pages.corrections import meanings, respelt, unknown_place
+from healthplus.web.pages.emergency import emergency_path
 from healthplus.web.pages.filters import choices, filter_text, quick_filters
 from healthplus.web.pages.found_by import Found, found_by
 from healthplus.web.pages.free_times import Day, FreeTimes, Location, by_day, next_times, queries
@@ -33,8 +34,13 @@ from healthplus.web.pages.search_form import named_city, search_of_form, service
 from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, typed
 from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.shared_pages import shared_page
-from healthplus.web.pages.specialities import by_name
-from healthplus.web.pages.understood import hint_of_nearness, left_out_texts, searches_without, unknown_texts
+from healthplus.web.pages.understood import (
+    hint_of_nearness,
+    left_out_texts,
+    names_a_part,
+    searches_without,
+    unknown_texts,
+)
 from healthplus.web.services import AnyRequest, services
 
 _KINDS = {"doctor": "doctor", "lab": "lab"}
@@ -202,6 +208,8 @@ async def _results_page(request: AnyRequest, shown: Shown) -> Response[str]:
     # Where nobody is found, a city's whole list is of more use than the same search there.
     asked = search if found.rows else Search()
     cities = await _in_each_city(request, asked) if is_anywhere and not elsewhere else []
+    if cities and await names_a_part(database, search, found.rows):
+        cities = []
     is_today_over = await _is_today_over(database, search, found, today)
     return page(
         request,
@@ -227,10 +235,11 @@ async def _results_page(request: AnyRequest, shown: Shown) -> Response[str]:
         meant=shown.meant,
         elsewhere=elsewhere,
         urgency=shown.urgency,
+        emergency_path=emergency_path(shown.typed or search),
         heading=await heading(request, search),
         cities=cities,
         needs=[] if found.rows or elsewhere else await popular_needs(request, search.city),
-        others=[] if found.rows or elsewhere else await other_searches(database, language, search, currency),
+        others=[] if found.rows or elsewhere else await other_searches(database, language, search),
         currency=currency,
         contents=await contents_of_city(request, city_id) if is_whole_city and city_id else None,
         pins=[_KINDS.get(row["type"], "place") for row in found.rows],
@@ -267,9 +276,9 @@ async def _elsewhere(request: AnyRequest, search: Search) -> tuple[str, list[tup
 
 
 async def _in_each_city(request: AnyRequest, search: Search) -> list[tuple[Record, str]]:
-    """Return each city, by name, with the address of the same search there."""
+    """Return each city, the largest first, with the address of the same search there."""
     cities, _ = await known_names(request)
-    return [(one, structs.replace(search, city=one).path()) for one in by_name(language_of(request), "city", cities)]
+    return [(one, structs.replace(search, city=one).path()) for one in cities]
 
 
 async def _cards(database: Database, rows: list[Record]) -> list[Card]:

@@ -71,7 +71,7 @@ async def _home(request: AnyRequest, here: Record | None) -> Response[str]:
         "home/home.html",
         here=here,
         tiles=[one for one in _TILES if one.slug in known],
-        cities=by_name(language, "city", cities),
+        cities=cities,
         specialities=by_name(language, "speciality", specialities),
     )
 

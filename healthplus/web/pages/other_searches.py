@@ -19,14 +19,23 @@ from healthplus.search.find import (
     parse_request,
 )
 from healthplus.search.keyword import split_keyword
-from healthplus.web.languages import Language
-from healthplus.web.pages.filters import filter_text
+from healthplus.web.languages import N_, Language
 from healthplus.web.pages.searches import Filters, Search
 
 COUNT_MAX, FREE_COUNT_MAX = 200, 50
 """How far results are counted; less far with a day, since then each result's free times are looked at."""
 
 _PLACES_COMPARED = 20
+_ANY = {
+    "day": N_("Any day"),
+    "type": N_("Any type"),
+    "fee": N_("Any fee"),
+    "gender": N_("Any gender"),
+    "language": N_("Any language"),
+    "rating": N_("Any rating"),
+    "experience": N_("Any experience"),
+}
+"""A search without one of its filters, in words."""
 
 
 class OtherSearch(NamedTuple):
@@ -46,14 +55,11 @@ async def criteria_of(database: Database, search: Search) -> SearchCriteria | No
         return None
 
 
-async def other_searches(database: Database, language: Language, search: Search, currency: str) -> list[OtherSearch]:
+async def other_searches(database: Database, language: Language, search: Search) -> list[OtherSearch]:
     """Return searches with results: the search without each of its filters, on another day, and in a wider place."""
     _ = language.gettext
     tried: list[tuple[str, Search]] = [
-        (
-            _("Without “%(filter)s”") % {"filter": filter_text(language, name, search.filters, currency)},
-            search.without(name),
-        )
+        (_(_ANY[name]), search.without(name))
         for name in search.filters.active()
         if name != "type" or search.speciality or search.services or search.need
     ]

@@ -41,17 +41,10 @@ LEFT JOIN LATERAL (
 WHERE patient.patient_id = $1
 
 -- name: cities
--- The cities with the most clinics where a provider can be booked.
-SELECT slug, name FROM (
-    SELECT slug, city.name, (
-        SELECT count(*) FROM directory.clinic
-        WHERE clinic.city_id = city.city_id
-            AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id AND provider_clinic.closed_since IS NULL)
-    ) AS clinics
-    FROM directory.city
-) AS city
-WHERE clinics > 0
-ORDER BY clinics DESC, name
+-- The cities where most providers can be booked, those with most first.
+SELECT slug, name
+FROM directory.city JOIN (SELECT city_id, count(*) AS providers FROM search.listing GROUP BY city_id) AS counted USING (city_id)
+ORDER BY providers DESC, name
 LIMIT $1
 
 -- name: specialities

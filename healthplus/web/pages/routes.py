@@ -18,6 +18,7 @@ from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
 from healthplus.web.pages.earlier import EarlierTimesController
 from healthplus.web.pages.email import EmailController
+from healthplus.web.pages.emergency import EmergencyController
 from healthplus.web.pages.find import FindController
 from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
@@ -55,6 +56,7 @@ _CONTROLLERS = (
     EmailController,
     InformationController,
     SpecialitiesController,
+    EmergencyController,
     ManifestController,
 )
 COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
-from healthplus.search.vocabulary import VOCABULARY, is_doctor, plain_words, runs
+from healthplus.search.vocabulary import VOCABULARY, is_doctor, known_phrases, plain_words, runs
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path, slug
@@ -154,6 +154,17 @@ class Search(Struct, frozen=True, kw_only=True):
             return self.speciality["slug"] not in _OF_LABORATORIES
         words = plain_words(self.need)
         return any(map(is_doctor, words)) or _is_for_specialities(words)
+
+    @property
+    def is_for_labs(self) -> bool:
+        """Return whether somebody looks for what laboratories do, so that others come after them."""
+        if self.filters.type or self.sort != "best" or self.speciality:
+            return False
+        if self.services:
+            return self.has_only_tests
+        meant = [VOCABULARY.phrases[phrase] for phrase in known_phrases(plain_words(self.need))]
+        kinds = [bool(_OF_LABORATORIES & one.specialities) for one in meant if one.specialities or one.types]
+        return bool(kinds) and all(kinds)
 
     @property
     def has_only_tests(self) -> bool:

@@ -1,4 +1,4 @@
-"""Others like a provider, near by, who have a free time sooner."""
+"""Others like a provider, near by, who have a free time, sooner if anybody has."""
 
 from __future__ import annotations
 
@@ -25,11 +25,16 @@ _SOON = timedelta(hours=1)
 """Nobody needs anybody sooner than that."""
 
 
+_GAIN_MIN = timedelta(hours=12)
+"""What is called sooner: five minutes are no gain."""
+
+
 class Sooner(NamedTuple):
     """A provider at a clinic, as the query `find` has them, and their first free time there."""
 
     row: Record
     start: datetime
+    is_sooner: bool
 
     @property
     def path(self) -> str:
@@ -43,7 +48,8 @@ async def free_sooner(
 ) -> list[Sooner]:
     """Return the nearest of the provider's kind and first speciality in the clinic's city who are free before `start`.
 
-    Without a `start`, who are free within two weeks. They take new patients.
+    Where nobody gains half a day, who are free a little before it; without a `start`, within two weeks. They take new
+    patients.
     """
     app = services(request)
 
@@ -63,9 +69,12 @@ async def free_sooner(
         rows = [row for row in await find(app.database, wanted, 0, _LOOKED_AT) if row["provider_id"] != provider["id"]]
         times = await next_times(app.database, [Location(row["provider_id"], row["clinic_id"]) for row in rows])
         found = ((row, times.get((row["provider_id"], row["clinic_id"]))) for row in rows)
-        return [Sooner(row, free.starts[0]) for row, free in found if free and free.starts and free.starts[0] < before][
-            :_SHOWN
+        others = [
+            Sooner(row, free.starts[0], start is None or start - free.starts[0] >= _GAIN_MIN)
+            for row, free in found
+            if free and free.starts and free.starts[0] < before
         ]
+        return ([one for one in others if one.is_sooner] or others)[:_SHOWN]
 
     if start is not None and start <= app.clock.now() + _SOON:
         return []

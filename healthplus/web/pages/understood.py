@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from healthplus.database import Database
+from healthplus.database import Database, Record
 from healthplus.search.asked import untold
 from healthplus.search.find import SearchRequest, find
 from healthplus.search.keyword import Part, SplitKeyword, split_keyword
@@ -19,6 +19,7 @@ from healthplus.web.pages.searches import Search
 _UNTOLD = {
     "open": N_("We can’t tell who is open right now. Each card shows the next free times."),
     "day_and_night": N_("We can’t tell who is open at night. In an emergency, call 112."),
+    "part_of_day": N_("We can’t search by the time of day. Each card shows the next free times."),
     "home": N_("Visits and samples at home can’t be booked here: you go to the clinic or lab."),
     "video": N_("Video appointments can’t be booked here: you go to the clinic."),
     "insurance": N_("We don’t know which insurance a clinic takes. Please ask it before you book."),
@@ -106,6 +107,13 @@ def left_out_texts(language: Language, left: LeftOut, shown: str) -> list[str]:
     if shown and texts:
         texts.append(_("Showing results for %(need)s.") % {"need": shown})
     return [*(_(_UNTOLD[one]) for one in left.untold), *filter(None, [" ".join(texts)])]
+
+
+async def names_a_part(database: Database, search: Search, rows: Sequence[Record]) -> bool:
+    """Return whether a need has words besides what it is for, and these are in the addresses of all who are found."""
+    parts = (await split_keyword(database, search.need, None)).parts if search.need else []
+    loose = [word for part in parts if not part.is_dropped and not part.has_meaning for word in part.words]
+    return bool(loose and rows) and all(word in (row["address"] or "").casefold() for row in rows for word in loose)
 
 
 def hint_of_nearness(language: Language, search: Search) -> str:
