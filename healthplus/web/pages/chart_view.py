@@ -18,7 +18,7 @@ from healthplus.database import Record
 from healthplus.directory.known_services import Service
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language
-from healthplus.web.pages.addresses import about_path, chart_path, queue_path, results_path
+from healthplus.web.pages.addresses import about_path_at, chart_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.patient_chart import Cell, PatientChart
@@ -238,7 +238,7 @@ class ChartView:
 
     @property
     def about_path(self) -> str:
-        return about_path(self.key.provider_id, self.location["provider"])
+        return about_path_at(self.location)
 
     @property
     def others_path(self) -> str:

@@ -220,6 +220,7 @@ async def _page(
         appointment=appointment_path(provider_id, hold_id),
         number=number_of(hold_id),
         arrive_at=hold["starts_at"] - ARRIVE_EARLY,
+        earlier=await services(request).earlier.state(provider_id, hold_id, session.patient_id),
         replaced=replaced,
     )
 
