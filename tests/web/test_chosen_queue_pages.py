@@ -135,7 +135,7 @@ async def test_a_queue_that_is_full_by_then_says_so_once_with_what_is_there(
     # The chart of that day says how to come by it all the same.
     chart = (await nobody.get(f"{QUEUE.removesuffix('/line')}?day={environment.at(12)[:10]}")).text
     assert "This day is full" in chart
-    assert "Book the next free day, then ask on your appointment to be told of an earlier time." in chart
+    assert "Want this day? Book the next free day" in chart
     assert await environment.db.fetch(TICKETS) == []
 
 

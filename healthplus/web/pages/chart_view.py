@@ -221,6 +221,11 @@ class ChartView:
         return next((day for day, free in self.chart.week.items() if day > self.day and free), None)
 
     @property
+    def is_free_only_later(self) -> bool:
+        """Return whether nothing is free before this day: who books a later one may ask for an earlier time at once."""
+        return self.earlier is None and not any(free for day, free in self.chart.week.items() if day < self.day)
+
+    @property
     def earlier(self) -> date | None:
         """Return the last day of the week before; None where that is past."""
         return self.key.first_day - timedelta(days=1) if self.key.first_day > self.today else None
