@@ -121,6 +121,11 @@ class Browse:
         rows = await self._database.fetch(queries.clinic_providers, clinic_id, limit, offset, speciality)
         return clinic, [row["document"] for row in rows]
 
+    async def own_provider(self, clinic_id: int) -> int | None:
+        """Return the provider that a clinic is itself, as a hospital is; None where there is none, or more than one."""
+        provider_id: int | None = await self._database.fetch_value(queries.own_provider, clinic_id)
+        return provider_id
+
     async def clinic_specialities(self, clinic_id: int) -> list[Record]:
         """Return the specialities at a clinic with how many `providers` have each, and how many are there in all."""
         return await self._database.fetch(queries.clinic_specialities, clinic_id)

@@ -70,6 +70,10 @@ WHERE clinic_id = $1 AND provider_clinic.closed_since IS NULL
 ORDER BY type = 'doctor', provider.name, provider_id
 LIMIT $2 OFFSET $3
 
+-- name: own_provider
+-- The provider that clinic $1 is itself.
+SELECT search.own_provider($1)
+
 -- name: clinic_specialities
 -- The specialities at a clinic, with how many providers there have each, most first; and `everybody`, how many there are in all.
 WITH here AS (SELECT provider_id FROM directory.provider_clinic WHERE clinic_id = $1 AND closed_since IS NULL)
@@ -221,10 +225,14 @@ SELECT
     (SELECT max(city_id) FROM directory.city) AS city_id
 
 -- name: bookable_providers
--- Those with ids from $1 on and before $2 who can be booked anywhere.
+-- Those with ids from $1 on and before $2 who can be booked anywhere, and are not a clinic themselves, which has its own page.
 SELECT provider_id AS id, name FROM directory.provider
 WHERE provider_id >= $1 AND provider_id < $2
     AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.provider_id = provider.provider_id AND closed_since IS NULL)
+    AND NOT EXISTS (
+        SELECT FROM directory.provider_clinic
+        WHERE provider_clinic.provider_id = provider.provider_id AND closed_since IS NULL AND type <> 'doctor'
+            AND search.own_provider(clinic_id) = provider.provider_id)
 ORDER BY provider_id
 
 -- name: bookable_clinics

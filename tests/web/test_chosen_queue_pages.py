@@ -132,6 +132,10 @@ async def test_a_queue_that_is_full_by_then_says_so_once_with_what_is_there(
     ):
         assert said in shown.text
     assert "All these times are booked" not in (await nobody.get(back)).text
+    # The chart of that day says how to come by it all the same.
+    chart = (await nobody.get(f"{QUEUE.removesuffix('/line')}?day={environment.at(12)[:10]}")).text
+    assert "This day is full" in chart
+    assert "Want this day? Book the next free day" in chart
     assert await environment.db.fetch(TICKETS) == []
 
 

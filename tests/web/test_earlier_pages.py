@@ -43,13 +43,30 @@ async def test_who_has_just_chosen_a_later_time_is_not_offered_an_earlier_one(
     environment: Environment, asha: Client, app: Litestar
 ) -> None:
     browser = Browser(app, environment.tokens["asha"])
-    path = f"/appointments/{await booked(environment, asha, 15)}"
-    assert "An earlier time?" not in (await browser.get(path)).text
+    provider_id, booking_id = (await booked(environment, asha, 15)).split("/")
+    assert "#earlier" not in (await browser.get(f"/doctor/{provider_id}/hold/{booking_id}")).text
+    path = f"/appointments/{provider_id}/{booking_id}"
+    page = (await browser.get(path)).text
+    assert "You have just chosen this time" in page
+    assert ASK not in page
     await environment.pass_time(hours=13)
-    assert "An earlier time?" in (await browser.get(path)).text
+    page = (await browser.get(path)).text
+    assert "You have just chosen this time" not in page
+    assert ASK in page
     moved = await browser.post(f"{path}/move", {"start": environment.at(15, 30)})
     assert moved.status_code == 303
-    assert "An earlier time?" not in (await browser.get(f"{path}?moved=1")).text
+    assert ASK not in (await browser.get(f"{path}?moved=1")).text
+
+
+async def test_who_has_booked_the_first_free_time_is_told_that_they_can_ask(
+    environment: Environment, asha: Client, app: Litestar
+) -> None:
+    browser = Browser(app, environment.tokens["asha"])
+    await environment.pass_until(environment.instant(9))  # nothing is free there before 13:00
+    provider_id, booking_id = (await booked(environment, asha, 13)).split("/")
+    page = (await browser.get(f"/doctor/{provider_id}/hold/{booking_id}")).text
+    assert f'href="/appointments/{provider_id}/{booking_id}#earlier"' in page
+    assert ASK in (await browser.get(f"/appointments/{provider_id}/{booking_id}")).text
 
 
 async def test_asked_for_and_ended_on_the_appointments_page(

@@ -174,11 +174,13 @@ async def test_ratings_types_and_places_as_data(http: httpx.AsyncClient, city: E
     assert one["aggregateRating"] == {
         "@type": "AggregateRating", "ratingValue": 4.5, "ratingCount": 4, "bestRating": 5, "worstRating": 1,
     }  # fmt: skip
-    for provider_id, name, kind in ((hospital, "ruby-hospital", "Hospital"), (lab, "ruby-lab", "DiagnosticLab")):
-        [one] = data(await look(http, f"/doctor/{provider_id}/{name}?about"))
-        assert one["@type"] == kind
-        assert "openingHours" not in one  # nobody works there yet
+    [one] = data(await look(http, f"/doctor/{lab}/ruby-lab?about"))
+    assert one["@type"] == "DiagnosticLab"
+    assert "openingHours" not in one  # nobody works there yet
+    # A hospital that is the place itself has one page, that of the place.
     clinic_id = await city.db.fetch_value("SELECT clinic_id FROM directory.clinic WHERE identifier = 'ruby'")
+    led = await http.get(f"/doctor/{hospital}/ruby-hospital?about&reviews=1")
+    assert (led.status_code, led.headers["location"]) == (303, f"/clinic/{clinic_id}/ruby-hospital?reviews=1")
     [one] = data(await look(http, f"/clinic/{clinic_id}/ruby-hospital"))
     assert (one["@type"], one["name"], one["priceRange"]) == ("Hospital", "Ruby Hospital", "₹800")
     assert one["medicalSpecialty"] == ["https://schema.org/Cardiovascular"]
@@ -313,7 +315,7 @@ async def test_every_address_that_is_listed_is_there(http: httpx.AsyncClient, ci
         "/speciality/cardiology",
     } <= paths
     assert {f"/doctor/{PROVIDER}/dr-asha-rao?about", "/clinic/1/clinic-1"} <= paths
-    assert not re.search("nowhere|empty|urology", " ".join(paths))
+    assert not re.search("nowhere|empty|urology|doctor/[0-9]+/ruby-hospital", " ".join(paths))
     for path in paths:
         text = await look(http, path)
         assert "robots" not in meta(text), path

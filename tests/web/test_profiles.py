@@ -15,6 +15,8 @@ from healthplus.search.vocabulary import VOCABULARY
 from healthplus.web.languages import ENGLISH, HINDI
 from healthplus.web.pages.conditions import CONDITIONS, conditions_of
 from healthplus.web.pages.kinds_of_tests import by_kind, named_like
+from healthplus.web.pages.opening import has_emergency
+from healthplus.web.pages.whereabouts import whereabouts
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.web.client import forget_shared_reads
 from tests.web.pune import look, words
@@ -50,6 +52,68 @@ def test_tests_are_in_groups_once_there_are_several() -> None:
     assert [one["name"] for one in named_like(tests, " sugar FASTING", ENGLISH)] == ["Fasting Blood Sugar"]
     assert named_like(tests, HINDI.known_name("service", "Lipid Profile"), HINDI) == [{"name": "Lipid Profile"}]
     assert named_like(tests, "nothing like it", ENGLISH) == []
+
+
+def test_only_what_takes_emergencies_at_every_hour_is_an_emergency_ward() -> None:
+    for facility in ("Emergency, day and night", "24x7 Emergency", "24-hour casualty", "Emergency round the clock"):
+        assert has_emergency(["Lift", facility]), facility
+    for facility in ("Emergency exit", "Pharmacy, day and night", "24-hour pharmacy"):
+        assert not has_emergency([facility]), facility
+
+
+def test_where_a_clinic_lies_is_said_from_the_middle_of_its_city() -> None:
+    middle = {"latitude": 18.52, "longitude": 73.86}
+
+    def said(north: float, east: float) -> str:
+        here = {"latitude": 18.52 + north, "longitude": 73.86 + east}
+        return whereabouts({"position": here, "city": {"name": "Pune", "position": middle}}, ENGLISH)
+
+    assert said(0.01, -0.01) == "1.5 km north-west of the middle of Pune"
+    assert said(0, 0.2) == "21 km east of the middle of Pune"
+    assert said(-0.05, 0.001) == "5.6 km south of the middle of Pune"
+    assert said(0.001, 0) == "In the middle of Pune"
+    assert said(5, 0) == ""
+    assert whereabouts({"position": None, "city": {"name": "Pune", "position": middle}}, ENGLISH) == ""
+
+
+async def test_a_hospital_that_is_the_place_itself_has_one_page(
+    http: httpx.AsyncClient, app: Litestar, city: Environment
+) -> None:
+    await city.db.execute(
+        "UPDATE directory.clinic SET name = 'Baner Hospital', facilities = '{Lift,\"Emergency, day and night\"}' "
+        "WHERE name = 'Baner Care'; UPDATE directory.provider SET bio = 'Ten wards.' WHERE type = 'hospital'"
+    )
+    ids = await city.db.fetch_row(
+        "SELECT provider_id, clinic_id FROM directory.provider JOIN directory.provider_clinic USING (provider_id) "
+        "WHERE type = 'hospital'"
+    )
+    assert ids is not None
+    about, path = f"/doctor/{ids['provider_id']}/baner-hospital?about", f"/clinic/{ids['clinic_id']}/baner-hospital"
+    assert (await http.get(about)).headers["location"] == path
+    assert f'href="{path}">About' in await look(http, f"/doctor/{ids['provider_id']}/baner-hospital/{ids['clinic_id']}")
+    page = await look(http, path)
+    for said in ("Emergency open now", "appointments ", "Ten wards.", "What patients say", "Any doctor here"):
+        assert said in words(page), said
+    assert page.index('href="tel:') < page.index("/directions?to=")
+    assert "8.9 km north-west of the middle of Pune" in page
+    # Where nobody else can be booked there, it is not listed at its own page.
+    await city.db.execute(
+        "UPDATE directory.provider_clinic SET closed_since = '2020-01-01' WHERE clinic_id = $1 AND provider_id <> $2",
+        ids["clinic_id"],
+        ids["provider_id"],
+    )
+    alone = await _page(http, app, path)
+    assert "Any doctor here" not in alone
+    assert "Who can be booked here" not in alone
+    # With another clinic, it is not that place alone.
+    await city.db.execute(
+        "INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding) "
+        "VALUES ($1, 1, 0, 'clinic')",
+        ids["provider_id"],
+    )
+    forget_shared_reads(app)
+    assert "Ten wards." in await look(http, about)
+    assert "Ten wards." not in await _page(http, app, path)
 
 
 async def _page(http: httpx.AsyncClient, app: Litestar, path: str = "/doctor/1/dr-1") -> str:

@@ -25,6 +25,17 @@ CREATE FUNCTION search.clinic_document(p_clinic directory.clinic, p_city directo
             'position', search.position(p_city.latitude, p_city.longitude)))
 $$;
 
+-- Return the provider that a clinic is itself: the hospital, clinic or laboratory that is called as it is and is booked nowhere else. NULL
+-- where there is none, or more than one.
+CREATE FUNCTION search.own_provider(p_clinic_id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT min(provider_id)
+    FROM directory.provider_clinic AS post JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
+    WHERE clinic_id = p_clinic_id AND post.closed_since IS NULL AND type <> 'doctor' AND lower(provider.name) = lower(clinic.name)
+    HAVING count(*) = 1 AND NOT EXISTS (
+        SELECT FROM directory.provider_clinic AS other
+        WHERE other.provider_id = min(post.provider_id) AND other.clinic_id <> p_clinic_id AND other.closed_since IS NULL)
+$$;
+
 -- Return whether a shift is valid on the next day of its weekday, p_today included: pages show the hours of these seven days.
 CREATE FUNCTION search.is_this_week(p_shift schedule.shift, p_today date) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT p_shift.valid @> p_today + (p_shift.weekday - extract(isodow FROM p_today)::integer + 7) % 7

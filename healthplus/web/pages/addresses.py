@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from healthplus.database import Record
+
 _SLUG_LENGTH_MAX = 60
 
 
@@ -33,6 +35,17 @@ def provider_path(provider_id: int, name: str) -> str:
 def about_path(provider_id: int, name: str) -> str:
     """Return the address of a provider's page where it does not lead on to the chart of their only clinic."""
     return f"{provider_path(provider_id, name)}?about"
+
+
+def about_path_at(location: Record) -> str:
+    """Return the address of the page about a row of `practice_location`: the clinic's, where the provider is that."""
+    if (
+        location["type"] != "doctor"
+        and not location["other_clinics"]
+        and location["provider"].lower() == location["clinic"].lower()
+    ):
+        return clinic_path(location["clinic_id"], location["clinic"])
+    return about_path(location["provider_id"], location["provider"])
 
 
 def speciality_path(slug: str) -> str:

@@ -96,6 +96,7 @@ SELECT
             AND coming.starts_at = lower(during)) AS coming_at,
     -- who has just booked or moved it need not be asked whether they come; whoever was reminded of it is
     coalesce(changed.at, booking.created_at) > now_at - interval '12 hours' AS is_just_chosen,
+    coalesce(changed.at, booking.created_at) + interval '12 hours' AS earlier_asked_from,
     lower(during) < now_at + interval '2 days' AND (
         coalesce(changed.at, booking.created_at) <= now_at - interval '12 hours' OR EXISTS (
             SELECT FROM notices.reminder

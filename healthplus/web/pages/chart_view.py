@@ -18,7 +18,7 @@ from healthplus.database import Record
 from healthplus.directory.known_services import Service
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language
-from healthplus.web.pages.addresses import about_path, chart_path, queue_path, results_path
+from healthplus.web.pages.addresses import about_path_at, chart_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.patient_chart import Cell, PatientChart
@@ -223,6 +223,11 @@ class ChartView:
         return next((day for day, free in self.chart.week.items() if day > self.day and free), None)
 
     @property
+    def is_free_only_later(self) -> bool:
+        """Return whether nothing is free before this day: who books a later one may ask for an earlier time at once."""
+        return self.earlier is None and not any(free for day, free in self.chart.week.items() if day < self.day)
+
+    @property
     def earlier(self) -> date | None:
         """Return the last day of the week before; None where that is past."""
         return self.key.first_day - timedelta(days=1) if self.key.first_day > self.today else None
@@ -240,7 +245,7 @@ class ChartView:
 
     @property
     def about_path(self) -> str:
-        return about_path(self.key.provider_id, self.location["provider"])
+        return about_path_at(self.location)
 
     @property
     def others_path(self) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
@@ -18,7 +19,7 @@ from healthplus.web.pages.conditions import conditions_of
 from healthplus.web.pages.find import request_path
 from healthplus.web.pages.free_times import FreeTimes, Location, by_day, next_times, queries
 from healthplus.web.pages.kinds_of_tests import SEARCHED_FROM, by_kind, named_like
-from healthplus.web.pages.opening import opening, week
+from healthplus.web.pages.opening import has_emergency, opening, week
 from healthplus.web.pages.plot import plot
 from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
 from healthplus.web.pages.searches import page_number
@@ -26,6 +27,7 @@ from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.pages.sooner import free_sooner
+from healthplus.web.pages.whereabouts import whereabouts
 from healthplus.web.services import AnyRequest, services
 
 _PROVIDERS = 20
@@ -47,7 +49,7 @@ class DirectoryController(Controller):
 
 
 async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
-    """Show a provider; with one clinic, redirect to the chart, unless the address has `about`."""
+    """Show a provider; with one clinic, redirect to the chart, or with `about` to the clinic that they are."""
     app = services(request)
     found = await app.browse.provider(provider_id, is_spread=True)
     path = provider_path(provider_id, found["name"])
@@ -57,15 +59,17 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
     if len(clinics) == 1 and "about" not in request.query_params:
         day = parsed_day(request.query_params.get("day", ""))
         return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=day))
-    number = page_number(request.query_params.get("reviews"))
-    reviews = await reviews_of(app.database, provider_id, *limit_and_offset(number, REVIEWS_A_PAGE))
-    if not reviews and number > 1:
-        return see_other(request, about_path(provider_id, found["name"]))
+    if len(clinics) == 1 and await app.browse.own_provider(clinics[0]["id"]) == provider_id:
+        rest = urlencode([one for one in request.query_params.multi_items() if one[0] != "about"])
+        own_path = clinic_path(clinics[0]["id"], clinics[0]["name"])
+        return see_other(request, f"{own_path}?{rest}" if rest else own_path)
+    about = about_path(provider_id, found["name"])
+    reviews = await _reviews(request, provider_id, about)
+    if reviews is None:
+        return see_other(request, about)
     await _complete(request, found)
     step = first_step.of_provider(found, clinics)
     at = step.free.clinic if step.free else clinics[0] if clinics else None
-    stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
-    language = language_of(request)
     return page(
         request,
         "directory/provider.html",
@@ -74,16 +78,30 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         at=at,
         today=at and _today(request, at["city"]),
         sooner=await free_sooner(request, found, at, step.free and step.free.start) if at else [],
-        conditions=conditions_of([one["slug"] for one in found["specialities"]], language)
+        conditions=conditions_of([one["slug"] for one in found["specialities"]], language_of(request))
         if found["type"] == "doctor"
         else [],
-        reviews=reviews[:REVIEWS_A_PAGE],
-        number=number,
-        has_more=len(reviews) > REVIEWS_A_PAGE,
-        stars=[(count, stars.get(count, 0)) for count in _STARS] if stars else [],
+        **reviews,
         **_tests(request, found["lab_tests"]),
         **_map(request, clinics),
     )
+
+
+async def _reviews(request: AnyRequest, provider_id: int, path: str) -> dict[str, Any] | None:
+    """Return what patients say of a provider, on the page with this path; None beyond the last page of it."""
+    database = services(request).database
+    number = page_number(request.query_params.get("reviews"))
+    found = await reviews_of(database, provider_id, *limit_and_offset(number, REVIEWS_A_PAGE))
+    if not found and number > 1:
+        return None
+    stars = {row["stars"]: row["ratings"] for row in await database.fetch(queries.stars, provider_id)}
+    return {
+        "reviews": found[:REVIEWS_A_PAGE],
+        "reviews_number": number,
+        "has_more_reviews": len(found) > REVIEWS_A_PAGE,
+        "reviews_path": path,
+        "stars": [(count, stars.get(count, 0)) for count in _STARS] if stars else [],
+    }
 
 
 async def _complete(request: AnyRequest, found: dict[str, Any]) -> None:
@@ -104,6 +122,8 @@ async def _complete(request: AnyRequest, found: dict[str, Any]) -> None:
         clinic["week"] = week(clinic["opening_times"], time_zone)
         clinic["opening"] = opening(clinic["opening_times"], now, time_zone)
         clinic["away_until"] = away.get(clinic["id"])
+        clinic["has_emergency"] = has_emergency(clinic["facilities"])
+        clinic["whereabouts"] = whereabouts(clinic, language_of(request))
     for test in found["lab_tests"]:
         at = next((one["id"] for one in clinics if test["service_id"] in one["service_ids"]), None)
         test["path"] = at and chart_path(found["id"], found["name"], at, services=[test["service_id"]])
@@ -123,7 +143,11 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
         return moved(request, path)
     if not providers and (number > 1 or speciality):
         return see_other(request, path)
+    own = await _own(request, clinic_id, path)
+    if own is None:
+        return see_other(request, path)
     now, time_zone = app.clock.now(), clinic["city"]["time_zone"]
+    clinic["whereabouts"] = whereabouts(clinic, language_of(request))
     shown = providers[:_PROVIDERS]
     labs = await laboratories(app.database, [(one["id"], clinic_id) for one in shown if one["type"] == "lab"])
     times = await next_times(app.database, [Location(one["id"], clinic_id) for one in shown])
@@ -149,11 +173,28 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
         opening=opening(clinic["opening_times"], now, time_zone),
         week=week(clinic["opening_times"], time_zone),
         today=_today(request, clinic["city"]),
+        has_emergency=has_emergency(clinic["facilities"]),
         number=number,
         has_more=len(providers) > _PROVIDERS,
+        **own,
         **_tests(request, clinic["lab_tests"]),
         **_map(request, [clinic]),
     )
+
+
+async def _own(request: AnyRequest, clinic_id: int, path: str) -> dict[str, Any] | None:
+    """Return what a clinic's page says of the provider that it is; None beyond the last page of their reviews."""
+    app = services(request)
+    provider_id = await app.browse.own_provider(clinic_id)
+    if provider_id is None:
+        return {"itself": None}
+    found = await app.browse.provider(provider_id, is_spread=True)
+    await _complete(request, found)
+    reviews, step = await _reviews(request, provider_id, path), first_step.of_provider(found, found["clinics"])
+    if reviews is None:
+        return None
+    sooner = await free_sooner(request, found, found["clinics"][0], step.free and step.free.start)
+    return {"itself": found, "conditions": [], "sooner": sooner, **reviews}
 
 
 def _tests(request: AnyRequest, tests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -177,7 +218,7 @@ def _map(request: AnyRequest, clinics: Sequence[Mapping[str, Any]]) -> dict[str,
     """Return the drawing of where clinics are, with the middle of their city, and the headers of a page with it."""
     positions = [_position(one) for one in clinics]
     middles = {_position(one["city"]) for one in clinics}
-    middle = middles.pop() if len(middles) == 1 else None
+    middle = middles.pop() if len(middles) == 1 and len(clinics) > 1 else None
     drawing = plot(positions, site(request).map_tiles, centre=middle, is_centre_shown=True)
     return {"plot": drawing, "headers": policy_of_map(request)}
 

@@ -222,6 +222,7 @@ async def _page(
         number=number_of(hold_id),
         is_invoice_foreign=await is_invoice_foreign(request, hold),
         arrive_at=hold["starts_at"] - ARRIVE_EARLY,
+        earlier=await services(request).earlier.state(provider_id, hold_id, session.patient_id),
         replaced=replaced,
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -10,6 +11,9 @@ from zoneinfo import ZoneInfo
 
 _ORDINARY = date(2001, 1, 1)
 """A day on which nobody's clocks changed."""
+
+_EMERGENCY = re.compile(r"\bemergency\b|\bcasualty\b", re.IGNORECASE)
+_ALWAYS = re.compile(r"\bday and night\b|\b24\b|\b24[ -]?(x|×|h)|round[ -]the[ -]clock", re.IGNORECASE)
 
 Hours = Sequence[dict[str, Any]]
 """Stretches with weekday (1 is Monday), start and end, as the directory's documents have them."""
@@ -29,6 +33,11 @@ class Opening(NamedTuple):
     closes_at: datetime | None
     opens_at: datetime | None
     is_open_today: bool
+
+
+def has_emergency(facilities: Iterable[str]) -> bool:
+    """Return whether a place says that it takes emergencies at every hour, as in "Emergency, day and night"."""
+    return any(_EMERGENCY.search(one) and _ALWAYS.search(one) for one in facilities)
 
 
 def week(hours: Hours, time_zone: str) -> list[Days]:

@@ -25,6 +25,7 @@ from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_
 from healthplus.web.pages import structured_data
 from healthplus.web.pages.addresses import (
     about_path,
+    about_path_at,
     appointment_path,
     call_url,
     chart_path,
@@ -90,6 +91,7 @@ def _environment(language: Language, *, has_holes: bool = False) -> Environment:
         client_margin=CLIENT_MARGIN,
         current_consent=CURRENT,
         about_path=about_path,
+        about_path_at=about_path_at,
         call_url=call_url,
         directions_url=directions_url,
         provider_path=provider_path,

@@ -84,10 +84,18 @@ def provider(found: Mapping[str, Any], base: str, language: Language) -> Markup:
     )
 
 
-def clinic(found: Mapping[str, Any], providers: Sequence[Mapping[str, Any]], base: str, language: Language) -> Markup:
-    """Return the element for a clinic's page; `found` and its `providers` are as `Browse.clinic` has them."""
+def clinic(
+    found: Mapping[str, Any],
+    providers: Sequence[Mapping[str, Any]],
+    itself: Mapping[str, Any] | None,
+    base: str,
+    language: Language,
+) -> Markup:
+    """Return the element for a clinic's page; `found` and its `providers` are as `Browse.clinic` has them.
+
+    `itself` is the provider that the clinic is, as `Browse.provider` has it.
+    """
     url = base + language.url(clinic_path(found["id"], found["name"]))
-    itself = next((one for one in providers if one["name"] == found["name"] and one["type"] != "doctor"), None)
     kind = _TYPES[itself["type"]] if itself else "MedicalClinic"
     specialities = {one["slug"]: one for who in providers for one in who["specialities"]}
     return _element(
@@ -105,6 +113,8 @@ def clinic(found: Mapping[str, Any], providers: Sequence[Mapping[str, Any]], bas
             "priceRange": _price_range(providers, language) if kind in _HAVE_HOURS else None,
             "medicalSpecialty": _specialities(specialities.values()),
             "makesOffer": _offers([one | {"fee_minor": one["price_minor"]} for one in found["lab_tests"]]),
+            "description": itself["bio"] if itself else None,
+            "identifier": _registration(itself) if itself else None,
             "aggregateRating": _rating(itself) if itself else None,
         }
     )

@@ -63,6 +63,11 @@ class TicketView:
         return None if self.ticket.deadline is None else self.ticket.deadline - CLIENT_MARGIN
 
     @property
+    def refresh_seconds(self) -> int:
+        """Return how often the page reloads without scripts: who is next has but a minute to take a time."""
+        return 10 if self.state == "waiting" and self.ticket.position == 1 else 25
+
+    @property
     def next_until(self) -> datetime:
         """Return when the first hold of others ends, as its patient sees it."""
         assert self.ticket.next_lapse_at is not None
