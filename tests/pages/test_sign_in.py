@@ -129,7 +129,7 @@ async def test_a_hold_shows_on_every_page_and_its_time_runs_out(window: BrowserW
     held = await window.hold(patient)
     await window.go("/help")
     bar = window.page.locator("aside.live")
-    await expect(bar).to_contain_text("Held until")
+    await expect(bar).to_contain_text("Held for you · until")
     await expect(bar.get_by_role("timer")).to_contain_text("4:5")
     href = await bar.get_by_role("link").get_attribute("href")
     assert href == f"/doctor/{window.product.data.two_clinics_doctor_id}/hold/{held.booking_id}"
