@@ -41,7 +41,8 @@ class Programs:
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """Run a program of PostgreSQL or the system to its end."""
         return subprocess.run(
-            self._command(program, args), input=text_in, capture_output=True, text=True, check=False,
+            self._command(program, args), input=text_in, capture_output=True, text=True,
+            errors="replace", check=False,  # what it says may quote bytes of a broken file
             **self._surroundings(account, environment),
         )  # fmt: skip
 

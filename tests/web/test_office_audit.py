@@ -167,7 +167,7 @@ async def test_every_page_is_there_in_each_language(
             answer = await browser.http.get(language.prefix + path.format(**values), params=query)
             assert answer.status_code == 200, (name, language.code, words(answer)[:500])
             assert answer.headers["cache-control"] == "no-store", name
-            is_page = answer.headers["content-type"].startswith("text/html")
+            is_page = answer.headers["content-type"].startswith("text/html") and not path.endswith("/news")
             assert not is_page or f'<html lang="{language.code}"' in answer.text, (name, language.code)
             wrong |= await misused(db, path, access, called)
             asked += 1

@@ -42,6 +42,11 @@ async def a_day(window: BrowserWindow) -> Day:
     provider_id = await make_provider(db, {clinic_id: (50_000, "clinic")}, name="Dr Sunita Kulkarni")
     await make_shift(db, provider_id, clinic_id, DAILY, time(0), time(23, 50), 10)
     await db.execute("SELECT booking.advance($1)", provider_id)
+    # Of another state's day, nobody of the same name is expected.
+    await db.execute(
+        "UPDATE booking.booking SET state = 'cancelled' WHERE clinic_id = $1 AND patient_name = ANY ($2)",
+        *(clinic_id, list(NAMES)),
+    )
     bookings = {}
     for place, (name, patient_id) in enumerate(zip(NAMES, await make_patients(db, len(NAMES)), strict=True)):
         bookings[name] = await db.fetch_value(_BOOK, provider_id, clinic_id, patient_id, name, place)

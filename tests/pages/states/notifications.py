@@ -8,10 +8,11 @@ from tests.pages.window import BrowserWindow
 
 
 async def soon(window: BrowserWindow) -> str:
-    """Book an appointment that begins tomorrow, without moving the clock for all tests; return where its page is."""
+    """Return the page of an appointment tomorrow, booked half a day ago, without moving the clock of all tests."""
     path = await unpaid(window)
     await window.product.database.execute(
         """UPDATE booking.booking SET seat = 2000 + (random() * 20000)::integer,
+            created_at = created_at - interval '13 hours',
             during = tstzrange(app_now() + interval '20 hours', app_now() + interval '20 hours 15 min')
         WHERE booking_id = $1""",
         UUID(path.rpartition("/")[2]),
