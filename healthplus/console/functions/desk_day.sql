@@ -1,7 +1,7 @@
 -- A clinic's day at the desk: who comes, and what is recorded of them.
 
--- A day of a clinic: of each provider who has shifts or appointments then, what it holds (reception.day_of), the starts that are free, how many
--- wait in the queue for times of that day, and the version of the book. Each patient who is shown for the first time in a session is noted.
+-- A day of a clinic: of each provider who has shifts or appointments then, what it holds (reception.day_of), the starts that are free, and how
+-- many wait in the queue for times of that day. Each patient who is shown for the first time in a session is noted.
 CREATE FUNCTION console.day_sheet(p_token_hash bytea, p_address text, p_clinic_id bigint, p_day date)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -13,7 +13,7 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
     day := reception.during_day(p_clinic_id, p_day);
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'provider_id', provider_id, 'name', provider.name, 'type', provider.type, 'photo', hash, 'version', book.version, 'visits', visits,
+        'provider_id', provider_id, 'name', provider.name, 'visits', visits,
         'starts', free.starts, 'waiting', (
             SELECT count(*) FROM booking.ticket
             WHERE ticket.provider_id = provider.provider_id AND ticket.state = 'waiting' AND queue_window && day AND expires_at > now_at
@@ -22,8 +22,6 @@ BEGIN
     INTO providers
     FROM directory.provider_clinic
     JOIN directory.provider USING (provider_id)
-    LEFT JOIN directory.provider_photo USING (provider_id)
-    LEFT JOIN booking.book USING (provider_id)
     CROSS JOIN LATERAL reception.day_of(provider_id, p_clinic_id, day, caller.actor, now_at) AS visits
     CROSS JOIN LATERAL (
         SELECT coalesce(jsonb_agg(DISTINCT starts_at), '[]') AS starts

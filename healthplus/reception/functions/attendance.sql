@@ -96,7 +96,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Writes an act into the row of an appointment. An arrival begins the row anew: whatever was recorded before was put right.
+-- Writes an act into the row of an appointment. An arrival makes a new row: what was recorded before was put right.
 CREATE FUNCTION reception.keep_act(
     p_target booking.booking, p_session_id uuid, p_act reception.act, p_actor text, p_before jsonb, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$

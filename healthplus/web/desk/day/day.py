@@ -40,15 +40,7 @@ _REFUSED = {
     ),
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
 }
-_DONE = {
-    "arrive": N_("Arrived"),
-    "call": N_("Called"),
-    "enter": N_("In the room"),
-    "finish": N_("Done"),
-    "leave": N_("Left unseen"),
-    "miss": N_("Did not come"),
-    "undo": N_("Undone"),
-}
+_DONE = {**ACTS, "call": N_("Called"), "undo": N_("Undone")}
 
 
 class DayController(Controller):
@@ -71,7 +63,7 @@ class DayController(Controller):
         version = await console(request).fetch_value(queries.day_version, clinic_id)
         if version == after:
             return Response(b"", status_code=204, headers={"Cache-Control": "no-store"})
-        return await _day_page(request, clinic_id, day, template="day/columns.html")
+        return await _day_page(request, clinic_id, day, template="day/columns.html", version=version)
 
     @get("/{day:date}/csv", **needs("see_clinic"))
     async def as_csv(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[bytes]:
@@ -147,9 +139,10 @@ async def _day_page(
     refused: str = "",
     about: UUID | None = None,
     template: str = "day/day.html",
+    version: str | None = None,
 ) -> Response[str]:
     # Before the sheet: what changes in between is seen with the next question.
-    version = await console(request).fetch_value(queries.day_version, clinic_id)
+    version = version or await console(request).fetch_value(queries.day_version, clinic_id)
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}
     return desk_page(
         request,

@@ -130,11 +130,6 @@ class Column:
         add_free(None)
         return found
 
-    @property
-    def next_call(self) -> Row | None:
-        """Return who is called next by the rule."""
-        return next((row for row in self.rows if row.visit.get("place") == 1), None)
-
     def count(self, *states: str) -> int:
         return sum(row.state in states for row in self.rows)
 
