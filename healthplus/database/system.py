@@ -50,14 +50,16 @@ def is_named(pid: int, program: str) -> bool:
     return Path(os.fsdecode(command.partition(b"\0")[0])).name == program
 
 
+def command_lines() -> Iterator[tuple[int, bytes]]:
+    """Yield each process and its command line as /proc has it; none on a system without /proc."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # one that ends meanwhile
+            yield int(folder.name), (folder / "cmdline").read_bytes()
+
+
 def processes_named(title: str) -> list[int]:
     """Return the processes whose command line begins with `title`; none on a system without /proc."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (folder / "cmdline").read_bytes().startswith(title.encode()):
-                found.append(int(folder.name))
-    return found
+    return [pid for pid, command in command_lines() if command.startswith(title.encode())]
 
 
 def disk_trouble(folder: Path, said: str) -> str | None:

@@ -25,7 +25,7 @@ from healthplus.backup.restore import restore
 from healthplus.backup.sending import send_finished
 from healthplus.backup.source import SLOT, connection_of, facts, require_products
 from healthplus.database import Database, EmbeddedServer
-from healthplus.database.system import is_alive
+from healthplus.database.system import command_lines, is_alive
 from healthplus.errors import BackupFailed
 from healthplus.settings import Settings
 from tests.backup.conftest import SECONDS_MAX, BackedUp, new_server, until
@@ -70,13 +70,11 @@ async def process(settings: Settings, log: Path) -> AsyncIterator[asyncio.subpro
 
 def receivers(folder: Path) -> dict[int, str]:
     """Return the processes that write below a folder, with all that others can see of them."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            command = path.read_bytes().decode()
-            if "pg_receivewal" in command and str(folder) in command:
-                found[int(path.parent.name)] = command
-    return {pid: command for pid, command in found.items() if is_alive(pid)}
+    return {
+        pid: command.decode()
+        for pid, command in command_lines()
+        if b"pg_receivewal" in command and str(folder).encode() in command and is_alive(pid)
+    }
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from healthplus.database import EmbeddedServer
-from healthplus.database.system import is_alive
+from healthplus.database.system import command_lines, is_alive
 from healthplus.database.warden import LINGER_SECONDS
 from tests.conftest import FAST
 from tests.database.test_embedded import ask, is_running, postmaster_pid
@@ -77,11 +77,8 @@ def test_a_user_that_comes_meanwhile_keeps_it(server_folder: Path) -> None:
 
 def test_what_ends_a_whole_group_does_not_end_the_warden(server_folder: Path) -> None:
     user = user_of(server_folder)
-    wardens = [
-        int(process.name)
-        for process in Path("/proc").glob("[0-9]*")
-        if f"warden.py\0{server_folder}\0kept".encode() in (process / "cmdline").read_bytes()
-    ]
+    kept = f"warden.py\0{server_folder}\0kept".encode()
+    wardens = [pid for pid, command in command_lines() if kept in command]
     assert len(wardens) == 1
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(wardens[0], number)

@@ -351,7 +351,7 @@ async def test_the_bar_of_any_page_turns_to_the_offer_and_takes_it(
         await expect(bar).to_contain_text(window.said("It’s your turn"))
         await expect(bar.get_by_role("status")).to_contain_text("10:20")
         assert await bar.evaluate("one => getComputedStyle(one).backgroundColor") == "rgb(255, 185, 56)"
-        assert re.search(r"0:5\d", await page.title())
+        assert re.search(r"1:00|0:5\d", await page.title())  # at once, on a quick machine
         assert await window.shifts() == []
         assert await window.overflow() == 0
         assert all("bar=true" in one for one in asked)

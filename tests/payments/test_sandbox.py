@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from healthplus.database.system import command_lines
 from healthplus.errors import BadInput, Conflict, PaymentUnavailable
 from healthplus.payments.gateway import Authorisation, Declined, GatewayPayment, Pending
 from healthplus.payments.gateways.sandbox import SandboxGateway
@@ -196,12 +197,12 @@ def own(tmp_path: Path) -> Iterator[Settings]:
 def bank_processes(port: int) -> list[int]:
     """Return the processes whose environment names this port."""
     found = []
-    for process in Path("/proc").iterdir():
+    for pid, command in command_lines():
         with contextlib.suppress(OSError):
-            if b"healthplus_sandbox" in (process / "cmdline").read_bytes():
-                variables = (process / "environ").read_bytes().split(b"\0")
-                if b"HEALTHPLUS_SANDBOX_BANK_PORT=%d" % port in variables:
-                    found.append(int(process.name))
+            if b"healthplus_sandbox" in command and b"HEALTHPLUS_SANDBOX_BANK_PORT=%d" % port in Path(
+                f"/proc/{pid}/environ"
+            ).read_bytes().split(b"\0"):
+                found.append(pid)
     return found
 
 
