@@ -6,4 +6,3 @@ ALTER TABLE schedule.shift ADD COLUMN release_hours smallint;
 ALTER TABLE schedule.shift ADD CONSTRAINT shift_release_hours_check CHECK (release_hours BETWEEN 0 AND 720) NOT VALID;
 -- The last day on which its times were released. Written under the book's lock, so that what is free changes with the book, never with the clock.
 ALTER TABLE schedule.shift ADD COLUMN released_until date;
-CREATE INDEX shift_to_release ON schedule.shift (provider_id) WHERE release_hours > 0;

@@ -23,5 +23,7 @@ def share_words(language: Language, release_hours: int | None) -> str:
 
 def share_choices(language: Language, current: str) -> list[tuple[str, str]]:
     """Return what a form offers, values and words; `current` is among them, where it is a number of hours."""
-    hours = sorted({*RELEASE_HOURS, *([int(current)] if current.isascii() and current.isdecimal() else [])})
+    hours = sorted(
+        {*RELEASE_HOURS, *([int(current)] if current.isascii() and current.isdecimal() and len(current) < 4 else [])}
+    )
     return [("", share_words(language, None)), *((str(one), share_words(language, one)) for one in hours)]
