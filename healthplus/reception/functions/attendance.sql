@@ -181,7 +181,7 @@ BEGIN
     SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
 END $$;
 
--- Takes back what the same person recorded last of an appointment: 'undone', or 'not_found', 'too_late' (three minutes are over, or somebody
+-- Takes back what the same person recorded last of an appointment, and with it a walk-in's appointment: 'undone', or 'not_found', 'too_late' (three minutes are over, or somebody
 -- recorded more), 'overlap' (who was missed has booked something else at this time).
 CREATE FUNCTION reception.undo(
     p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text,
@@ -214,6 +214,10 @@ BEGIN
             RETURN;
         END IF;
         target.state := was_in;
+        IF kept.before ? 'walk_in' THEN
+            PERFORM booking.take_back(p_provider_id, p_booking_id, p_actor, opened.now_at);
+            target.state := 'cancelled';
+        END IF;
     ELSIF kept.act <> 'arrive' THEN
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'taken_back', p_booking_id, target.ticket_id, p_actor);
     END IF;
