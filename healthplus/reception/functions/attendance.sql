@@ -105,8 +105,7 @@ DECLARE
     line text;
 BEGIN
     IF p_act = 'arrive' THEN
-        UPDATE reception.session SET last_token = last_token + 1
-        WHERE provider_id = p_target.provider_id AND session_id = p_session_id RETURNING last_token INTO token;
+        token := reception.next_token(p_target.provider_id, p_session_id);
     ELSIF p_act = 'call' THEN
         SELECT lines.line INTO line FROM reception.lines_of(p_target.provider_id, p_session_id) AS lines
         WHERE lines.booking_id = p_target.booking_id;
@@ -163,8 +162,7 @@ BEGIN
         RETURN;
     END IF;
     IF sitting.session_id IS NULL THEN
-        INSERT INTO reception.session (provider_id, clinic_id, during) VALUES (p_provider_id, p_clinic_id, sitting.during)
-        RETURNING * INTO sitting;
+        sitting := reception.begin_session(p_provider_id, p_clinic_id, sitting.during, opened.now_at);
     END IF;
     PERFORM reception.keep_act(
         target, sitting.session_id, p_act, p_actor,

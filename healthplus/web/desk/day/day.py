@@ -78,7 +78,11 @@ class DayController(Controller):
                 visit = row.visit
                 table.writerow(
                     [
-                        *(column.provider["name"], f"{row.starts_at.astimezone(zone):%H:%M}", visit.get("token") or ""),
+                        *(
+                            column.provider["name"],
+                            f"{row.starts_at.astimezone(zone):%H:%M}",
+                            visit.get("token_label") or "",
+                        ),
                         *(_cell(visit.get(name)) for name in ("name", "birth_year", "sex")),
                         *(STATES[row.state], number_of(UUID(visit["booking_id"])) if visit else ""),
                         _cell(visit.get("reason")),

@@ -73,6 +73,7 @@ class Row:
         return (
             not wanted
             or wanted in name.casefold()
+            or wanted == (self.visit.get("token_label") or "").casefold()
             or (wanted.isdecimal() and (wanted == str(token) or (len(wanted) == len(digits) and wanted == digits)))
         )
 
