@@ -61,7 +61,11 @@ AREAS = (
             *("lanes.sql", "rush.sql"),
         ),
     ),
-    Area("reception", "reception", ("tokens.sql", "order.sql", "attendance.sql", "day.sql", "walk_ins.sql")),
+    Area(
+        "reception",
+        "reception",
+        ("people.sql", "tokens.sql", "order.sql", "attendance.sql", "day.sql", "walk_ins.sql"),
+    ),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql")),
     Area("backup", "backup"),
     Area("payments", "payments", ("currency.sql", "gateway_events.sql")),

@@ -50,6 +50,7 @@ class Morning:
     async def person(self, patient: int | None = None) -> UUID:
         patient = patient or (await make_patients(self.db, 1))[0]
         found: UUID = await self.db.fetch_value("SELECT person_id FROM accounts.person WHERE patient_id = $1", patient)
+        await self.db.execute("SELECT reception.meet($1, $2, public.app_now())", self.clinic, found)
         return found
 
     async def walk_in(self, person: UUID | None = None, key: str | None = None, actor: str = DESK) -> Record:
