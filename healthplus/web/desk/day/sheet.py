@@ -143,13 +143,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A clinic's day; `today` is that of the clinic, and `every` its rule of the line of tokens."""
+    """A clinic's day; `today` is that of the clinic, `every` its rule of the line of tokens.
+
+    `overbook_cap`: how many it allows a session at times that are taken.
+    """
 
     day: date
     today: date
     now: datetime
     columns: list[Column]
     every: int
+    overbook_cap: int
 
     @property
     def day_before(self) -> date:
