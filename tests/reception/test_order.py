@@ -42,6 +42,7 @@ _STEPS = st.lists(
         st.tuples(st.just("recall"), st.just(0), st.just(2)),
         st.tuples(st.just("walk in"), st.just(0), st.integers(1, 2)),
         st.tuples(st.just("undo"), st.integers(0, 8), st.integers(1, 2)),
+        st.tuples(st.just("take back"), st.just(-1), st.integers(1, 2)),  # who came last without an appointment
         st.tuples(st.just("wait"), st.sampled_from(SECONDS), st.just(0)),
     ),
     min_size=10,
@@ -110,7 +111,7 @@ class Desk:
                 patient = order[0]
             elif what == "recall":
                 patient = max(session.patients, key=lambda p: (p.calls or [p.starts])[-1])
-            act = "call" if what in ("next", "recall") else what
+            act = {"next": "call", "recall": "call", "take back": "undo"}.get(what, what)
             booking, actor = bookings[session.patients.index(patient)], f"staff:{who}"
             if act == "undo":
                 expected = session.undo(patient, actor)
@@ -120,7 +121,7 @@ class Desk:
                 row = await self.db.fetch_row(_RECORD, provider, booking, self.clinic_id, act, actor)
             assert row is not None
             assert (row["code"], row["state"], row["token"]) == (expected, patient.state, patient.token), (what, which)
-            self.seen.add(f"{act} {expected}")
+            self.seen.add(f"{what if what == 'take back' else act} {expected}")
             await self.compare_order(provider, bookings, session)
         await set_clock(self.db, now)
 
@@ -166,4 +167,4 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
     refusals = {"wrong_state", "too_early", "just_called", "not_next", "recorded"}
     assert {f"call {code}" for code in refusals - {"too_early"}} <= desk.seen
     assert {"miss too_early", "undo undone", "undo too_late"} <= desk.seen
-    assert {"walk in booked", "walk in no_token", "walk in not_working"} <= desk.seen
+    assert {"walk in booked", "walk in no_token", "walk in not_working", "take back undone"} <= desk.seen
