@@ -64,7 +64,7 @@ AREAS = (
     Area(
         "reception",
         "reception",
-        ("people.sql", "tokens.sql", "order.sql", "attendance.sql", "day.sql", "walk_ins.sql"),
+        ("people.sql", "tokens.sql", "order.sql", "attendance.sql", "day.sql", "choices.sql", "walk_ins.sql"),
     ),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql")),
     Area("backup", "backup"),
@@ -81,7 +81,7 @@ AREAS = (
         (
             *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
-            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "walk_ins.sql"),
+            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_people.sql", "walk_ins.sql"),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

@@ -35,7 +35,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
     FROM pg_proc WHERE pronamespace <> 'console'::regnamespace AND prosrc LIKE '%staff.append_audit(%')
 """
 SHOWS_PATIENT = {
-    *("find_booking", "asks", "day_sheet"),
+    *("find_booking", "asks", "day_sheet", "find_people", "booking_choices"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -49,7 +49,7 @@ SHOWS_NONE = {
     ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
-    *("record_attendance", "undo_attendance", "day_version"),
+    *("record_attendance", "undo_attendance", "day_version", "add_person", "book"),
     *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),

@@ -39,7 +39,6 @@ BEGIN
         answer := booking.hold(
             p_provider_id, p_clinic_id, free_at, 1, p_service_ids, account_id, p_person_id, NULL, NULL, p_actor, NULL, p_reason);
         IF answer.code = 'reserved' THEN
-            PERFORM booking.pay_at_clinic(p_provider_id, answer.booking_id, p_actor);
             answer := booking.confirm(p_provider_id, answer.booking_id, NULL, p_actor, NULL);
             ASSERT answer.code = 'booked', answer.code;
         END IF;

@@ -163,14 +163,6 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Has what the desk holds for a patient be paid at the clinic, where it would be paid online: who is there, or on the telephone, pays nobody
--- online within five minutes. The caller has the book locked.
-CREATE FUNCTION booking.pay_at_clinic(p_provider_id bigint, p_booking_id uuid, p_actor text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    UPDATE booking.booking SET funding = 'clinic'
-    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND state = 'reserved' AND funding = 'online' AND booking.may_act(p_actor, NULL);
-END $$;
-
 -- Takes back an appointment that the desk made a moment ago for somebody who is there; its time, if it has one, goes to the queue. The caller
 -- has the book locked and advanced.
 CREATE FUNCTION booking.take_back(p_provider_id bigint, p_booking_id uuid, p_actor text, p_now timestamptz) RETURNS void

@@ -80,6 +80,8 @@ BEGIN
     held.person_id := person.person_id;
     held.instead_of_id := p_instead_of_id;
     held.service_ids := p_service_ids;
+    -- What the desk books is paid there: nobody gives it a card on the telephone.
+    held.funding := CASE WHEN p_actor ^@ 'staff:' THEN 'clinic' END;
     answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), p_now);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
@@ -88,7 +90,8 @@ BEGIN
         provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
         person_id, patient_name, instead_of_provider_id, instead_of_id, service_ids, terms_id)
     SELECT p_provider_id, held.booking_id, p_clinic_id, p_patient_id, held.during, held.seat, p_slots, 'reserved',
-        p_now + booking.hold_time(), fee_minor, funding, p_now, person.person_id, nullif(person.name, ''),
+        p_now + booking.hold_time(), fee_minor, CASE funding WHEN 'online' THEN coalesce(held.funding, funding) ELSE funding END, p_now,
+        person.person_id, nullif(person.name, ''),
         p_instead_of_provider_id, p_instead_of_id, p_service_ids, terms_id
     FROM booking.price_of(p_provider_id, p_clinic_id, p_service_ids)
     ON CONFLICT DO NOTHING

@@ -40,7 +40,13 @@ _REFUSED = {
     ),
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
 }
-_DONE = {**ACTS, "call": N_("Called"), "undo": N_("Undone"), "overbook": N_("Booked once more")}
+_DONE = {
+    **ACTS,
+    "call": N_("Called"),
+    "undo": N_("Undone"),
+    "book": N_("Booked"),
+    "overbook": N_("Booked once more"),
+}
 
 
 class DayController(Controller):
