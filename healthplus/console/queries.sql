@@ -236,7 +236,7 @@ SELECT * FROM console.walk_in($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: token_slip
 -- A token as it is printed.
-SELECT console.token_slip($1, $2, $3, $4, $5)
+SELECT console.token_slip($1, $2, $3, $4)
 
 -- name: overbook
 -- Book a time that is taken.

@@ -84,7 +84,7 @@ _CLASSES = {
         GET /desk/{clinic_id}/day
         GET /desk/{clinic_id}/overbook
         POST /desk/{clinic_id}/overbook
-        GET /desk/{clinic_id}/token/{provider_id}/{booking_id}
+        GET /desk/{clinic_id}/token/{token_id}
         GET /desk/{clinic_id}/walk-in
         POST /desk/{clinic_id}/walk-in
         GET /desk/{clinic_id}/{day}

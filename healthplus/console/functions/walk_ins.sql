@@ -39,13 +39,13 @@ BEGIN
 END $$;
 
 -- A token as it is printed: whose room, since when, and what is before it.
-CREATE FUNCTION console.token_slip(p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid)
+CREATE FUNCTION console.token_slip(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
 BEGIN
     caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
-    RETURN reception.token_slip(p_provider_id, p_clinic_id, p_booking_id, caller.actor, public.app_now());
+    RETURN reception.token_slip(p_clinic_id, p_booking_id, caller.actor, public.app_now());
 END $$;
 
 -- Books a time that is taken (booking.overbook), for a person whom the clinic knows.

@@ -195,9 +195,8 @@ END $$;
 
 -- What a clinic allows its desk beyond the times of its shifts, and after how many booked patients one of the line of tokens is called.
 CREATE FUNCTION directory.desk_rules(p_clinic_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT rules || jsonb_build_object('version', md5(rules::text), 'time_zone', time_zone)
-    FROM directory.clinic JOIN directory.city USING (city_id)
-    CROSS JOIN LATERAL jsonb_build_object(
+    SELECT rules || jsonb_build_object('version', md5(rules::text))
+    FROM directory.clinic CROSS JOIN LATERAL jsonb_build_object(
         'walk_in_every', walk_in_every, 'walk_in_cap', walk_in_cap, 'overbook_cap', overbook_cap) AS rules
     WHERE clinic_id = p_clinic_id
 $$;

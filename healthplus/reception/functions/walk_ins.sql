@@ -74,17 +74,18 @@ $$;
 
 -- A token as it is printed: its label, for which doctor, whether it is a walk-in's beyond the times, the place in the order where its patient
 -- waits, and whether p_actor may still take it back. NULL: there is none.
-CREATE FUNCTION reception.token_slip(p_provider_id bigint, p_clinic_id bigint, p_booking_id uuid, p_actor text, p_now timestamptz) RETURNS jsonb
+CREATE FUNCTION reception.token_slip(p_clinic_id bigint, p_booking_id uuid, p_actor text, p_now timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
-        'label', reception.token_label(letter, token), 'provider', provider.name, 'extra', booking.extra, 'arrived_at', arrived_at,
+        'label', reception.token_label(letter, token), 'provider_id', provider_id, 'provider', provider.name, 'extra', booking.extra, 'arrived_at', arrived_at,
         'starts_at', lower(booking.during), 'place', (
-            SELECT place FROM reception.order_of(p_provider_id, session_id, p_now) AS ranked WHERE ranked.booking_id = p_booking_id),
+            SELECT place FROM reception.order_of(provider_id, session_id, p_now) AS ranked WHERE ranked.booking_id = p_booking_id),
         'undo_until_at', CASE WHEN before IS NOT NULL AND actor = p_actor AND act_at + reception.undo_time() > p_now
             THEN act_at + reception.undo_time() END)
-    FROM booking.booking
+    FROM directory.provider_clinic AS post
+    JOIN directory.provider USING (provider_id)
+    JOIN booking.booking USING (provider_id)
     JOIN reception.attendance USING (provider_id, booking_id)
     JOIN reception.session USING (provider_id, session_id)
-    JOIN directory.provider USING (provider_id)
-    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND booking.clinic_id = p_clinic_id AND token IS NOT NULL
+    WHERE post.clinic_id = p_clinic_id AND booking_id = p_booking_id AND booking.clinic_id = p_clinic_id AND token IS NOT NULL
 $$;

@@ -19,7 +19,7 @@ from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, ask, read_form, with_instants
 from healthplus.web.desk.session import console, desk_page, needs
-from healthplus.web.http.ids import ClinicId, ProviderId
+from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import N_
 from healthplus.web.pages.booking import parsed_instant, parsed_number
 from healthplus.web.pages.rendering import language_of, see_other
@@ -103,12 +103,10 @@ class WalkInController(Controller):
         )
         return await _answer(request, clinic_id, form, row, "start") or await _overbook_page(request, clinic_id, form)
 
-    @get("/token/{provider_id:int}/{booking_id:uuid}", **needs("see_clinic"))
-    async def token(
-        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, booking_id: FromPath[UUID]
-    ) -> Response[str]:
-        """Show a token large, to be called out or printed: it names no patient."""
-        slip = await ask(request, queries.token_slip, clinic_id, provider_id, booking_id)
+    @get("/token/{token_id:uuid}", **needs("see_clinic"))
+    async def token(self, request: AnyRequest, clinic_id: ClinicId, token_id: FromPath[UUID]) -> Response[str]:
+        """Show the token of an appointment large, to be called out or printed: it names no patient."""
+        slip = await ask(request, queries.token_slip, clinic_id, token_id)
         clinic = await read_clinic(request, clinic_id)
         return desk_page(
             request,
@@ -116,8 +114,7 @@ class WalkInController(Controller):
             clinic=clinic,
             day=slip["starts_at"].astimezone(ZoneInfo(clinic["time_zone"])).date(),
             clinic_id=clinic_id,
-            provider_id=provider_id,
-            booking_id=booking_id,
+            booking_id=token_id,
             slip=slip,
             texted=request.query_params.get("texted") == "1",
         )
@@ -141,7 +138,7 @@ async def _answer(
         day = row["starts_at"].astimezone(zone).date()
         return see_other(request, f"/desk/{clinic_id}/{day}", {"done": "overbook", "about": str(row["booking_id"])})
     query = {"texted": "1"} if form.given.get("text") else {}
-    return see_other(request, f"/desk/{clinic_id}/token/{provider_id}/{row['booking_id']}", query)
+    return see_other(request, f"/desk/{clinic_id}/token/{row['booking_id']}", query)
 
 
 def _person_of(form: Form) -> UUID | None:

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Controller, Response, get, post
 
 from healthplus.console.console import queries
+from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import ask, change, marks_of, office_page, read_form, take_over
 from healthplus.web.desk.session import needs
@@ -48,7 +49,8 @@ async def _rules_page(
         form = Form({**stored, "marks": marks_of(stored)}, language_of(request))
     elif answer:
         changed = take_over(form, stored)
+    clinic = await read_clinic(request, clinic_id)
     return office_page(
         request, "walk_ins.html", clinic_id, "walk_ins", form,
-        rules=rules, answer=answer, stored=stored, changed=changed, zone=rules["time_zone"],
+        clinic=clinic, rules=rules, answer=answer, stored=stored, changed=changed, zone=clinic["time_zone"],
     )  # fmt: skip
