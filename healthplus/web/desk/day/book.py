@@ -63,11 +63,8 @@ _REFUSED = {
         "Nothing is booked: this form was sent before with something else in it. Look at it and send it again."
     ),
 }
-_FAULTS = {
-    "not_together": N_("Only tests can be done together. Choose one of the others."),
-    "too_many_services": N_("These are too many for one appointment."),
-}
-_NO_SERVICE = N_("That is not offered here any more. Choose again.")
+_NOT_TOGETHER = N_("Only tests can be done together. Choose one, and book each of the others as its own appointment.")
+_NOT_OFFERED = N_("That is not offered here. Choose again.")
 
 
 class BookController(Controller):
@@ -126,7 +123,7 @@ async def _times_page(
     view = await ask(request, queries.booking_choices, clinic_id, person_id, provider_id, service_ids or None, after)
     say = form.gettext
     if view["fault"]:
-        form.fail("service", say(_FAULTS.get(view["fault"], _NO_SERVICE)))
+        form.fail("service", say(_NOT_TOGETHER if view["fault"] == "not_together" else _NOT_OFFERED))
     here = {"person": str(person_id), "provider": str(view["provider_id"] or "")}
     chosen = [("service", str(one)) for one in view["service_ids"] or []]
     later = view["starts"][-1] + timedelta(seconds=1) if view["starts"] else None
