@@ -31,7 +31,8 @@ BEGIN
     INTO ends_at FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id;
     SELECT min(starts_at) INTO free_at
     FROM booking.obtainable_runs(
-        p_provider_id, p_clinic_id, opened.now_at, ends_at, booking.need_of(1, p_provider_id, p_service_ids), opened.now_at);
+        p_provider_id, p_clinic_id, opened.now_at, ends_at, booking.need_of(1, p_provider_id, p_service_ids), opened.now_at,
+        p_is_desk => true);
     IF free_at IS NULL THEN
         answer := booking.add_walk_in(
             p_provider_id, p_clinic_id, p_service_ids, account_id, p_person_id, ends_at, p_actor, opened.now_at);
@@ -56,8 +57,9 @@ END $$;
 -- The doctors whom a clinic has today, as console.walk_in_doctors shows them: the first time that is free, and what add_walk_in would find.
 CREATE FUNCTION reception.walk_in_doctors(p_clinic_id bigint, p_now timestamptz) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'provider_id', provider_id, 'name', provider.name, 'free_at', booking.first_free(
-            provider_id, clinic_id, p_now, upper(today.during), p_now),
+        'provider_id', provider_id, 'name', provider.name, 'free_at', (
+            SELECT min(starts_at) FROM booking.obtainable_runs(
+                provider_id, clinic_id, p_now, least(upper(today.during), p_now + reception.early_time()), 1, p_now, p_is_desk => true)),
         'tokens_left', greatest(0, walk_in_cap - booking.count_extra(provider_id, clinic_id, 'walk_in', shift.during)),
         'session_starts_at', lower(shift.during), 'session_ends_at', upper(shift.during)) ORDER BY provider.name, provider_id), '[]')
     FROM directory.clinic
@@ -67,7 +69,7 @@ CREATE FUNCTION reception.walk_in_doctors(p_clinic_id bigint, p_now timestamptz)
     CROSS JOIN LATERAL reception.during_day(clinic_id, (p_now AT TIME ZONE time_zone)::date) AS today(during)
     CROSS JOIN LATERAL (
         SELECT opening.during FROM schedule.openings(provider_id, clinic_id, p_now, upper(today.during), p_now) AS opening
-        WHERE upper(opening.during) > p_now AND lower(opening.during) < upper(today.during)
+        WHERE upper(opening.during) > p_now AND lower(opening.during) < least(upper(today.during), p_now + reception.early_time())
         ORDER BY lower(opening.during) LIMIT 1) AS shift
     WHERE clinic_id = p_clinic_id
 $$;

@@ -134,10 +134,10 @@ BEGIN
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    why := booking.why_not(p_provider_id, p_clinic_id, p_start, need, opened.now_at);
+    why := booking.why_not(p_provider_id, p_clinic_id, p_start, need, opened.now_at, p_is_desk => true);
     IF why NOT IN ('booked', 'held', 'free') THEN
         RETURN booking.refuse('no_such_slot', why);
-    ELSIF EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, need, opened.now_at)) THEN
+    ELSIF EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, need, opened.now_at, p_is_desk => true)) THEN
         RETURN booking.refuse('is_free');
     END IF;
     SELECT * INTO opening

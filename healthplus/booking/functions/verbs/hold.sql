@@ -29,7 +29,7 @@ BEGIN
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND NOT booking.is_due(booking, now_at)
     ) THEN
-        why := booking.why_not(p_provider_id, p_clinic_id, p_start, need, now_at);
+        why := booking.why_not(p_provider_id, p_clinic_id, p_start, need, now_at, p_is_desk => booking.may_act(p_actor, NULL));
         IF why <> 'free' THEN
             answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, need, now_at, why);
         END IF;
@@ -55,6 +55,7 @@ DECLARE
     answer booking.outcome;
     held booking.booking;
     need booking.need := booking.need_of(p_slots, p_provider_id, p_service_ids);
+    is_desk boolean := booking.may_act(p_actor, NULL);
 BEGIN
     IF p_service_ids IS NOT NULL THEN
         answer := booking.refuse_services(p_provider_id, p_clinic_id, p_service_ids);
@@ -68,10 +69,11 @@ BEGIN
         RETURN booking.refuse('not_found');
     END IF;
     SELECT seat, during INTO held.seat, held.during
-    FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, need, p_now);
+    FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, need, p_now, p_is_desk => is_desk);
     IF NOT FOUND THEN
         RETURN booking.refuse_run(
-            p_provider_id, p_clinic_id, p_start, need, p_now, booking.why_not(p_provider_id, p_clinic_id, p_start, need, p_now));
+            p_provider_id, p_clinic_id, p_start, need, p_now,
+            booking.why_not(p_provider_id, p_clinic_id, p_start, need, p_now, p_is_desk => is_desk));
     END IF;
     held.booking_id := booking.new_id(p_provider_id);
     held.provider_id := p_provider_id;
@@ -82,7 +84,7 @@ BEGIN
     held.service_ids := p_service_ids;
     -- What the desk books is paid there: nobody gives it a card on the telephone.
     held.funding := CASE WHEN p_actor ^@ 'staff:' THEN 'clinic' END;
-    answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), p_now);
+    answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND is_desk, p_now);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from healthplus.web.desk.office.asks import KINDS
 from healthplus.web.desk.office.audit_texts import ACTIONS
 from healthplus.web.desk.office.breaches import DUTIES
+from healthplus.web.desk.office.share import share_words
 from healthplus.web.desk.texts import ROLES
 from healthplus.web.languages import N_, Language
 
@@ -63,7 +64,7 @@ _WORDS: dict[str, str] = {
 """What functions write, which is no person's own words; "" is said by the action itself."""
 _ASK = re.compile(r"(\w+)(?: (\w+))?(?:: (.*))?", re.DOTALL)
 _SERVICE = re.compile(r"(.*?); (\d+); (\d+) min(?:; (.*))?", re.DOTALL)
-_SHIFT = re.compile(r"\d* (\d) (\d\d:\d\d)\S*?-(\d\d:\d\d)\S*?/(\d+)")
+_SHIFT = re.compile(r"\d* (\d) (\d\d:\d\d)\S*?-(\d\d:\d\d)\S*?/(\d+)(?: release=(\d+))?")
 
 
 class Part(NamedTuple):
@@ -124,9 +125,10 @@ def _shifts(detail: str, reader: Reader) -> Iterator[Part]:
     ended = re.search(r"ended ([\d, ]+)", rest)
     if ended:
         yield reader.say(N_("shifts ended: %(count)s"), count=len(ended[1].strip(", ").split(",")))
-    for weekday, starts, ends, minutes in _SHIFT.findall(rest):
+    for weekday, starts, ends, minutes, hours in _SHIFT.findall(rest):
         slots = reader.say(N_("slots of %(count)s min"), count=minutes).text
-        yield Part(f"{reader.language.weekday(int(weekday))} {starts}–{ends}, {slots}")
+        share = f", {share_words(reader.language, int(hours))}" if hours else ""
+        yield Part(f"{reader.language.weekday(int(weekday))} {starts}–{ends}, {slots}{share}")
 
 
 def _leave(detail: str, reader: Reader) -> Iterator[Part]:
