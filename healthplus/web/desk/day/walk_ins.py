@@ -80,10 +80,10 @@ class WalkInController(Controller):
     async def ask_why(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         """Ask for whom a time that is taken is to be booked once more, and then why."""
         form = Form({**request.query_params}, language_of(request))
-        if parsed_instant(form.given.get("start", "")) is None or not form.given.get("provider"):
-            raise NotFound
         if _person_of(form) is None:
             return await who_page(request, clinic_id, "overbook")
+        if parsed_instant(form.given.get("start", "")) is None or not form.given.get("provider"):
+            raise NotFound
         return await _overbook_page(request, clinic_id, form)
 
     @post("/overbook", **needs("change_booking"))
@@ -158,7 +158,7 @@ async def _services_of(request: AnyRequest, clinic_id: int, form: Form, provider
     chosen = form.given.get("service", "")
     if chosen and form.given.get("service_of") == str(provider_id):
         return [parsed_number(chosen)]
-    found = await _choices(request, clinic_id, _person_of(form), provider_id)
+    found = await _choices(request, clinic_id, None, provider_id)
     if found["provider_id"] != provider_id:
         raise NotFound
     return found["service_ids"] or None
