@@ -61,7 +61,7 @@ AREAS = (
             *("lanes.sql", "rush.sql"),
         ),
     ),
-    Area("reception", "reception", ("order.sql", "attendance.sql", "day.sql")),
+    Area("reception", "reception", ("people.sql", "order.sql", "attendance.sql", "day.sql")),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql")),
     Area("backup", "backup"),
     Area("payments", "payments", ("currency.sql", "gateway_events.sql")),
