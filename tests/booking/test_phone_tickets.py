@@ -1,4 +1,4 @@
-"""Callers who wait by phone: in the queue as everybody, present as long as a desk is connected, called before they have a time."""
+"""Callers who wait by phone: in the queue as everybody, present as long as a desk is connected."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from healthplus.accounts.actors import Patient, Staff
-from healthplus.booking.outcomes import Outcome
+from healthplus.booking.outcomes import BookingChanged, Outcome, Refused
 from healthplus.database import Database
 from healthplus.ops.check import violations
 from healthplus.waiting.desks import ConnectedDesks
@@ -34,7 +34,7 @@ class Desk:
     async def join(self, provider: Provider, patient_id: int, actor: Staff = NEHA, key: str | None = None) -> Outcome:
         when = provider.opens_at, provider.closes_at
         return await self.book.join_by_phone(
-            provider.provider_id, provider.clinic_id, *when, 1, patient_id, self.clinic_id, actor, key
+            provider.provider_id, provider.clinic_id, *when, 1, patient_id, desk=self.clinic_id, actor=actor, key=key
         )
 
     async def waiting(self, provider: Provider, patient_id: int, actor: Staff = NEHA) -> UUID:
@@ -107,7 +107,8 @@ async def test_one_of_the_staff_has_three_waiting_with_a_provider(race: RaceEnvi
         await race.held(one, await race.patient())
     tickets = [await desk.waiting(provider, patient) for patient in await race.patients(3)]
     refused = await desk.join(provider, await race.patient())
-    assert (refused.code, refused.limit_max) == ("phone_tickets", 3)  # type: ignore[union-attr]
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.limit_max) == ("phone_tickets", 3)
     await desk.waiting(provider, await race.patient(), RAVI)
     await desk.waiting(other, await race.patient())
     assert (await desk.serve(provider, tickets[0], "let_go")).code == "left"
@@ -227,11 +228,12 @@ async def test_what_is_booked_for_a_caller_is_paid_at_the_clinic(race: RaceEnvir
     ticket = await desk.waiting(provider, caller)
     await race.release(provider, held, holder)
     booked = await desk.serve(provider, ticket, "book", key="b")
-    assert (booked.code, booked.funding, booked.fee_minor) == ("booked", "clinic", 50_000)  # type: ignore[union-attr]
+    assert isinstance(booked, BookingChanged)
+    assert (booked.code, booked.funding, booked.fee_minor) == ("booked", "clinic", 50_000)
     assert await desk.serve(provider, ticket, "book", key="b") == booked
     actors = await race.db.fetch(
         "SELECT kind, actor FROM booking.event WHERE booking_id = $1 ORDER BY seq", booked.booking_id
-    )  # type: ignore[union-attr]
+    )
     assert [tuple(row) for row in actors] == [("reserved", "system"), ("booked", "staff:7")]
     assert await violations(race.db) == []
 

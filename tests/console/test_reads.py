@@ -35,7 +35,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
     FROM pg_proc WHERE pronamespace <> 'console'::regnamespace AND prosrc LIKE '%staff.append_audit(%')
 """
 SHOWS_PATIENT = {
-    *("find_booking", "asks", "day_sheet"),
+    *("find_booking", "asks", "day_sheet", "phone_queue"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -49,7 +49,7 @@ SHOWS_NONE = {
     ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
-    *("record_attendance", "undo_attendance", "day_version"),
+    *("record_attendance", "undo_attendance", "day_version", "join_by_phone", "serve_caller"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
@@ -99,6 +99,9 @@ class Calls:
             "p_told_at": None,
             "p_day": (starts + timedelta(hours=5, minutes=30)).date(),
             "p_act": "arrive",
+            "serve_caller.p_act": "let_go",
+            **dict.fromkeys(("p_ticket_id", "p_person_id"), UUID(int=1)),
+            "p_key": "k",
             "p_monday": date(2026, 1, 5),
             "p_kind": "cancel",
             "add_to_breach.p_kind": "described",
@@ -168,6 +171,9 @@ async def calls(db: Database, environment: Environment, monkeypatch: pytest.Monk
         "SELECT staff.open_ask(1, 1, $1, $2, 'cancel', '{}', booking.as_seen(1, $1), 'x', 1)", held, found.patient_id
     )
     found.values["p_ask_id"] = await db.fetch_value("SELECT ask_id FROM staff.ask")
+    found.values["p_person_id"] = await db.fetch_value(
+        "SELECT person_id FROM accounts.person WHERE patient_id = $1 AND is_holder", found.patient_id
+    )
     found.values["p_remove"] = await db.fetch_value(
         "SELECT array_agg(shift_id) FROM schedule.shift WHERE provider_id = $1 AND clinic_id = 1", PROVIDER
     )

@@ -69,6 +69,19 @@ async def _key(db: Database, *_: int) -> object:
     return (await add_key(db, "Acme", ["search"]))[0]
 
 
+async def _ticket(db: Database, clinic_id: int, provider_id: int) -> object:
+    """Make a ticket of a caller, which is over."""
+    return await db.fetch_value(
+        "WITH caller AS (INSERT INTO booking.phone_ticket (provider_id, ticket_id, clinic_id, staff_id, joined_at) "
+        "VALUES ($2, gen_random_uuid(), $1, 1, public.app_now()) RETURNING *) "
+        "INSERT INTO booking.ticket (provider_id, ticket_id, number, patient_id, queue_window, slots_needed, state, "
+        "joined_at, expires_at, present_at) SELECT provider_id, ticket_id, 0, 1, tstzrange(joined_at, joined_at + "
+        "interval '1 hour'), 1, 'left', joined_at, joined_at, joined_at FROM caller RETURNING ticket_id",
+        clinic_id,
+        provider_id,
+    )
+
+
 async def _day(db: Database, *_: int) -> object:
     return (await product_now(db)).date()
 
@@ -85,6 +98,7 @@ OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "breach_id": _breach,
     "key_id": _key,
     "day": _day,
+    "ticket_id": _ticket,
 }
 """How to make what a route's path names, at a clinic and nowhere else, for a provider there."""
 OF_NO_CLINIC = {"day"}

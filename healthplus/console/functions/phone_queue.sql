@@ -8,12 +8,12 @@ DECLARE
     caller record;
     now_at timestamptz := public.app_now();
     callers jsonb;
-    person jsonb;
+    joining jsonb;
 BEGIN
     caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'ticket_id', (one.waiter).ticket_id, 'provider_id', provider.provider_id, 'provider', provider.name, 'number', (one.waiter).number,
-        'patient_id', patient.patient_id, 'name', coalesce(nullif(person.name, ''), patient.name), 'phone', phone,
+        'patient_id', patient.patient_id, 'name', coalesce(nullif(person.name, ''), patient.name), 'phone', patient.phone,
         'state', (one.waiter).state, 'is_answered', (one.waiter).answered_at IS NOT NULL,
         'place', CASE WHEN (one.waiter).state = 'waiting' THEN 1 + (
             SELECT count(*) FROM booking.ticket AS ahead
@@ -30,17 +30,17 @@ BEGIN
     LEFT JOIN accounts.person ON person.person_id = (one.waiter).person_id
     LEFT JOIN staff.account ON account.staff_id = one.by_staff_id;
     SELECT jsonb_build_object(
-        'person_id', known.person_id, 'patient_id', patient_id, 'name', coalesce(nullif(known.name, ''), patient.name), 'phone', phone)
-    INTO person
+        'person_id', known.person_id, 'patient_id', patient_id, 'name', coalesce(nullif(known.name, ''), patient.name), 'phone', patient.phone)
+    INTO joining
     FROM accounts.person AS known JOIN accounts.patient USING (patient_id)
     WHERE known.person_id = p_person_id AND removed_at IS NULL AND reception.knows(p_clinic_id, known.person_id);
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'see_caller', false, 'queue', NULL, p_clinic_id, shown.patient_id)
     FROM (
         SELECT (one ->> 'patient_id')::bigint AS patient_id FROM jsonb_array_elements(callers) AS one
-        UNION SELECT (person ->> 'patient_id')::bigint WHERE person IS NOT NULL) AS shown
+        UNION SELECT (joining ->> 'patient_id')::bigint WHERE joining IS NOT NULL) AS shown
     WHERE NOT staff.has_seen(caller.session_id, 'see_caller', shown.patient_id);
-    RETURN jsonb_build_object('now_at', now_at, 'callers', callers, 'person', person, 'providers', CASE WHEN person IS NOT NULL THEN (
+    RETURN jsonb_build_object('now_at', now_at, 'callers', callers, 'person', joining, 'providers', CASE WHEN joining IS NOT NULL THEN (
         SELECT coalesce(jsonb_agg(jsonb_build_object('provider_id', provider_id, 'name', provider.name, 'services', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('service_id', service_id, 'name', service_type.name)
                 ORDER BY service_type.name, service_id), '[]')
