@@ -70,13 +70,10 @@ async def _key(db: Database, *_: int) -> object:
 
 
 async def _ticket(db: Database, clinic_id: int, provider_id: int) -> object:
-    """Make a ticket of a caller, which is over."""
+    """Have a caller's ticket be known at a clinic; there is none."""
     return await db.fetch_value(
-        "WITH caller AS (INSERT INTO booking.phone_ticket (provider_id, ticket_id, clinic_id, staff_id, joined_at) "
-        "VALUES ($2, gen_random_uuid(), $1, 1, public.app_now()) RETURNING *) "
-        "INSERT INTO booking.ticket (provider_id, ticket_id, number, patient_id, queue_window, slots_needed, state, "
-        "joined_at, expires_at, present_at) SELECT provider_id, ticket_id, 0, 1, tstzrange(joined_at, joined_at + "
-        "interval '1 hour'), 1, 'left', joined_at, joined_at, joined_at FROM caller RETURNING ticket_id",
+        "INSERT INTO booking.phone_ticket (provider_id, ticket_id, clinic_id, staff_id, joined_at) "
+        "VALUES ($2, gen_random_uuid(), $1, 1, public.app_now()) RETURNING ticket_id",
         clinic_id,
         provider_id,
     )
