@@ -1097,7 +1097,7 @@ class Book:
         """Join; `desk`: somebody who called that clinic does, of whom the actor may have so many."""
         want = Want(slots, service_ids)
 
-        def act() -> Answer:  # noqa: C901, PLR0911 - a return for each refusal
+        def act() -> Answer:  # noqa: PLR0911 - a return for each refusal
             if early := self.refuse_early(patient) or self.refuse_services(clinic_id, want):
                 return early
             if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):
