@@ -28,6 +28,6 @@ document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || event.repeat || target.closest("input, select, textarea")) return;
   // On a patient's row this key means them.
   if (key === "x" && target.closest(".day-row")) return;
-  const call = target.closest(".call") ?? document;
+  const call = target.closest(".turn-now") ?? document;
   call.querySelector(`[data-call-key="${CSS.escape(key)}"]`)?.click();
 });
