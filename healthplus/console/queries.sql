@@ -221,3 +221,19 @@ SELECT console.join_by_phone($1, $2, $3, $4, $5, $6, $7, $8) AS answer
 -- name: serve_caller
 -- Call, book or let go a caller.
 SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7) AS answer
+
+-- name: find_people
+-- Whom the desk looks for.
+SELECT console.find_people($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: add_person
+-- Add a person to the account of a number.
+SELECT * FROM console.add_person($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: booking_choices
+-- What can be booked for a person.
+SELECT console.booking_choices($1, $2, $3, $4, $5, $6, $7)
+
+-- name: book
+-- Book a time for a person.
+SELECT * FROM console.book($1, $2, $3, $4, $5, $6, $7, $8, $9)

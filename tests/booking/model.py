@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from healthplus.accounts.actors import Actor, Patient, System
+from healthplus.accounts.actors import Actor, Patient, Staff, System
 from tests.fixtures.terms import Ladder, keeps
 
 HOLD, OFFER, PRESENCE = timedelta(seconds=305), timedelta(seconds=65), timedelta(seconds=60)
@@ -323,6 +323,7 @@ class Wanted:
     by_ticket: bool = False
     without: tuple[Booking | None, ...] = ()
     want: Want = ONE
+    by_phone: bool = False
 
 
 @dataclass
@@ -838,7 +839,7 @@ class Book:
                 return Answer("overlap")
         limits = self.shared.limits
         checks = [("too_many_ahead", ahead, limits.ahead)]
-        if not any(
+        if wanted.by_phone or not any(
             wanted.want.funding_at(c) == "online" and wanted.clinic_id in (None, i) and wanted.want.are_at(i)
             for i, c in self.clinics.items()
         ):
@@ -892,10 +893,11 @@ class Book:
                 return self.refuse(clinic_id, start, want)
             held = Booking(
                 run.clinic, patient, run.seat, run.start, run.end, want, self.now + HOLD, person, self.now,
-                self.terms_of(want, clinic_id), person.name, instead_of,
+                self.terms_of(want, clinic_id), person.name, instead_of, by_phone=isinstance(actor, Staff),
             )  # fmt: skip
             replaced = instead_of[1] if instead_of else None
-            wanted = Wanted(person, clinic_id, run.start, run.end, without=(replaced,), want=want)
+            at = clinic_id, run.start, run.end
+            wanted = Wanted(person, *at, without=(replaced,), want=want, by_phone=held.by_phone)
             beyond = bool(reason) and not isinstance(actor, Patient)
             if refusal := self.claim(patient, held, wanted, beyond=beyond):
                 return refusal
@@ -921,7 +923,7 @@ class Book:
             return describe("named", booking)
         if booking.person is not chosen:
             at = booking.clinic.clinic_id, booking.start, booking.end
-            wanted = Wanted(chosen, *at, without=(booking,), want=booking.want)
+            wanted = Wanted(chosen, *at, without=(booking,), want=booking.want, by_phone=booking.by_phone)
             if refusal := self.refuse_ahead(wanted, more=True):
                 return refusal
         if booking.named >= NAMES_MAX and (refusal := self.spend(chosen.patient)):
@@ -960,7 +962,7 @@ class Book:
             held.instead_of = None
             if held.state == "reserved":
                 at = held.clinic.clinic_id, held.start, held.end
-                wanted = Wanted(held.person, *at, without=(held,), want=held.want)
+                wanted = Wanted(held.person, *at, without=(held,), want=held.want, by_phone=held.by_phone)
                 refusal = self.refuse_ahead(wanted, more=True)
         booked = held if held.state == "reserved" and not refusal else None
         if held.state == "expired" and online and money:

@@ -25,7 +25,7 @@ BEGIN
     CROSS JOIN LATERAL reception.day_of(provider_id, p_clinic_id, day, caller.actor, now_at) AS visits
     CROSS JOIN LATERAL (
         SELECT coalesce(jsonb_agg(DISTINCT starts_at), '[]') AS starts
-        FROM booking.obtainable_runs(provider_id, p_clinic_id, lower(day), upper(day), 1, now_at)
+        FROM booking.obtainable_runs(provider_id, p_clinic_id, lower(day), upper(day), 1, now_at, p_is_desk => true)
         WHERE starts_at >= lower(day)) AS free
     WHERE provider_clinic.clinic_id = p_clinic_id AND (visits <> '[]' OR EXISTS (
         SELECT FROM schedule.openings(provider_id, p_clinic_id, lower(day), upper(day), now_at) AS opening

@@ -88,16 +88,16 @@ BEGIN
         FROM booking.event_log
         WHERE provider_id = p_provider_id AND seq > noted.seq AND seq <= version_now AND kind IN ('booked', 'moved');
     END IF;
-    IF noted.booking_id IS NOT NULL THEN
+    IF noted.booked_until IS NOT NULL THEN
         SELECT array_agg(booking_id ORDER BY booking_id) INTO ids FROM (
             SELECT booking_id FROM booking.booking
-            WHERE provider_id = p_provider_id AND booking_id > noted.booking_id ORDER BY booking_id LIMIT 1000) AS part;
+            WHERE provider_id = p_provider_id AND booking_id > noted.booked_until ORDER BY booking_id LIMIT 1000) AS part;
         PERFORM reception.meet_booked(p_clinic_id, p_provider_id, ids);
-        noted.booking_id := CASE WHEN cardinality(ids) = 1000 THEN ids[1000] END;
+        noted.booked_until := CASE WHEN cardinality(ids) = 1000 THEN ids[1000] END;
     END IF;
-    UPDATE reception.known_until SET seq = version_now, booking_id = noted.booking_id
-    WHERE clinic_id = p_clinic_id AND provider_id = p_provider_id AND (seq <> version_now OR known_until.booking_id IS DISTINCT FROM noted.booking_id);
-    RETURN noted.booking_id IS NULL;
+    UPDATE reception.known_until SET seq = version_now, booked_until = noted.booked_until
+    WHERE clinic_id = p_clinic_id AND provider_id = p_provider_id AND (seq <> version_now OR known_until.booked_until IS DISTINCT FROM noted.booked_until);
+    RETURN noted.booked_until IS NULL;
 END $$;
 
 -- Notes whom a clinic has come to know since the last look, before each search: whether that is all. What was booked before the first look
@@ -111,7 +111,7 @@ BEGIN
         SELECT post.provider_id FROM directory.provider_clinic AS post
         JOIN booking.book USING (provider_id)
         LEFT JOIN reception.known_until USING (clinic_id, provider_id)
-        WHERE post.clinic_id = p_clinic_id AND ((book.version > known_until.seq) IS NOT FALSE OR known_until.booking_id IS NOT NULL)
+        WHERE post.clinic_id = p_clinic_id AND ((book.version > known_until.seq) IS NOT FALSE OR known_until.booked_until IS NOT NULL)
         ORDER BY post.provider_id
     LOOP
         WHILE NOT reception.learn_of(p_clinic_id, next_id) LOOP

@@ -41,7 +41,7 @@ _REFUSED = {
     ),
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
 }
-_DONE = {**SERVED, **ACTS, "call": N_("Called"), "undo": N_("Undone")}
+_DONE = {**SERVED, **ACTS, "call": N_("Called"), "undo": N_("Undone"), "book": N_("Booked")}
 
 
 class DayController(Controller):

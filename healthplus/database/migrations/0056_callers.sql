@@ -16,7 +16,7 @@ CREATE TABLE reception.known_until (
     clinic_id bigint NOT NULL,
     provider_id bigint NOT NULL,
     seq bigint NOT NULL,
-    booking_id uuid DEFAULT '00000000-0000-0000-0000-000000000000',
+    booked_until uuid DEFAULT '00000000-0000-0000-0000-000000000000',
     PRIMARY KEY (clinic_id, provider_id)
 );
 
