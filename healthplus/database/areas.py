@@ -57,11 +57,18 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
-            *(f"verbs/{name}.sql" for name in (*_VERBS, "phone", "attend", "correct", "schedule", "in_the_way")),
+            *(
+                f"verbs/{name}.sql"
+                for name in (*_VERBS, "phone", "attend", "correct", "extra", "schedule", "in_the_way")
+            ),
             *("lanes.sql", "rush.sql"),
         ),
     ),
-    Area("reception", "reception", ("people.sql", "order.sql", "attendance.sql", "day.sql", "choices.sql")),
+    Area(
+        "reception",
+        "reception",
+        ("people.sql", "tokens.sql", "order.sql", "attendance.sql", "day.sql", "choices.sql", "walk_ins.sql"),
+    ),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql")),
     Area("backup", "backup"),
     Area("payments", "payments", ("currency.sql", "gateway_events.sql")),
@@ -77,7 +84,7 @@ AREAS = (
         (
             *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
-            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_people.sql"),
+            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_people.sql", "walk_ins.sql"),
             "phone_queue.sql",
         ),
     ),

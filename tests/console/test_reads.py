@@ -51,14 +51,18 @@ SHOWS_NONE = {
     *("audit", "export_audit", "history"),  # patients by their ids alone
     *("record_attendance", "undo_attendance", "day_version", "add_person", "book"),
     *("join_by_phone", "serve_caller"),
+    *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
     *("add_clinic", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"),
     *("add_clinic_picture", "change_clinic_picture"),
 }
-NOT_NOTED = {"office", "holiday", "week", "provider", "services", "day_version"}
-"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a version."""
+NOT_NOTED = {
+    *("office", "holiday", "week", "provider", "services", "day_version"),
+    *("walk_in_doctors", "token_slip", "desk_rules"),
+}
+"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a version; a token."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
@@ -105,6 +109,7 @@ class Calls:
             **{"p_starts_at": starts, "p_key": "1", "add_person.p_version": "1"},
             "serve_caller.p_act": "let_go",
             **{"p_ticket_id": UUID(int=1), "p_service_id": 1},
+            **{"p_start": starts, "p_wants_text": True, "p_every": 4, "p_walk_in_cap": 1, "p_overbook_cap": 1},
             "p_monday": date(2026, 1, 5),
             "p_kind": "cancel",
             "add_to_breach.p_kind": "described",
