@@ -1,6 +1,6 @@
 -- What the desk can book.
 
--- The next starts from an instant on, p_count at most, that anyone could hold for a visit or for services. Looks in growing steps.
+-- The next starts from an instant on, p_count at most, that the desk could book for a visit or for services, passing nobody. Looks in growing steps.
 CREATE FUNCTION reception.next_starts(
     p_provider_id bigint, p_clinic_id bigint, p_service_ids bigint[], p_from timestamptz, p_count integer, p_now timestamptz
 ) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
@@ -15,7 +15,7 @@ BEGIN
             -- what begins in a step may end after it
             FROM booking.obtainable_runs(
                 p_provider_id, p_clinic_id, p_from + steps[i], p_from + steps[i + 1] + make_interval(hours => 8, mins => coalesce(need.minutes, 0)),
-                need, p_now)
+                need, p_now, p_is_desk => true)
             WHERE starts_at >= p_from + steps[i] AND starts_at < p_from + steps[i + 1] AND starts_at > p_now
             ORDER BY starts_at LIMIT p_count - cardinality(found));
         EXIT WHEN cardinality(found) >= p_count;
