@@ -62,7 +62,8 @@ NOT_NOTED = {
     *("office", "holiday", "week", "provider", "services", "day_version"),
     *("walk_in_doctors", "token_slip", "desk_rules"),
 }
-"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a version; a token."""
+"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a version;
+a token."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
