@@ -58,6 +58,9 @@ SELECT jsonb_build_object(
     'attendance', (
         SELECT coalesce(jsonb_agg(to_jsonb(attendance) - '{actor,before}'::text[] ORDER BY act_at), '[]')
         FROM own_booking JOIN reception.attendance USING (provider_id, booking_id)),
+    'no_shows', (SELECT coalesce(jsonb_agg(to_jsonb(no_show) ORDER BY starts_at), '[]') FROM booking.no_show WHERE patient_id = $1),
+    'changes_by_staff', (
+        SELECT coalesce(jsonb_agg(to_jsonb(staff_act) - 'actor'), '[]') FROM own_booking JOIN booking.staff_act USING (provider_id, booking_id)),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
     'payment_intents', (
         SELECT coalesce(jsonb_agg(to_jsonb(intent) || jsonb_build_object('currency', own_booking.currency) ORDER BY asked_at), '[]')
@@ -139,6 +142,10 @@ SELECT EXISTS (
 -- name: erase_names
 -- Of the persons the patient booked for.
 UPDATE booking.booking SET patient_name = NULL WHERE patient_id = $1 AND patient_name IS NOT NULL
+
+-- name: erase_no_shows
+-- When the patient did not come; the clinic's figures have the appointments.
+DELETE FROM booking.no_show WHERE patient_id = $1
 
 -- name: erase_reasons
 -- Why the patient came.

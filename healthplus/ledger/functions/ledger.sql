@@ -51,8 +51,17 @@ BEGIN
             WHEN p_kept_minor >= amount_minor AND due IS NULL THEN NULL
             WHEN state = 'authorised' THEN 'void' ELSE 'refund' END::ledger.payment_step
     WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
-        AND state IN ('authorised', 'captured');
+        AND state IN ('authorised', 'captured') AND (due IS NULL OR due = 'capture');  -- what came twice is on its way back
 END $$;
+
+-- Takes such an order back, of the whole: the money pays again for what it paid for. p_at: the instant that was ordered, still to come.
+CREATE FUNCTION ledger.take_back_return(p_provider_id bigint, p_booking_id uuid, p_at timestamptz, p_now timestamptz) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    UPDATE ledger.payment
+    SET due = CASE state WHEN 'authorised' THEN 'capture'::ledger.payment_step END, at = p_now
+    WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
+        AND state IN ('authorised', 'captured') AND due IN ('void', 'refund') AND at = p_at AND at > p_now
+$$;
 
 -- What becomes of a payment: `money` is its state, or with _due what is to be done next, or 'kept'; and how much of it is kept after its
 -- booking was cancelled, and goes back or has gone. What was let go before it was taken is kept by nobody.
@@ -112,7 +121,9 @@ CREATE FUNCTION ledger.advance_payments(
         UPDATE ledger.payment
         SET state = greatest(payment.state, free.state),
             at = CASE WHEN free.state <= payment.state THEN at
-                WHEN free.state = 'captured' AND kept_minor < amount_minor THEN ledger.part_due_at(p_now) ELSE p_now END,
+                WHEN free.state = 'captured' AND kept_minor < amount_minor THEN ledger.part_due_at(p_now)
+                WHEN free.state = 'captured' AND due = 'void' THEN greatest(at, p_now)  -- staff may take it back until then
+                ELSE p_now END,
             due = CASE WHEN free.state <= payment.state THEN due
                 WHEN free.state = 'captured' AND (due = 'void' OR kept_minor < amount_minor) THEN 'refund'::ledger.payment_step END,
             captured_at = CASE free.state WHEN 'captured' THEN p_now ELSE captured_at END,

@@ -117,7 +117,7 @@ CROSS JOIN LATERAL (
         booking.moved_from((array_agg(reason ORDER BY seq DESC) FILTER (WHERE kind = 'moved'))[1]) AS moved_from
     FROM booking.event_log
     WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
-        AND kind IN ('moved', 'needs_rebooking', 'stands', 'cancelled')) AS changed
+        AND kind IN ('moved', 'needs_rebooking', 'stands', 'cancelled', 'moved_back', 'uncancelled')) AS changed
 LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
 WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_id = $3
     AND booking.state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
