@@ -78,7 +78,7 @@ AREAS = (
         (
             *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
-            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql"),
+            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_changes.sql"),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

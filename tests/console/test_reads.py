@@ -50,6 +50,7 @@ SHOWS_NONE = {
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
     *("record_attendance", "undo_attendance", "day_version"),
+    *("change_booking", "undo_change", "booking_history"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
@@ -116,7 +117,7 @@ class Calls:
             **dict.fromkeys(("p_leave_id", "p_holiday_id"), UUID(int=1)),
             **dict.fromkeys(("p_link_hash", "p_key_hash"), b"x" * 32),
             **dict.fromkeys(("p_people", "p_per_minute", "p_per_day", "p_rows", "p_rows_max"), 50),
-            **{name: {} for name in ("p_moves", "p_was", "p_wish", "p_clinic", "p_provider", "p_service")},
+            **{name: {} for name in ("p_moves", "p_was", "p_wish", "p_seen", "p_clinic", "p_provider", "p_service")},
             # Whatever it is, and the first page of it; what is in the way was not shown yet.
             **dict.fromkeys(("p_who", "p_action", "p_search", "p_after", "p_after_name", "p_after_id", "p_seen_at")),
             **dict.fromkeys(("p_slug", "p_version", "p_hash", "p_sizes", "p_webps")),

@@ -7,6 +7,7 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         see_page, see_accounts, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
         see_breaches, see_breach,
         record_attendance, undo_attendance,
+        change_booking, undo_change,
         ask_change, confirm_ask, refuse_ask, ask_over,
         change_shifts, add_leave, remove_leave,
         add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,

@@ -7,6 +7,7 @@ from litestar import Response, Router
 from healthplus.errors import LogInNeeded, ProofDue, ScreenLocked
 from healthplus.web.desk import errors
 from healthplus.web.desk.account import AccountController, DeskController
+from healthplus.web.desk.day.changes import ChangeController
 from healthplus.web.desk.day.day import DayController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
@@ -28,7 +29,14 @@ def desk_routers() -> list[Router]:
     return [
         Router(
             language.url("/"),
-            route_handlers=[DeskController, AccountController, LogInController, DayController, *OFFICE],
+            route_handlers=[
+                DeskController,
+                AccountController,
+                LogInController,
+                DayController,
+                ChangeController,
+                *OFFICE,
+            ],
             before_request=enter_desk,
             exception_handlers={
                 LogInNeeded: _show_who,

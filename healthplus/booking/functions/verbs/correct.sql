@@ -142,3 +142,21 @@ BEGIN
     END IF;
     RETURN answer;
 END $$;
+
+-- Changes an appointment as staff wish (staff.is_ask has looked at the wish): 'done', or as these verbs refuse it.
+CREATE FUNCTION booking.change(p_kind text, p_provider_id bigint, p_booking_id uuid, p_wish jsonb, p_actor text) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    code text;
+BEGIN
+    code := CASE p_kind
+        WHEN 'move' THEN (booking.reschedule(
+            p_provider_id, p_booking_id, to_timestamp((p_wish ->> 'starts_at')::double precision), p_actor, NULL, NULL)).code
+        WHEN 'cancel' THEN (booking.cancel(p_provider_id, p_booking_id, p_actor, NULL)).code
+        WHEN 'refund' THEN (booking.refund(p_provider_id, p_booking_id, p_actor)).code
+        WHEN 'correct' THEN (booking.correct_attendance(
+            p_provider_id, p_booking_id, (p_wish ->> 'state')::booking.booking_state, p_actor)).code
+        ELSE booking.edit_patient(
+            p_provider_id, p_booking_id, p_wish ->> 'name', (p_wish ->> 'birth_year')::integer, p_wish ->> 'sex', p_actor) END;
+    RETURN CASE WHEN code IN ('moved', 'cancelled', 'refunded', 'corrected', 'changed') THEN 'done' ELSE code END;
+END $$;

@@ -32,6 +32,8 @@ _WORDS: dict[str, str] = {
     "described": N_("what is known now"),
     "closed": N_("the breach is closed"),
     "changed": "",
+    "undone": "",
+    "over": N_("the appointment had changed"),
     "conflict": N_("appointments are in the way"),
     "not_moved": N_("an appointment could not be moved there"),
     "stale": N_("somebody else had changed it"),
@@ -193,7 +195,7 @@ def _typed(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - a r
 
 
 _READINGS: dict[str, _Reading] = {
-    **dict.fromkeys(("ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
+    **dict.fromkeys(("change_booking", "ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
     **dict.fromkeys(("set_photo", "remove_photo"), _nothing),
     **dict.fromkeys(("add_provider", "change_provider"), _provider),
     **dict.fromkeys(("see_audit", "export_audit"), _search),
