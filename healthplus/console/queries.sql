@@ -221,3 +221,11 @@ SELECT * FROM console.undo_change($1, $2, $3, $4)
 -- name: booking_history
 -- What became of an appointment.
 SELECT * FROM console.booking_history($1, $2, $3, $4)
+
+-- name: no_show_rule
+-- What a clinic does where somebody often does not come.
+SELECT console.no_show_rule($1, $2, $3)
+
+-- name: set_no_show_rule
+-- Set it.
+SELECT console.set_no_show_rule($1, $2, $3, $4, $5, $6) AS answer

@@ -28,7 +28,11 @@ _VERBS = (
 )
 AREAS = (
     Area("database", "public", ("clock.sql", "append_only.sql")),
-    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql", "office.sql", "pictures.sql")),
+    Area(
+        "directory",
+        "directory",
+        ("currency.sql", "rating.sql", "services.sql", "office.sql", "pictures.sql", "no_shows.sql"),
+    ),
     Area("schedule", "schedule", ("openings.sql", "shifts.sql")),
     Area(
         "accounts",
@@ -78,7 +82,15 @@ AREAS = (
         (
             *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
-            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_changes.sql"),
+            *(
+                "audit.sql",
+                "breaches.sql",
+                "asks.sql",
+                "system.sql",
+                "desk_day.sql",
+                "desk_changes.sql",
+                "no_shows.sql",
+            ),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

@@ -119,7 +119,9 @@ _CLASSES = {
         POST /office/{clinic_id}/services
         POST /office/{clinic_id}/services/{service_id}/close
         GET /office/{clinic_id}/terms
+        GET /office/{clinic_id}/no-shows
         POST /office/{clinic_id}/terms
+        POST /office/{clinic_id}/no-shows
         GET /office/{clinic_id}/week/{provider_id}
         POST /office/{clinic_id}/week/{provider_id}
         GET /office/{clinic_id}/week/{provider_id}/copy

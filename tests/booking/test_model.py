@@ -1117,7 +1117,7 @@ BROKEN = {
         "directory.starts_together(array_agg(DISTINCT starts_every))",
         "max(starts_every)",
     ),
-    "a hold drops terms": ("hold_in_book", "terms_id\n    FROM booking.price_of", "NULL\n    FROM booking.price_of"),
+    "a hold drops terms": ("hold_in_book", "p_service_ids, price.terms_id)", "p_service_ids, NULL)"),
     "an offer drops terms": ("make_offer", "p_ticket.service_ids, terms_id", "p_ticket.service_ids, NULL"),
     "another run taken instead of an offer drops terms": ("swap_offer", ", terms_id = price.terms_id", ""),
     "a move drops terms": ("reschedule", "terms_id = held.terms_id", "terms_id = NULL"),

@@ -12,11 +12,10 @@ from healthplus.accounts.actors import Patient, Staff
 from healthplus.database import Database
 from healthplus.ops.check import all_violations
 from tests.fixtures.environment import AT_CLINIC, ONLINE, PROVIDER, Environment
-from tests.fixtures.races import RaceEnvironment
+from tests.fixtures.races import UNDO_TIME, RaceEnvironment
 from tests.notices.sending import Recorder, give_addresses, notices, sweep_all
 
 WARD, OTHER = Staff(1), Staff(2)
-UNDO_TIME = timedelta(minutes=3)
 
 
 @pytest.fixture

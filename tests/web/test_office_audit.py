@@ -90,6 +90,7 @@ STEPS = [
             ("services", "put_service", _SERVICE, ""),
             ("services/{service_id}/close", "close_service", {"sure": "1"}, ""),
             ("terms", "set_terms", {"service": "", "unit": "percent", "hours_1": "4", "kept_1": "50"}, ""),
+            ("no-shows", "set_no_show_rule", {"times": "2", "months": "3"}, "version"),
             ("provider/{provider_id}", "change_provider", {**DOCTOR, "funding": "online"}, "version"),
             ("provider/{provider_id}/photo", "set_photo", {}, ""),
             ("provider/{provider_id}/photo/remove", "remove_photo", {}, ""),

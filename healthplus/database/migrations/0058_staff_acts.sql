@@ -20,6 +20,9 @@ CREATE TABLE booking.staff_act (
     PRIMARY KEY (provider_id, booking_id)
 );
 
+-- Before when money that staff give back does not go: they may take that back until then.
+ALTER TABLE ledger.payment ADD COLUMN returns_from timestamptz;
+
 -- The appointments whose patients did not come, by person and clinic. A table of its own, so that confirming writes no index for it, and
 -- holding reads a table that is as small as such people are few.
 CREATE TABLE booking.no_show (

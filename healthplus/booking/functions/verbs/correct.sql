@@ -108,7 +108,7 @@ BEGIN
     END IF;
     before := target;
     told_at := booking.told_at(p_actor, opened.now_at, ARRAY[lower(target.during)]);
-    PERFORM ledger.order_return(p_provider_id, p_booking_id, told_at);
+    PERFORM ledger.order_return(p_provider_id, p_booking_id, opened.now_at, p_from => nullif(told_at, opened.now_at));
     UPDATE booking.booking SET funding = 'free', fee_minor = 0
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
     PERFORM booking.keep_staff_act(

@@ -15,7 +15,7 @@ BEGIN
         told_at := booking.told_at(p_actor, p_now, ARRAY[lower(p_held.during)]);
         PERFORM booking.keep_staff_act(p_held, 'cancelled', seq, p_actor, p_now, told_at);
     END IF;
-    PERFORM ledger.order_return(p_held.provider_id, p_held.booking_id, told_at, p_kept_minor);
+    PERFORM ledger.order_return(p_held.provider_id, p_held.booking_id, p_now, p_kept_minor, nullif(told_at, p_now));
 END $$;
 
 -- Ends a live hold ('released') or a booking that has not started ('cancelled'), and serves the queue; else 'expired',

@@ -28,7 +28,7 @@ BEGIN
     UPDATE booking.booking SET state = 'booked', during = wanted.during, seat = wanted.seat, terms_id = p_act.terms_id,
         kept_min_minor = p_act.kept_min_minor, needs_rebooking = p_act.needs_rebooking
     WHERE provider_id = p_target.provider_id AND booking_id = p_target.booking_id;
-    PERFORM ledger.take_back_return(p_target.provider_id, p_target.booking_id, p_act.until, p_now);
+    PERFORM ledger.take_back_return(p_target.provider_id, p_target.booking_id, p_now);
     PERFORM booking.append_event(p_target.provider_id, p_now, p_kind, p_target.booking_id, p_target.ticket_id, p_actor);
     PERFORM booking.make_offers(p_target.provider_id, p_now);
     PERFORM booking.refresh_availability(p_target.provider_id, p_now);
@@ -65,7 +65,7 @@ BEGIN
         WHEN 'refunded' THEN
             UPDATE booking.booking SET fee_minor = act.fee_minor, funding = act.funding
             WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
-            PERFORM ledger.take_back_return(p_provider_id, p_booking_id, act.until, now_at);
+            PERFORM ledger.take_back_return(p_provider_id, p_booking_id, now_at);
             PERFORM booking.append_event(p_provider_id, now_at, 'refund_undone', p_booking_id, target.ticket_id, p_actor);
         ELSE
             PERFORM booking.end_booking(target, 'cancelled', now_at, p_actor, 'undone');

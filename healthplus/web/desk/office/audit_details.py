@@ -167,6 +167,14 @@ def _terms(detail: str, reader: Reader) -> Iterator[Part]:
         yield reader.say(N_("all is refunded until it begins"))
 
 
+def _no_shows(detail: str, reader: Reader) -> Iterator[Part]:
+    times, _, months = detail.partition(" ")
+    if times == "0":
+        yield reader.say(N_("nothing follows"))
+    else:
+        yield reader.say(N_("after %(times)s: online payment only, for %(months)s months"), times=times, months=months)
+
+
 def _search(detail: str, reader: Reader) -> Iterator[Part]:
     who, _, action = f" {detail}".rpartition(" ")
     yield Part(f"{who} {action}".strip() if action not in ACTIONS else who.strip(), is_typed=True)
@@ -207,6 +215,7 @@ _READINGS: dict[str, _Reading] = {
     "put_service": _service,
     "close_service": _closed_service,
     "set_terms": _terms,
+    "set_no_show_rule": _no_shows,
     "see_in_the_way": _booked,
 }
 """By the action; of others it is one word, or none."""

@@ -57,6 +57,7 @@ ACTIONS: dict[str, str] = {
     "put_service": N_("Set a service"),
     "close_service": N_("Closed a service"),
     "set_terms": N_("Set terms"),
+    "set_no_show_rule": N_("Set what follows appointments that are missed"),
     "see_clinics": N_("Looked at the clinics"),
     "see_system": N_("Looked at errors and back-ups"),
     "see_keys": N_("Looked at keys"),
