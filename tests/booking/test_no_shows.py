@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import pytest
 from healthplus.accounts.actors import Staff
 from healthplus.booking.outcomes import Refused
 from healthplus.database import Database
+from tests.booking.model import add_months
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.races import rewrite
 
@@ -22,11 +22,6 @@ INSERT INTO booking.no_show (provider_id, booking_id, clinic_id, patient_id, per
 SELECT 1, gen_random_uuid(), $1, 1, $2, at FROM unnest($3::timestamptz[]) AS at
 """
 _UNTIL = "SELECT booking.online_only_until($1, $2, $3)"
-
-
-def add_months(at: datetime, months: int) -> datetime:
-    year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
-    return at.replace(year=year, month=month + 1, day=min(at.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def online_until(missed: Sequence[datetime], times: int | None, months: int, now: datetime) -> datetime | None:
