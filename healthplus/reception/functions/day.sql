@@ -7,16 +7,18 @@ LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'booking_id', booking_id, 'starts_at', lower(booking.during),
         'ends_at', booking.visit_end(booking.during, service_ids), 'state', stands.state, 'services', named.services,
-        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END)
+        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END, 'extra', extra)
         || CASE WHEN stands.state = 'reserved' THEN '{}' ELSE jsonb_build_object(
             'name', coalesce(patient_name, person.name, patient.name), 'birth_year', birth_year, 'sex', sex, 'phone_end', right(phone, 4),
-            'reason', booking.reason_of(booking.provider_id, booking_id), 'token', token, 'calls', cardinality(calls),
+            'reason', booking.reason_of(booking.provider_id, booking_id), 'token', token,
+            'token_label', reception.token_label(session.letter, token), 'calls', cardinality(calls),
             'since_at', coalesce(left_at, finished_at, entered_at, calls[cardinality(calls)], arrived_at),
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
             'change_undo_until_at', booking.undo_until(booking.provider_id, booking_id, p_actor, p_now),
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
             'undo_until_at', CASE WHEN before IS NOT NULL AND actor = p_actor AND act_at + reception.undo_time() > p_now
-                THEN act_at + reception.undo_time() END) END
+                THEN act_at + reception.undo_time()
+                WHEN booking.state = 'booked' AND before IS NULL THEN reception.booked_just_now(booking, p_actor, p_now) END) END
         ORDER BY lower(booking.during), booking_id), '[]')
     FROM booking.booking
     LEFT JOIN reception.attendance USING (provider_id, booking_id)
@@ -36,10 +38,4 @@ LANGUAGE sql STABLE AS $$
     CROSS JOIN LATERAL (SELECT reception.state_of(booking.state_at(booking, p_now), attendance) AS state) AS stands
     WHERE booking.provider_id = p_provider_id AND booking.clinic_id = p_clinic_id AND booking.during && p_during
         AND lower(booking.during) >= lower(p_during) AND booking.occupies AND stands.state <> 'expired'
-$$;
-
--- When a day of a clinic is, in its zone.
-CREATE FUNCTION reception.during_day(p_clinic_id bigint, p_day date) RETURNS tstzrange LANGUAGE sql STABLE AS $$
-    SELECT tstzrange(p_day::timestamp AT TIME ZONE time_zone, (p_day + 1)::timestamp AT TIME ZONE time_zone)
-    FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id
 $$;

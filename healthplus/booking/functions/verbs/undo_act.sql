@@ -9,11 +9,11 @@ DECLARE
     refusal booking.outcome;
 BEGIN
     SELECT seat, during INTO wanted.seat, wanted.during
-    FROM booking.seat_for(p_target.provider_id, p_target.clinic_id, starts_at, need, p_now, NULL, p_target.booking_id);
+    FROM booking.seat_for(p_target.provider_id, p_target.clinic_id, starts_at, need, p_now, NULL, p_target.booking_id, p_is_desk => true);
     IF NOT FOUND THEN
         RETURN (booking.refuse_run(
             p_target.provider_id, p_target.clinic_id, starts_at, need, p_now,
-            booking.why_not(p_target.provider_id, p_target.clinic_id, starts_at, need, p_now, p_target.booking_id))).code;
+            booking.why_not(p_target.provider_id, p_target.clinic_id, starts_at, need, p_now, p_target.booking_id, p_is_desk => true))).code;
     END IF;
     PERFORM booking.lock_patient(p_target.patient_id);
     IF EXISTS (SELECT FROM accounts.patient WHERE patient_id = p_target.patient_id AND erased_at IS NOT NULL)
@@ -25,7 +25,7 @@ BEGIN
     IF refusal.code IS NOT NULL THEN
         RETURN refusal.code;
     END IF;
-    UPDATE booking.booking SET state = 'booked', during = wanted.during, seat = wanted.seat, terms_id = p_act.terms_id,
+    UPDATE booking.booking SET state = 'booked', during = wanted.during, seat = wanted.seat, extra = NULL, terms_id = p_act.terms_id,
         kept_min_minor = p_act.kept_min_minor, needs_rebooking = p_act.needs_rebooking
     WHERE provider_id = p_target.provider_id AND booking_id = p_target.booking_id;
     PERFORM ledger.take_back_return(p_target.provider_id, p_target.booking_id, p_now);

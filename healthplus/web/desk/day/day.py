@@ -20,7 +20,7 @@ from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.frame import ask
-from healthplus.web.desk.session import console, desk_page, needs
+from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import N_
 from healthplus.web.pages.booking import parsed_number
@@ -41,7 +41,13 @@ _REFUSED = {
     ),
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
 }
-_DONE = {**ACTS, "call": N_("Called"), "undo": N_("Undone")}
+_DONE = {
+    **ACTS,
+    "call": N_("Called"),
+    "undo": N_("Undone"),
+    "book": N_("Booked"),
+    "overbook": N_("Booked once more"),
+}
 
 
 class DayController(Controller):
@@ -79,7 +85,11 @@ class DayController(Controller):
                 visit = row.visit
                 table.writerow(
                     [
-                        *(column.provider["name"], f"{row.starts_at.astimezone(zone):%H:%M}", visit.get("token") or ""),
+                        *(
+                            column.provider["name"],
+                            f"{row.starts_at.astimezone(zone):%H:%M}",
+                            visit.get("token_label") or "",
+                        ),
                         *(_cell(visit.get(name)) for name in ("name", "birth_year", "sex")),
                         *(STATES[row.state], number_of(UUID(visit["booking_id"])) if visit else ""),
                         _cell(visit.get("reason")),
@@ -129,7 +139,7 @@ async def _sheet(request: AnyRequest, clinic_id: int, day: date) -> Sheet:
     found = await ask(request, queries.day_sheet, clinic_id, day)
     columns = [Column(provider, found["now_at"]) for provider in found["providers"]]
     today = found["now_at"].astimezone(zone).date()
-    return Sheet(day, today, found["now_at"], columns, found["walk_in_every"])
+    return Sheet(day, today, found["now_at"], columns, found["walk_in_every"], found["overbook_cap"])
 
 
 async def _day_page(
@@ -145,6 +155,7 @@ async def _day_page(
     # Before the sheet: what changes in between is seen with the next question.
     version = version or await console(request).fetch_value(queries.day_version, clinic_id)
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}
+    view = await _sheet(request, clinic_id, day)
     return desk_page(
         request,
         template,
@@ -152,7 +163,8 @@ async def _day_page(
         clinic=await read_clinic(request, clinic_id),
         clinic_id=clinic_id,
         version=version,
-        view=await _sheet(request, clinic_id, day),
+        view=view,
+        can_overbook=view.overbook_cap > 0 and require_staff(request).may("change_booking", clinic_id),
         states=STATES,
         acts=ACTS,
         keys=KEYS,

@@ -73,6 +73,7 @@ class Row:
         return (
             not wanted
             or wanted in name.casefold()
+            or wanted == (self.visit.get("token_label") or "").casefold()
             or (wanted.isdecimal() and (wanted == str(token) or (len(wanted) == len(digits) and wanted == digits)))
         )
 
@@ -142,13 +143,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A clinic's day; `today` is that of the clinic, and `every` its rule of the line of tokens."""
+    """A clinic's day; `today` is that of the clinic, `every` its rule of the line of tokens.
+
+    `overbook_cap`: how many it allows a session at times that are taken.
+    """
 
     day: date
     today: date
     now: datetime
     columns: list[Column]
     every: int
+    overbook_cap: int
 
     @property
     def day_before(self) -> date:

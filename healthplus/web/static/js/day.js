@@ -4,8 +4,8 @@ const search = document.querySelector("#q");
 const shown = () => [...document.querySelectorAll(".day-row[data-find]")].filter((visit) => !visit.hidden);
 
 const matches = (visit, wanted) => {
-  const [name, token, digits] = visit.dataset.find.toLowerCase().split("|");
-  return !wanted || name.includes(wanted) || wanted === token || (wanted.length === 4 && wanted === digits);
+  const [name, token, digits, label] = visit.dataset.find.toLowerCase().split("|");
+  return !wanted || name.includes(wanted) || [token, label].includes(wanted) || (wanted.length === 4 && wanted === digits);
 };
 const narrow = () => {
   const wanted = search.value.trim().toLowerCase();
@@ -57,6 +57,8 @@ document.addEventListener("keydown", (event) => {
           (key === "c" ? document.querySelector(".day-row.next [data-key=c]") : null) ??
           document.querySelector(`[data-page-key="${CSS.escape(key)}"]`));
     if (!press) return;
+    const provider = visit?.closest("form").provider.value;
+    if (key === "n" && provider) press.search = `?provider=${provider}`;
     press.click();
   }
   event.preventDefault();
