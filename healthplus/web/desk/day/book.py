@@ -53,6 +53,10 @@ _REFUSED = {
         "Nothing is booked: the patient has as many appointments ahead as there may be (%(limit)s). Say why there "
         "should be one more."
     ),
+    "online_only": N_(
+        "Nothing is booked: the patient missed several appointments here, and pays online until %(at)s. They can book "
+        "and pay on the website themselves."
+    ),
     "lapses": N_(
         "Nothing is booked: too many times were held with this number and not booked. It can be done from %(at)s on."
     ),
@@ -118,7 +122,7 @@ async def _times_page(
     if refused or day is None or not 2000 <= day.year < 2200:
         after = parsed_instant(given.get("from" if refused else "start", ""))
     else:
-        after = datetime.combine(day, time(), ZoneInfo(clinic["time_zone"]))
+        after = datetime.combine(day, _clock(given.get("clock", "")), ZoneInfo(clinic["time_zone"]))
     person_id = _person(given.get("person", ""))
     view = await ask(request, queries.booking_choices, clinic_id, person_id, provider_id, service_ids or None, after)
     say = form.gettext
@@ -151,6 +155,13 @@ def _refusal(row: Any, zone: str, language: Language) -> str:
     if isinstance(row["retry_at"], datetime):
         values["at"] = language.moment(row["retry_at"], zone)
     return language.gettext(_REFUSED[row["code"]]) % values
+
+
+def _clock(text: str) -> time:
+    try:
+        return time.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        return time()
 
 
 def _person(text: str) -> UUID:

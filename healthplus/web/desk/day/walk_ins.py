@@ -34,8 +34,11 @@ _REFUSED = {
     "no_token": N_(
         "No time is free today, and no walk-in token is left for this session. Choose another doctor, or book another day."
     ),
-    "same_day": N_("They have an appointment with this doctor today. Find them on the day sheet, and record their arrival."),
+    "same_day": N_(
+        "They have an appointment with this doctor today. Find them on the day sheet, and record their arrival."
+    ),
     "overlap": N_("They have another appointment at this time."),
+    "online_only": N_("They missed several appointments here, and pay online for now, on the website."),
     "claimed": N_("They hold a time or wait in a queue just now. That has to end first, on their phone or by itself."),
     "too_many_ahead": N_("They have as many appointments ahead as one person may have. Say why they get one more."),
     "too_many_unpaid": N_("They have as many unpaid appointments ahead as one may have. Say why they get one more."),
@@ -164,7 +167,9 @@ async def _services_of(request: AnyRequest, clinic_id: int, form: Form, provider
     return found["service_ids"] or None
 
 
-async def _choices(request: AnyRequest, clinic_id: int, person_id: UUID | None, provider_id: int | None) -> dict[str, Any]:
+async def _choices(
+    request: AnyRequest, clinic_id: int, person_id: UUID | None, provider_id: int | None
+) -> dict[str, Any]:
     return await ask(request, queries.booking_choices, clinic_id, person_id, provider_id, None, None)
 
 

@@ -47,6 +47,7 @@ _WORDS: dict[str, str] = {
     "slot_held": N_("the time was held"),
     "overlap": N_("the patient has another appointment then"),
     "same_day": N_("the patient has an appointment with this doctor on that day"),
+    "online_only": N_("the patient pays online only"),
     "birth_year": N_("this year of birth cannot be"),
     **dict.fromkeys(("added", "booked"), ""),
     "linked": N_("the number’s account had them"),
