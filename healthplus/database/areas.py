@@ -61,8 +61,12 @@ AREAS = (
             *("lanes.sql", "rush.sql"),
         ),
     ),
-    Area("reception", "reception", ("order.sql", "tokens.sql", "attendance.sql", "day.sql")),
-    Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql")),
+    Area(
+        "reception",
+        "reception",
+        tuple(f"{name}.sql" for name in ("order", "tokens", "chain", "attendance", "expected", "day", "board")),
+    ),
+    Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql", "delays.sql")),
     Area("backup", "backup"),
     Area("payments", "payments", ("currency.sql", "gateway_events.sql")),
     Area(

@@ -159,6 +159,11 @@ ENGLISH = Texts(
             "Take it",
             page=EARLIER,
         ),
+        "running_late": Text(
+            "The doctor is running late",
+            "Your appointment on {when} runs late. Come at {come}.",
+            "See, reschedule or cancel",
+        ),
         "not_cancelled": Text(
             "Your appointment is not cancelled",
             "Your appointment on {when} is not cancelled.",

@@ -58,6 +58,10 @@ SELECT jsonb_build_object(
     'attendance', (
         SELECT coalesce(jsonb_agg(to_jsonb(attendance) - '{actor,before}'::text[] ORDER BY act_at), '[]')
         FROM own_booking JOIN reception.attendance USING (provider_id, booking_id)),
+    'told_to_come', (
+        SELECT coalesce(jsonb_agg(to_jsonb(told) ORDER BY told_at), '[]') FROM own_booking JOIN reception.told USING (provider_id, booking_id)),
+    'delays', (
+        SELECT coalesce(jsonb_agg(to_jsonb(delay) ORDER BY noted_at), '[]') FROM own_booking JOIN booking.delay USING (provider_id, booking_id)),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
     'payment_intents', (
         SELECT coalesce(jsonb_agg(to_jsonb(intent) || jsonb_build_object('currency', own_booking.currency) ORDER BY asked_at), '[]')

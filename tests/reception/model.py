@@ -16,6 +16,8 @@ class Patient:
     arrived: datetime | None = None
     calls: list[datetime] = field(default_factory=list)
     first_from: str | None = None
+    come: datetime | None = None
+    """To when they were last told to come, before they came."""
     acts: list[tuple[str, str, datetime, Patient]] = field(default_factory=list)
     """What was recorded, by whom and when, and what they were before."""
 
@@ -24,7 +26,7 @@ class Patient:
         if len(self.calls) >= 3:
             return "end"
         assert self.arrived is not None
-        return "token" if self.arrived > self.starts + 15 * MINUTE else "booked"
+        return "token" if self.arrived > max(self.starts, self.come or self.starts) + 15 * MINUTE else "booked"
 
 
 @dataclass
@@ -57,6 +59,13 @@ class Session:
             waiting.remove(one)
             found.append(one)
         return found
+
+    def tell(self, patient: Patient, come: datetime) -> bool:
+        """Tell a patient when to come, if they are still expected."""
+        if patient.state != "expected":
+            return False
+        patient.come = come
+        return True
 
     def record(self, patient: Patient, act: str, actor: str) -> str:
         if patient.acts and patient.acts[-1][:2] == (act, actor) and self.now - patient.acts[-1][2] < 10 * MINUTE / 60:

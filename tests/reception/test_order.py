@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import time, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -13,16 +14,19 @@ from hypothesis import strategies as st
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
-from healthplus.database import Database
+from healthplus.database import Database, load
+from healthplus.reception import receipts
 from tests.fixtures.clock import days_ahead, freeze_clock, set_clock
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 from tests.reception import model
 
+queries = load(Path(receipts.__file__).with_name("queries.sql"))
 SECONDS = (1, 9, 10, 59, 60, 119, 120, 179, 180, 600, 1800)
 ACTS = ("arrive", "call", "enter", "finish", "leave", "miss")
 _RECORD = "SELECT * FROM reception.record($1, $2, $3, $4, $5)"
 _UNDO = "SELECT * FROM reception.undo($1, $2, $3, $4)"
+_TELL = "SELECT reception.tell($1, $2, $3, $3, false, public.app_now())"
 _ORDER = """
 SELECT booking_id FROM reception.session CROSS JOIN reception.order_of(provider_id, session_id, public.app_now())
 WHERE provider_id = $1 ORDER BY place"""
@@ -33,6 +37,7 @@ _STEPS = st.lists(
         st.tuples(st.just("arrive"), st.integers(0, 5), st.just(1)),
         st.tuples(st.just("next"), st.sampled_from((0, 120, 120)), st.integers(1, 2)),
         st.tuples(st.just("recall"), st.just(0), st.just(2)),
+        st.tuples(st.just("tell"), st.integers(0, 5), st.sampled_from((0, 20, 40))),
         st.tuples(st.just("undo"), st.integers(0, 5), st.integers(1, 2)),
         st.tuples(st.just("wait"), st.sampled_from(SECONDS), st.just(0)),
     ),
@@ -47,6 +52,7 @@ class Desk:
     def __init__(self, db: Database, clinic_id: int) -> None:
         self.db, self.clinic_id = db, clinic_id
         self.seen: set[str] = set()
+        self.entries = 0
 
     async def morning(self, every: int, taken: list[int]) -> tuple[int, list[UUID], model.Session]:
         """Return a new doctor with six appointments of ten minutes, and the model of the same; it is ten to nine."""
@@ -84,6 +90,11 @@ class Desk:
                 patient = max(session.patients, key=lambda p: (p.calls or [p.starts])[-1])
             act = "call" if what in ("next", "recall") else what
             booking, actor = bookings[session.patients.index(patient)], f"staff:{who}"
+            if act == "tell":
+                come = patient.starts + timedelta(minutes=who)
+                said = await self.db.fetch_value(_TELL, provider, booking, come)
+                assert said == session.tell(patient, come), what
+                continue
             if act == "undo":
                 expected = session.undo(patient, actor)
                 row = await self.db.fetch_row(_UNDO, provider, booking, self.clinic_id, actor)
@@ -95,7 +106,19 @@ class Desk:
             self.seen.add(f"{act} {expected}")
             order_ids = [row["booking_id"] for row in await self.db.fetch(_ORDER, provider)]
             assert order_ids == [bookings[session.patients.index(one)] for one in session.order()], (what, which)
+        await self.check_chain(provider)
         await set_clock(self.db, now)
+
+    async def check_chain(self, provider: int) -> None:
+        """Have the published checks agree that all went by the rule, and see a call that did not."""
+        for row in await self.db.fetch("SELECT session_id FROM reception.session WHERE provider_id = $1", provider):
+            chain = [
+                receipts.Entry(**dict(one)) for one in await self.db.fetch(queries.chain, provider, row["session_id"])
+            ]
+            verification = receipts.Verification(provider, str(row["session_id"]))
+            verification.read(chain)
+            assert verification.faults == []
+            self.entries += len(chain)
 
 
 @pytest.fixture
@@ -134,4 +157,5 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
         runner.run(desk.db.close())
     refusals = {"wrong_state", "too_early", "just_called", "not_next", "recorded"}
     assert {f"call {code}" for code in refusals - {"too_early"}} <= desk.seen
+    assert desk.entries > 500
     assert {"miss too_early", "undo undone", "undo too_late"} <= desk.seen
