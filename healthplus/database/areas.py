@@ -64,7 +64,9 @@ AREAS = (
     Area(
         "reception",
         "reception",
-        tuple(f"{name}.sql" for name in ("order", "tokens", "chain", "attendance", "expected", "day", "board")),
+        tuple(
+            f"{name}.sql" for name in ("order", "tokens", "chain", "attendance", "expected", "day", "board", "today")
+        ),
     ),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql", "delays.sql")),
     Area("backup", "backup"),
@@ -81,7 +83,7 @@ AREAS = (
         (
             *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
-            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql"),
+            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_board.sql"),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

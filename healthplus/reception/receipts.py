@@ -1,7 +1,7 @@
-"""Receipts of a session: check that its record is unbroken, and that each call was of whom the published rule has next.
+"""Receipts of a session: check that its record is unbroken, and that each call was of whom the rule has next.
 
-The record is a chain of entries (reception/functions/chain.sql), with tokens and nobody's name. This module knows nothing
-of the database that wrote it: it plays the session by the rule (docs/decisions/0063-reception.md), from what is published.
+The record is a chain of entries (reception/functions/chain.sql), with tokens and nobody's name. This module knows
+nothing of the database that wrote it: it plays the session by the published rule (docs/decisions/0063-reception.md).
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import time, timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,14 +13,14 @@ from hypothesis import strategies as st
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
-from healthplus.database import Database, load
+from healthplus.database import Database
 from healthplus.reception import receipts
+from healthplus.web.pages.calls import queries
 from tests.fixtures.clock import days_ahead, freeze_clock, set_clock
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 from tests.reception import model
 
-queries = load(Path(receipts.__file__).with_name("queries.sql"))
 SECONDS = (1, 9, 10, 59, 60, 119, 120, 179, 180, 600, 1800)
 ACTS = ("arrive", "call", "enter", "finish", "leave", "miss")
 _RECORD = "SELECT * FROM reception.record($1, $2, $3, $4, $5)"

@@ -140,9 +140,9 @@ BEGIN
 END $$;
 
 -- When an appointment of which nobody has come yet is expected to begin, where its session runs and is so late that its patient is told so;
--- it is then noted that they are. No row: it is not late.
+-- it is then noted that they are, and where it costs nothing to change it. No row: it is not late.
 CREATE FUNCTION reception.leave_home(p_provider_id bigint, p_booking_id uuid)
-RETURNS TABLE (starts_at timestamptz, expected_at timestamptz, come_at timestamptz) LANGUAGE plpgsql VOLATILE AS $$
+RETURNS TABLE (starts_at timestamptz, expected_at timestamptz, come_at timestamptz, is_free boolean) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
     now_at timestamptz := public.app_now();
@@ -165,6 +165,12 @@ BEGIN
         IF NOT FOUND THEN
             PERFORM reception.tell(p_provider_id, p_booking_id, expected_at, come_at, false, now_at);
         END IF;
+        IF expected_at - starts_at > reception.free_delay() THEN
+            PERFORM booking.note_delay(p_provider_id, ARRAY[p_booking_id], now_at);
+        END IF;
+        is_free := EXISTS (
+            SELECT FROM booking.delay
+            WHERE delay.provider_id = p_provider_id AND delay.booking_id = p_booking_id AND delay.starts_at = lower(target.during));
         RETURN NEXT;
     END IF;
 END $$;

@@ -11,7 +11,7 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         change_shifts, add_leave, remove_leave,
         add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,
         add_picture, change_picture, remove_picture,
-        add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms,
+        add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms, renew_board,
         add_key, revoke_key, note_breach, add_to_breach
     }'::text[]
 $$;

@@ -8,6 +8,8 @@ from healthplus.errors import LogInNeeded, ProofDue, ScreenLocked
 from healthplus.web.desk import errors
 from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.day.day import DayController
+from healthplus.web.desk.day.order import OrderController
+from healthplus.web.desk.day.own import OwnDayController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
 from healthplus.web.desk.session import desk_path_of, end_cookie, enter_desk
@@ -28,7 +30,15 @@ def desk_routers() -> list[Router]:
     return [
         Router(
             language.url("/"),
-            route_handlers=[DeskController, AccountController, LogInController, DayController, *OFFICE],
+            route_handlers=[
+                DeskController,
+                AccountController,
+                LogInController,
+                DayController,
+                OrderController,
+                OwnDayController,
+                *OFFICE,
+            ],
             before_request=enter_desk,
             exception_handlers={
                 LogInNeeded: _show_who,

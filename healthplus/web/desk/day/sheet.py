@@ -143,13 +143,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A clinic's day; `today` is that of the clinic, and `every` its rule of the line of tokens."""
+    """A clinic's day; `today` is that of the clinic, and `every` its rule of the line of tokens.
+
+    `told_off`: how far off it was what patients were told of delays, in the last 30 days.
+    """
 
     day: date
     today: date
     now: datetime
     columns: list[Column]
     every: int
+    told_off: dict[str, Any] | None = None
 
     @property
     def day_before(self) -> date:

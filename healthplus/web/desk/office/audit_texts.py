@@ -55,6 +55,7 @@ ACTIONS: dict[str, str] = {
     "put_service": N_("Set a service"),
     "close_service": N_("Closed a service"),
     "set_terms": N_("Set terms"),
+    "renew_board": N_("Gave the board a new address"),
     "see_clinics": N_("Looked at the clinics"),
     "see_system": N_("Looked at errors and back-ups"),
     "see_keys": N_("Looked at keys"),

@@ -24,6 +24,7 @@ CLINIC_TABS = (
     Tab("services", "/services", "manage_schedule", N_("Services")),
     Tab("terms", "/terms", "manage_schedule", N_("Terms")),
     Tab("clinic", "/clinic", "manage_schedule", N_("Clinic")),
+    Tab("board", "/board", "manage_schedule", N_("Board")),
     Tab("staff", "/staff", "manage_desk_accounts", N_("Staff")),
     Tab("asks", "/asks", "change_booking", N_("Asks")),
     Tab("audit", "/audit", "see_audit", N_("Audit")),

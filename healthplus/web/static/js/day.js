@@ -8,7 +8,7 @@ const matches = (visit, wanted) => {
   return !wanted || name.includes(wanted) || [token, label].includes(wanted) || (wanted.length === 4 && wanted === digits);
 };
 const narrow = () => {
-  const wanted = search.value.trim().toLowerCase();
+  const wanted = (search?.value ?? "").trim().toLowerCase();
   for (const visit of document.querySelectorAll(".day-row")) {
     visit.hidden = Boolean(wanted) && !(visit.dataset.find && matches(visit, wanted));
   }
@@ -41,8 +41,8 @@ document.addEventListener("keydown", (event) => {
     const next = visit ? rows[rows.indexOf(visit) + step] : rows[0];
     next?.focus();
   } else if (key === "/") {
-    search.focus();
-    search.select();
+    search?.focus();
+    search?.select();
   } else if (key === "?") {
     const help = document.querySelector("#keys");
     help.open = !help.open;
@@ -51,7 +51,9 @@ document.addEventListener("keydown", (event) => {
     print();
   } else {
     const press =
-      key === "Enter" && target === visit
+      key === "r" && !document.querySelector("[data-page-key=r]") // again: of who is focused, or of who was called and is next
+        ? (visit ?? document.querySelector(".day-row.called.next"))?.closest(".called")?.querySelector("[data-key=c]")
+        : key === "Enter" && target === visit
         ? visit?.querySelector("button.first")
         : (visit?.querySelector(`[data-key="${CSS.escape(key)}"]`) ??
           (key === "c" ? document.querySelector(".day-row.next [data-key=c]") : null) ??

@@ -1,0 +1,56 @@
+"""What a press on a page of the day does: an act of one appointment is recorded, or taken back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from healthplus.console.console import queries
+from healthplus.errors import NotFound
+from healthplus.web.desk.day.sheet import ACTS
+from healthplus.web.desk.session import console
+from healthplus.web.languages import N_
+from healthplus.web.pages.session import form_of
+from healthplus.web.services import AnyRequest, services
+
+REFUSED = {
+    "wrong_state": N_("This was not recorded: somebody else recorded something meanwhile. What is shown now is right."),
+    "another_day": N_("This was not recorded: the appointment is on another day."),
+    "too_early": N_("This was not recorded: nobody counts as not come before the doctor’s session is over."),
+    "just_called": N_("This was not recorded: they were called less than two minutes ago. Give them time to come."),
+    "not_next": N_("This was not recorded: by the rule somebody else is next."),
+    "too_late": N_(
+        "This was not undone: three minutes are over, or somebody recorded more. A ward administrator can correct it."
+    ),
+    "overlap": N_("This was not undone: the patient has booked something else at this time."),
+}
+DONE = {**ACTS, "call": N_("Called"), "undo": N_("Undone")}
+
+
+class Pressed(NamedTuple):
+    """What was pressed, and why it was not recorded ("": it was)."""
+
+    act: str
+    booking_id: UUID
+    refused: str
+
+
+async def press(request: AnyRequest, clinic_id: int, provider_id: int) -> Pressed:
+    """Record what the pressed button of a form says, `do`: an act and the booking that it is about. Raises NotFound."""
+    act, _, booking = (await form_of(request)).get("do", "").partition(" ")
+    try:
+        booking_id = UUID(booking)
+    except ValueError:
+        raise NotFound from None
+    if act not in ACTS:
+        raise NotFound
+    what = (clinic_id, provider_id, booking_id)
+    if act == "undo":
+        row = await console(request).change(queries.undo_attendance, *what)
+    else:
+        row = await console(request).change(queries.record_attendance, *what, act)
+    assert row is not None
+    if row["code"] == "not_found":
+        raise NotFound
+    services(request).book.changed(provider_id)
+    return Pressed(act, booking_id, "" if row["code"] in ("recorded", "undone") else REFUSED[row["code"]])
