@@ -35,7 +35,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
     FROM pg_proc WHERE pronamespace <> 'console'::regnamespace AND prosrc LIKE '%staff.append_audit(%')
 """
 SHOWS_PATIENT = {
-    *("find_booking", "asks", "day_sheet"),
+    *("find_booking", "asks", "day_sheet", "today_order", "own_day"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -49,14 +49,15 @@ SHOWS_NONE = {
     ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
-    *("record_attendance", "undo_attendance", "day_version"),
+    *("record_attendance", "undo_attendance", "day_version", "own_day_version"),
+    *("board_setup", "renew_board"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
     *("add_clinic", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"),
     *("add_clinic_picture", "change_clinic_picture"),
 }
-NOT_NOTED = {"office", "holiday", "week", "provider", "services", "day_version"}
+NOT_NOTED = {"office", "holiday", "week", "provider", "services", "day_version", "own_day_version", "board_setup"}
 """What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a version."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
@@ -155,6 +156,7 @@ async def calls(db: Database, environment: Environment, monkeypatch: pytest.Monk
     await db.execute("UPDATE accounts.patient SET name = $1, phone = $2 WHERE name = 'asha'", MARK, PHONE)
     held = await environment.held(hour=9)
     assert (await environment.book.confirm(PROVIDER, held, "auth", environment.actor("asha"))).code == "booked"
+    await environment.pass_until(environment.instant(8))
     found = Calls(environment.ids["asha"], held, environment.instant(9))
     for role in ROLES:
         staff_id = await make_staff(db, f"some.{role}", role, 1)

@@ -5,11 +5,11 @@
 CREATE FUNCTION reception.sessions_now(p_clinic_id bigint, p_now timestamptz) RETURNS SETOF reception.session LANGUAGE plpgsql STABLE AS $$
 DECLARE
     today date;
-    day tstzrange;
+    span tstzrange;  -- today
 BEGIN
     SELECT (p_now AT TIME ZONE time_zone)::date INTO today
     FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id;
-    day := reception.during_day(p_clinic_id, today);
+    span := reception.during_day(p_clinic_id, today);
     RETURN QUERY
     SELECT DISTINCT ON ((sitting).provider_id) (sitting).*
     FROM (
@@ -18,11 +18,11 @@ BEGIN
                 WHERE attendance.provider_id = session.provider_id AND attendance.session_id = session.session_id
                     AND reception.state_of(booking.state, attendance) IN ('here', 'called', 'in_room')) AS is_busy
         -- What began yesterday goes on after midnight.
-        FROM reception.session WHERE clinic_id = p_clinic_id AND during && tstzrange(lower(day) - interval '12 hours', upper(day))
+        FROM reception.session WHERE clinic_id = p_clinic_id AND during && tstzrange(lower(span) - interval '12 hours', upper(span))
         UNION ALL
         SELECT ROW(provider_id, NULL, p_clinic_id, opening.during, 0, today, NULL)::reception.session, false
         FROM directory.provider_clinic
-        CROSS JOIN LATERAL schedule.openings(provider_id, p_clinic_id, lower(day), upper(day), p_now) AS opening
+        CROSS JOIN LATERAL schedule.openings(provider_id, p_clinic_id, lower(span), upper(span), p_now) AS opening
         WHERE provider_clinic.clinic_id = p_clinic_id AND NOT EXISTS (
                 SELECT FROM reception.session
                 WHERE session.provider_id = provider_clinic.provider_id AND session.clinic_id = p_clinic_id AND session.during && opening.during)

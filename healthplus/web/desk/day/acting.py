@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
+from litestar import Response
+
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.web.desk.day.sheet import ACTS
-from healthplus.web.desk.session import console
+from healthplus.web.desk.session import console, require_staff
 from healthplus.web.languages import N_
+from healthplus.web.pages.rendering import see_other
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest, services
 
@@ -28,7 +31,7 @@ DONE = {**ACTS, "call": N_("Called"), "undo": N_("Undone")}
 
 
 class Pressed(NamedTuple):
-    """What was pressed, and why it was not recorded ("": it was)."""
+    """What was pressed, and why it was not recorded, by its word ("": it was)."""
 
     act: str
     booking_id: UUID
@@ -53,4 +56,15 @@ async def press(request: AnyRequest, clinic_id: int, provider_id: int) -> Presse
     if row["code"] == "not_found":
         raise NotFound
     services(request).book.changed(provider_id)
-    return Pressed(act, booking_id, "" if row["code"] in ("recorded", "undone") else REFUSED[row["code"]])
+    return Pressed(act, booking_id, "" if row["code"] in ("recorded", "undone") else row["code"])
+
+
+def is_for_own_page(request: AnyRequest, clinic_id: int) -> bool:
+    """Return whether who pressed sees no page of the clinic's, but their own day."""
+    return not require_staff(request).may("see_clinic", clinic_id)
+
+
+def own_page(request: AnyRequest, clinic_id: int, pressed: Pressed) -> Response[str]:
+    """Lead a doctor to their own day, which says what became of what they pressed elsewhere."""
+    said = {"refused": pressed.refused} if pressed.refused else {"done": pressed.act}
+    return see_other(request, f"/desk/own/{clinic_id}", {**said, "about": str(pressed.booking_id)})

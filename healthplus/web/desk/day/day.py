@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
-from healthplus.web.desk.day.acting import DONE, press
+from healthplus.web.desk.day.acting import DONE, REFUSED, is_for_own_page, own_page, press
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
@@ -85,8 +85,10 @@ class DayController(Controller):
         """Record what the pressed button says, `do`: an act and the booking that it is about."""
         provider_id = parsed_number((await form_of(request)).get("provider", ""))
         pressed = await press(request, clinic_id, provider_id)
+        if is_for_own_page(request, clinic_id):
+            return own_page(request, clinic_id, pressed)
         if pressed.refused:
-            return await _day_page(request, clinic_id, day, refused=pressed.refused, about=pressed.booking_id)
+            return await _day_page(request, clinic_id, day, refused=REFUSED[pressed.refused], about=pressed.booking_id)
         return see_other(request, f"/desk/{clinic_id}/{day}", {"done": pressed.act, "about": str(pressed.booking_id)})
 
 
@@ -133,6 +135,7 @@ async def _day_page(
         clinic_id=clinic_id,
         base=f"/desk/{clinic_id}",
         has_order=True,
+        has_table=True,
         version=version,
         view=await _sheet(request, clinic_id, day),
         states=STATES,

@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar import Controller, Response, get, post
 
 from healthplus.console.console import queries
-from healthplus.web.desk.day.acting import DONE, press
+from healthplus.web.desk.day.acting import DONE, REFUSED, is_for_own_page, own_page, press
 from healthplus.web.desk.day.sheet import ACTS, STATES, Column, Row
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
@@ -98,8 +98,12 @@ class OrderController(Controller):
     async def record(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
         """Record what the pressed button says, `do`: an act and the booking that it is about."""
         pressed = await press(request, clinic_id, provider_id)
+        if is_for_own_page(request, clinic_id):
+            return own_page(request, clinic_id, pressed)
         if pressed.refused:
-            return await _page(request, clinic_id, provider_id, refused=pressed.refused, about=pressed.booking_id)
+            return await _page(
+                request, clinic_id, provider_id, refused=REFUSED[pressed.refused], about=pressed.booking_id
+            )
         return see_other(
             request,
             f"/desk/{clinic_id}/order/{provider_id}",

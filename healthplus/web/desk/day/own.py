@@ -11,9 +11,9 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from healthplus.console.console import queries
-from healthplus.errors import Forbidden, NotFound
+from healthplus.errors import NotFound
 from healthplus.staff.sessions import StaffSession
-from healthplus.web.desk.day.acting import DONE, press
+from healthplus.web.desk.day.acting import DONE, REFUSED, press
 from healthplus.web.desk.day.day import require_near
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
 from healthplus.web.desk.office.asks import SEXES
@@ -35,7 +35,8 @@ class OwnDayController(Controller):
     @get("/{clinic_id:int}", **needs("see_own_day"))
     async def today(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
-        return see_other(request, f"{_ROOT}/{clinic_id}/{services(request).clock.now().astimezone(zone).date()}")
+        today = services(request).clock.now().astimezone(zone).date()
+        return see_other(request, f"{_ROOT}/{clinic_id}/{today}", dict(request.query_params.items()))
 
     @get("/{clinic_id:int}/{day:date}", **needs("see_own_day"))
     async def day(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[str]:
@@ -56,15 +57,15 @@ class OwnDayController(Controller):
         """Record what the pressed button says, of the doctor's own patients."""
         pressed = await press(request, clinic_id, _own_provider(require_staff(request)))
         if pressed.refused:
-            return await _page(request, clinic_id, day, refused=pressed.refused, about=pressed.booking_id)
+            return await _page(request, clinic_id, day, refused=REFUSED[pressed.refused], about=pressed.booking_id)
         done = {"done": pressed.act, "about": str(pressed.booking_id)}
         return see_other(request, f"{_ROOT}/{clinic_id}/{day}", done)
 
 
 def _own_provider(session: StaffSession) -> int:
-    """Return which doctor somebody is. Raises Forbidden where they are none, as those of other roles."""
+    """Return which doctor somebody is. Raises NotFound where they are none, as those of other roles."""
     if session.provider_id is None:
-        raise Forbidden
+        raise NotFound
     return session.provider_id
 
 
@@ -103,13 +104,15 @@ async def _page(
         clinic=clinic,
         clinic_id=clinic_id,
         base=f"{_ROOT}/{clinic_id}",
+        has_order=False,
+        has_table=False,
         clinics=[row for row in memberships if row["clinic_id"] and session.may("see_own_day", row["clinic_id"])],
         version=version,
         view=Sheet(day, today, found["now_at"], columns, found["walk_in_every"], await told_off(request, clinic_id)),
         states=STATES,
         acts=ACTS,
         keys=KEYS,
-        refused=refused,
+        refused=refused or REFUSED.get(query.get("refused", ""), ""),
         done=DONE.get(query.get("done", "")),
         about=str(about) if about else query.get("about", ""),
         search=query.get("q", "")[:100],
