@@ -162,7 +162,7 @@ ENGLISH = Texts(
         "running_late": Text(
             "The doctor is running late",
             "Your appointment on {when} runs late. Come at {come}.",
-            "See, reschedule or cancel",
+            "Details",
         ),
         "not_cancelled": Text(
             "Your appointment is not cancelled",

@@ -12,7 +12,6 @@ from healthplus.web.services import AnyRequest, services
 
 queries = load(Path(__file__).with_name("delays.sql"))
 
-_AHEAD = timedelta(hours=12)
 _KEEP_SECONDS = 600.0
 
 
@@ -26,8 +25,7 @@ class Delay(NamedTuple):
 
 async def delay_of(request: AnyRequest, appointment: Record) -> Delay | None:
     """Return the delay of an appointment of today whose patient has not come, where there is one worth saying."""
-    is_near = abs(appointment["starts_at"] - services(request).clock.now()) < _AHEAD
-    if not is_near or appointment["state"] != "booked" or appointment["needs_rebooking"]:
+    if appointment["state"] != "booked" or appointment["needs_rebooking"]:
         return None
     which: tuple[int, UUID] = appointment["provider_id"], appointment["booking_id"]
     row = await services(request).database.fetch_row(queries.leave_home, *which)
