@@ -63,7 +63,10 @@ CREATE FUNCTION reception.board(p_clinic_id bigint, p_key_hash bytea) RETURNS js
         SELECT coalesce(jsonb_agg(reception.board_of(sitting, now_at) || jsonb_build_object(
             'provider_id', provider_id, 'provider', provider.name, 'begins_at', lower(during), 'has_begun', lower(during) <= now_at)
             ORDER BY provider.name, provider_id), '[]')
-        FROM reception.sessions_now(p_clinic_id, now_at) AS sitting JOIN directory.provider USING (provider_id)))
+        FROM reception.sessions_now(p_clinic_id, now_at) AS sitting JOIN directory.provider USING (provider_id)
+        -- Who begins much later would take room from those who are waited for now.
+        WHERE lower(during) <= greatest(now_at + interval '2 hours', (
+            SELECT min(lower(first.during)) FROM reception.sessions_now(p_clinic_id, now_at) AS first))))
     FROM public.app_now() AS now_at, reception.board
     JOIN directory.clinic USING (clinic_id)
     JOIN directory.city USING (city_id)
