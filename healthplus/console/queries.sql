@@ -229,3 +229,43 @@ SELECT console.board_setup($1, $2, $3)
 -- name: renew_board
 -- Give a clinic's board a new key.
 SELECT console.renew_board($1, $2, $3, $4) AS answer
+
+-- name: find_people
+-- Whom the desk looks for.
+SELECT console.find_people($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: add_person
+-- Add a person to the account of a number.
+SELECT * FROM console.add_person($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: booking_choices
+-- What can be booked for a person.
+SELECT console.booking_choices($1, $2, $3, $4, $5, $6, $7)
+
+-- name: book
+-- Book a time for a person.
+SELECT * FROM console.book($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: walk_in_doctors
+-- Whom somebody without an appointment can see today.
+SELECT console.walk_in_doctors($1, $2, $3)
+
+-- name: walk_in
+-- Take in somebody who came without an appointment.
+SELECT * FROM console.walk_in($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: token_slip
+-- A token as it is printed.
+SELECT console.token_slip($1, $2, $3, $4)
+
+-- name: overbook
+-- Book a time that is taken.
+SELECT * FROM console.overbook($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: desk_rules
+-- How many walk-ins and overbooked a session may have.
+SELECT console.desk_rules($1, $2, $3)
+
+-- name: put_desk_rules
+-- Set how many walk-ins and overbooked a session may have.
+SELECT console.put_desk_rules($1, $2, $3, $4, $5, $6, $7) AS answer

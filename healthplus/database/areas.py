@@ -57,15 +57,16 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
-            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "correct", "schedule", "in_the_way")),
+            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "correct", "extra", "schedule", "in_the_way")),
             *("lanes.sql", "rush.sql"),
         ),
     ),
     Area(
         "reception",
         "reception",
-        tuple(
-            f"{name}.sql" for name in ("order", "tokens", "chain", "attendance", "expected", "day", "board", "today")
+        (
+            *("people.sql", "tokens.sql", "order.sql", "chain.sql", "attendance.sql", "expected.sql", "day.sql"),
+            *("choices.sql", "walk_ins.sql", "board.sql", "today.sql"),
         ),
     ),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql", "delays.sql")),
@@ -83,7 +84,8 @@ AREAS = (
         (
             *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
-            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_board.sql"),
+            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_people.sql", "walk_ins.sql"),
+            "desk_board.sql",
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

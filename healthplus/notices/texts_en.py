@@ -164,6 +164,7 @@ ENGLISH = Texts(
             "Your appointment on {when} runs late. Come at {come}.",
             "Details",
         ),
+        "token": Text("Your token", "Your token at the clinic is {token}.", "Details", with_fee=True),
         "not_cancelled": Text(
             "Your appointment is not cancelled",
             "Your appointment on {when} is not cancelled.",

@@ -25,7 +25,7 @@ BEGIN
     CROSS JOIN LATERAL reception.day_of(provider_id, p_clinic_id, day, caller.actor, now_at) AS visits
     CROSS JOIN LATERAL (
         SELECT coalesce(jsonb_agg(DISTINCT starts_at), '[]') AS starts
-        FROM booking.obtainable_runs(provider_id, p_clinic_id, lower(day), upper(day), 1, now_at)
+        FROM booking.obtainable_runs(provider_id, p_clinic_id, lower(day), upper(day), 1, now_at, p_is_desk => true)
         WHERE starts_at >= lower(day)) AS free
     WHERE provider_clinic.clinic_id = p_clinic_id AND (visits <> '[]' OR EXISTS (
         SELECT FROM schedule.openings(provider_id, p_clinic_id, lower(day), upper(day), now_at) AS opening
@@ -36,8 +36,9 @@ BEGIN
     CROSS JOIN LATERAL jsonb_array_elements(one -> 'visits') AS visit
     JOIN booking.booking ON booking.provider_id = (one ->> 'provider_id')::bigint AND booking.booking_id = (visit ->> 'booking_id')::uuid
     WHERE visit ->> 'state' <> 'reserved' AND NOT staff.was_noted(caller.session_id, 'see_booking', booking.booking_id);
-    RETURN jsonb_build_object('now_at', now_at, 'providers', providers, 'walk_in_every', (
-        SELECT walk_in_every FROM directory.clinic WHERE clinic_id = p_clinic_id));
+    RETURN jsonb_build_object('now_at', now_at, 'providers', providers) || (
+        SELECT jsonb_build_object('walk_in_every', walk_in_every, 'overbook_cap', overbook_cap)
+        FROM directory.clinic WHERE clinic_id = p_clinic_id);
 END $$;
 
 -- What changes with each change of a day sheet: the books of a clinic's providers, its order of calling, and the minute. It shows nobody.

@@ -10,6 +10,16 @@ CREATE FUNCTION reception.can_be_undone(p_provider_id bigint, p_booking_id uuid)
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND finished_at > public.app_now() - reception.undo_time())
 $$;
 
+-- Until when somebody who has just booked an appointment for a caller can undo that; NULL: they did not, or it was longer ago.
+CREATE FUNCTION reception.booked_just_now(p_booking booking.booking, p_actor text, p_now timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT p_booking.created_at + reception.undo_time()
+    WHERE p_booking.created_at + reception.undo_time() > p_now AND EXISTS (
+        SELECT FROM booking.event_log
+        WHERE event_log.provider_id = p_booking.provider_id AND event_log.booking_id = p_booking.booking_id AND kind = 'booked'
+            AND actor = p_actor AND seq > (SELECT version - 1000 FROM booking.book WHERE book.provider_id = p_booking.provider_id))
+$$;
+
 -- How long it is kept what the desk recorded, as long as the audit says that it did.
 CREATE FUNCTION reception.attendance_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
 
@@ -181,7 +191,7 @@ BEGIN
     SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
 END $$;
 
--- Takes back what the same person recorded last of an appointment: 'undone', or 'not_found', 'too_late' (three minutes are over, or somebody
+-- Takes back what the same person recorded last of an appointment, and with it a walk-in's appointment: 'undone', or 'not_found', 'too_late' (three minutes are over, or somebody
 -- recorded more), 'overlap' (who was missed has booked something else at this time).
 CREATE FUNCTION reception.undo(
     p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text,
@@ -202,6 +212,14 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO kept FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    IF kept.booking_id IS NULL AND target.state = 'booked'
+        AND reception.booked_just_now(target, p_actor, opened.now_at) IS NOT NULL
+    THEN
+        -- What it frees goes to who waits; it costs nobody anything.
+        SELECT (answer).code, (answer).state INTO code, state FROM booking.cancel(p_provider_id, p_booking_id, p_actor, NULL) AS answer;
+        code := CASE code WHEN 'cancelled' THEN 'undone' ELSE 'too_late' END;
+        RETURN;
+    END IF;
     IF kept.before IS NULL OR kept.actor <> p_actor OR kept.act_at <= opened.now_at - reception.undo_time() THEN
         SELECT * INTO code, state, token FROM reception.answer('too_late', target);
         RETURN;
@@ -214,6 +232,10 @@ BEGIN
             RETURN;
         END IF;
         target.state := was_in;
+        IF kept.before ? 'walk_in' THEN
+            PERFORM booking.take_back(p_provider_id, p_booking_id, p_actor, opened.now_at);
+            target.state := 'cancelled';
+        END IF;
     ELSIF kept.act <> 'arrive' THEN
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'taken_back', p_booking_id, target.ticket_id, p_actor);
     END IF;

@@ -62,7 +62,7 @@ BEGIN
     link.at := p_now;
     link.token := p_kept.token;
     IF p_act = 'arrive' THEN
-        link.booked_at := lower(p_target.during);
+        link.booked_at := CASE WHEN p_target.extra IS DISTINCT FROM 'walk_in' THEN lower(p_target.during) END;
         link.come_at := reception.told_to_come(p_target, p_now);
     ELSIF p_act = 'call' THEN
         SELECT walk_in_every INTO link.every FROM directory.clinic WHERE clinic_id = p_target.clinic_id;

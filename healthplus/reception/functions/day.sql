@@ -7,7 +7,7 @@ LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'booking_id', booking_id, 'starts_at', lower(booking.during),
         'ends_at', booking.visit_end(booking.during, service_ids), 'state', stands.state, 'services', named.services,
-        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END)
+        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END, 'extra', extra)
         || CASE WHEN stands.state = 'reserved' THEN '{}' ELSE jsonb_build_object(
             'name', coalesce(patient_name, person.name, patient.name), 'birth_year', birth_year, 'sex', sex, 'phone_end', right(phone, 4),
             'reason', booking.reason_of(booking.provider_id, booking_id), 'token', token,
@@ -16,7 +16,8 @@ LANGUAGE sql STABLE AS $$
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
             'undo_until_at', CASE WHEN before IS NOT NULL AND actor = p_actor AND act_at + reception.undo_time() > p_now
-                THEN act_at + reception.undo_time() END) END
+                THEN act_at + reception.undo_time()
+                WHEN booking.state = 'booked' AND before IS NULL THEN reception.booked_just_now(booking, p_actor, p_now) END) END
         ORDER BY lower(booking.during), booking_id), '[]')
     FROM booking.booking
     LEFT JOIN reception.attendance USING (provider_id, booking_id)

@@ -27,7 +27,13 @@ REFUSED = {
     ),
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
 }
-DONE = {**ACTS, "call": N_("Called"), "undo": N_("Undone")}
+DONE = {
+    **ACTS,
+    "call": N_("Called"),
+    "undo": N_("Undone"),
+    "book": N_("Booked"),
+    "overbook": N_("Booked once more"),
+}
 
 
 class Pressed(NamedTuple):

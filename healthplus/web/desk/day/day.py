@@ -20,7 +20,7 @@ from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.frame import ask
-from healthplus.web.desk.session import console, desk_page, needs
+from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.pages.booking import parsed_number
 from healthplus.web.pages.chart import Text
@@ -111,7 +111,10 @@ async def _sheet(request: AnyRequest, clinic_id: int, day: date) -> Sheet:
     found = await ask(request, queries.day_sheet, clinic_id, day)
     columns = [Column(provider, found["now_at"]) for provider in found["providers"]]
     today = found["now_at"].astimezone(zone).date()
-    return Sheet(day, today, found["now_at"], columns, found["walk_in_every"], await told_off(request, clinic_id))
+    return Sheet(
+        *(day, today, found["now_at"], columns, found["walk_in_every"], found["overbook_cap"]),
+        await told_off(request, clinic_id),
+    )
 
 
 async def _day_page(
@@ -127,6 +130,7 @@ async def _day_page(
     # Before the sheet: what changes in between is seen with the next question.
     version = version or await console(request).fetch_value(queries.day_version, clinic_id)
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}
+    view = await _sheet(request, clinic_id, day)
     return desk_page(
         request,
         template,
@@ -137,7 +141,8 @@ async def _day_page(
         has_order=True,
         has_table=True,
         version=version,
-        view=await _sheet(request, clinic_id, day),
+        view=view,
+        can_overbook=view.overbook_cap > 0 and require_staff(request).may("change_booking", clinic_id),
         states=STATES,
         acts=ACTS,
         keys=KEYS,

@@ -106,9 +106,12 @@ async def _page(
         base=f"{_ROOT}/{clinic_id}",
         has_order=False,
         has_table=False,
+        can_overbook=False,
         clinics=[row for row in memberships if row["clinic_id"] and session.may("see_own_day", row["clinic_id"])],
         version=version,
-        view=Sheet(day, today, found["now_at"], columns, found["walk_in_every"], await told_off(request, clinic_id)),
+        view=Sheet(
+            *(day, today, found["now_at"], columns, found["walk_in_every"], 0), await told_off(request, clinic_id)
+        ),
         states=STATES,
         acts=ACTS,
         keys=KEYS,

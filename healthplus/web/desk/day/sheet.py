@@ -143,9 +143,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A clinic's day; `today` is that of the clinic, and `every` its rule of the line of tokens.
+    """A clinic's day; `today` is that of the clinic, `every` its rule of the line of tokens.
 
-    `told_off`: how far off it was what patients were told of delays, in the last 30 days.
+    `overbook_cap`: how many it allows a session at times that are taken. `told_off`: how far off it was what patients
+    were told of delays, in the last 30 days.
     """
 
     day: date
@@ -153,6 +154,7 @@ class Sheet:
     now: datetime
     columns: list[Column]
     every: int
+    overbook_cap: int
     told_off: dict[str, Any] | None = None
 
     @property
