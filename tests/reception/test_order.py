@@ -43,7 +43,6 @@ _STEPS = st.lists(
         st.tuples(st.just("arrive"), st.integers(0, 5), st.just(1)),
         st.tuples(st.just("next"), st.sampled_from((0, 120, 120)), st.integers(1, 2)),
         st.tuples(st.just("recall"), st.just(0), st.just(2)),
-        st.tuples(st.just("tell"), st.integers(0, 5), st.sampled_from((0, 20, 40))),
         st.tuples(st.just("walk in"), st.just(0), st.integers(1, 2)),
         st.tuples(st.just("undo"), st.integers(0, 8), st.integers(1, 2)),
         st.tuples(st.just("take back"), st.just(-1), st.integers(1, 2)),  # who came last without an appointment
@@ -170,7 +169,7 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
     desk = runner.run(open_desk(dsn))
 
     @settings(
-        max_examples=80,
+        max_examples=60,
         deadline=None,
         derandomize=True,
         database=None,
@@ -179,8 +178,11 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
     )
     @given(st.permutations(range(6)), st.integers(0, 6), st.sampled_from((-10, 15, 35)), _STEPS, st.integers(1, 3))
     def try_steps(arrivals: list[int], count: int, minutes: int, steps: list[tuple[str, int, int]], every: int) -> None:
+        told = [("tell", which, (0, 20, 40)[which % 3]) for which in arrivals[::2]]
         first = [("arrive", which, 1) for which in arrivals[:count]]
-        runner.run(desk.try_steps([("wait", (minutes + 10) * 60, 0), *first, *steps], every, arrivals[::-1]))
+        last = [("wait", 3600, 0), ("walk in", 0, 1)] if count == 6 else []  # in some, the session is over
+        steps = [*told, ("wait", (minutes + 10) * 60, 0), *first, *steps, *last]
+        runner.run(desk.try_steps(steps, every, arrivals[::-1]))
 
     try:
         try_steps()
