@@ -230,6 +230,18 @@ SELECT console.board_setup($1, $2, $3)
 -- Give a clinic's board a new key.
 SELECT console.renew_board($1, $2, $3, $4) AS answer
 
+-- name: phone_queue
+-- The callers of a clinic who wait, and a person who is to join.
+SELECT console.phone_queue($1, $2, $3, $4)
+
+-- name: join_by_phone
+-- Have a caller wait in a queue.
+SELECT console.join_by_phone($1, $2, $3, $4, $5, $6, $7, $8) AS answer
+
+-- name: serve_caller
+-- Call, book or let go a caller.
+SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7) AS answer
+
 -- name: find_people
 -- Whom the desk looks for.
 SELECT console.find_people($1, $2, $3, $4, $5, $6, $7, $8)

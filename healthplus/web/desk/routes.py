@@ -12,6 +12,7 @@ from healthplus.web.desk.day.day import DayController
 from healthplus.web.desk.day.order import OrderController
 from healthplus.web.desk.day.own import OwnDayController
 from healthplus.web.desk.day.people import PeopleController
+from healthplus.web.desk.day.phone_queue import PhoneQueueController
 from healthplus.web.desk.day.walk_ins import WalkInController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
@@ -27,7 +28,10 @@ _PAGES: dict[type[Exception], str] = {
     ScreenLocked: "/desk/locked",
     ProofDue: "/desk/prove",
 }
-DAY = (DayController, OrderController, OwnDayController, PeopleController, BookController, WalkInController)
+DAY = (
+    *(DayController, OrderController, OwnDayController),
+    *(PeopleController, BookController, WalkInController, PhoneQueueController),
+)
 """What a clinic's desk does on the day."""
 
 

@@ -9,6 +9,7 @@ from litestar import Response
 
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
+from healthplus.web.desk.day.phone_queue import SERVED
 from healthplus.web.desk.day.sheet import ACTS
 from healthplus.web.desk.session import console, require_staff
 from healthplus.web.languages import N_
@@ -28,6 +29,7 @@ REFUSED = {
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
 }
 DONE = {
+    **SERVED,
     **ACTS,
     "call": N_("Called"),
     "undo": N_("Undone"),

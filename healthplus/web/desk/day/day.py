@@ -16,6 +16,7 @@ from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.web.desk.day.acting import DONE, REFUSED, is_for_own_page, own_page, press
+from healthplus.web.desk.day.phone_queue import read_callers
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
@@ -49,6 +50,7 @@ class DayController(Controller):
         self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date], after: Text = ""
     ) -> Response[Any]:
         """Return what has changed since a version, for the page's script; nothing where all is as it was."""
+        services(request).desks.see(clinic_id)
         version = await console(request).fetch_value(queries.day_version, clinic_id)
         if version == after:
             return Response(b"", status_code=204, headers={"Cache-Control": "no-store"})
@@ -143,6 +145,7 @@ async def _day_page(
         version=version,
         view=view,
         can_overbook=view.overbook_cap > 0 and require_staff(request).may("change_booking", clinic_id),
+        callers=(await read_callers(request, clinic_id))["callers"],
         states=STATES,
         acts=ACTS,
         keys=KEYS,

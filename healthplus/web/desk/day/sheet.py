@@ -136,7 +136,7 @@ class Column:
 
     @property
     def minutes_late(self) -> int:
-        """Return for how long the one who waits longest past their time has done so; who was called just now does not."""
+        """Return for how long who waits longest past their time has done so; who was called just now does not wait."""
         late = [self.now - row.starts_at for row in self.rows if row.visit and row.visit["place"] and not row.line]
         return max(0, int(max(late, default=timedelta()) / timedelta(minutes=1)))
 
