@@ -37,6 +37,8 @@ TEXTS: Final = {
 }
 _SHARED_SECONDS = 0.2
 """How old what a board shows may be, so that all boards that a change wakes read it once."""
+_RELOAD_SECONDS = 10
+"""How often a board without script is loaded again."""
 _HEADERS = {
     "Cache-Control": "no-store",
     # The address has the key.
@@ -105,4 +107,5 @@ def _page(request: AnyRequest, board: dict[str, Any], template: str) -> Response
         texts=TEXTS,
         english=ENGLISH,
         hindi=HINDI,
+        reload_seconds=_RELOAD_SECONDS,
     )
