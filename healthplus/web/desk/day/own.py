@@ -107,6 +107,7 @@ async def _page(
         has_order=False,
         has_table=False,
         can_overbook=False,
+        callers=[],
         clinics=[row for row in memberships if row["clinic_id"] and session.may("see_own_day", row["clinic_id"])],
         version=version,
         view=Sheet(
