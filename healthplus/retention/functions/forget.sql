@@ -115,6 +115,8 @@ BEGIN
         retention.forget_asks(now_at, rows_max),
         retention.forget_attendance(now_at, rows_max),
         retention.forget_reception_sessions(now_at, rows_max),
+        retention.forget_staff_acts(now_at, rows_max),
+        retention.forget_no_shows(now_at, rows_max),
         retention.forget_letters(now_at, rows_max),
         retention.forget_told(now_at, rows_max),
         retention.forget_call_entries(now_at, rows_max),

@@ -8,6 +8,7 @@ from healthplus.errors import LogInNeeded, ProofDue, ScreenLocked
 from healthplus.web.desk import errors
 from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.day.book import BookController
+from healthplus.web.desk.day.changes import ChangeController
 from healthplus.web.desk.day.day import DayController
 from healthplus.web.desk.day.order import OrderController
 from healthplus.web.desk.day.own import OwnDayController
@@ -29,7 +30,7 @@ _PAGES: dict[type[Exception], str] = {
     ProofDue: "/desk/prove",
 }
 DAY = (
-    *(DayController, OrderController, OwnDayController),
+    *(DayController, OrderController, OwnDayController, ChangeController),
     *(PeopleController, BookController, WalkInController, PhoneQueueController),
 )
 """What a clinic's desk does on the day."""

@@ -16,6 +16,7 @@ from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.web.desk.day.acting import DONE, REFUSED, is_for_own_page, own_page, press
+from healthplus.web.desk.day.changes import change_notice
 from healthplus.web.desk.day.phone_queue import read_callers
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
 from healthplus.web.desk.office.asks import SEXES
@@ -153,5 +154,6 @@ async def _day_page(
         done=DONE.get(query.get("done", "")),
         about=str(about) if about else query.get("about", ""),
         search=query.get("q", "")[:100],
+        **change_notice(query),
         sexes=SEXES,
     )
