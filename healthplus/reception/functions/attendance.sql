@@ -189,8 +189,9 @@ BEGIN
     SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
 END $$;
 
--- Takes back what the same person recorded last of an appointment, and with it a walk-in's appointment: 'undone', or 'not_found', 'too_late' (three minutes are over, or somebody
--- recorded more), 'overlap' (who was missed has booked something else at this time).
+-- Takes back what the same person recorded last of an appointment, and with the coming of a walk-in their appointment: 'undone', or
+-- 'not_found', 'too_late' (three minutes are over, or somebody recorded more), 'overlap' (who was missed has booked something else at
+-- this time).
 CREATE FUNCTION reception.undo(
     p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text,
     OUT code text, OUT state text, OUT token integer, OUT undo_until timestamptz
@@ -214,8 +215,12 @@ BEGIN
         AND reception.booked_just_now(target, p_actor, opened.now_at) IS NOT NULL
     THEN
         -- What it frees goes to who waits; it costs nobody anything.
-        SELECT (answer).code, (answer).state INTO code, state FROM booking.cancel(p_provider_id, p_booking_id, p_actor, NULL) AS answer;
-        code := CASE code WHEN 'cancelled' THEN 'undone' ELSE 'too_late' END;
+        code := booking.undo_act(p_provider_id, p_booking_id, p_clinic_id, p_actor);
+        IF code <> 'undone' THEN  -- it begins soon, so the patient has been told, and is told of this, too
+            SELECT CASE (answer).code WHEN 'cancelled' THEN 'undone' ELSE 'too_late' END INTO code
+            FROM booking.cancel(p_provider_id, p_booking_id, p_actor, NULL) AS answer;
+        END IF;
+        state := CASE code WHEN 'undone' THEN 'cancelled' END;
         RETURN;
     END IF;
     IF kept.before IS NULL OR kept.actor <> p_actor OR kept.act_at <= opened.now_at - reception.undo_time() THEN
