@@ -183,7 +183,6 @@ async def pages(
             "code": "A" * 22,
             "session_id": held["id"],  # no session has it
             "passkey_id": held["id"],
-            "token_id": held["id"],  # nobody has it
             "leave_id": held["id"],
             "holiday_id": held["id"],
             "shift_id": "1",
