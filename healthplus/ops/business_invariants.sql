@@ -79,7 +79,7 @@ FROM booking.booking
 WHERE (extra IS NOT NULL) <> (seat > booking.seats_max())
     OR extra IS NOT NULL AND NOT EXISTS (
         SELECT FROM booking.event
-        WHERE event.provider_id = booking.provider_id AND event.booking_id = booking.booking_id AND kind = 'booked' AND actor ^@ 'staff:')
+        WHERE event.provider_id = booking.provider_id AND event.booking_id = booking.booking_id AND kind = 'booked' AND starts_with(actor, 'staff:'))
 UNION ALL
 SELECT provider_id, NULL, extra::text, NULL
 FROM booking.booking

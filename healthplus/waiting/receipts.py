@@ -67,7 +67,7 @@ class Fault(NamedTuple):
 
 
 BESIDE = ("walk_in", "overbooked")
-"""Kinds of entries about somebody whom the clinic took without a time of its shifts: in nobody's way, but for all to see."""
+"""Kinds of entries about somebody whom the clinic took in without a time of its shifts."""
 # The kinds of entries that may follow in each state of a ticket, and the state that each kind leads to (default: over).
 _AFTER = {
     None: {"joined"},
@@ -170,7 +170,10 @@ class Verification:
             try:
                 if entry.hash != hash_of(self._provider_id, self.hash, entry):
                     self.fault(entry.entry, "its hash does not follow from what it says and the hash before it")
-                self._step(entry)
+                if entry.kind in BESIDE and not entry.ticket:
+                    self.beside += 1
+                else:
+                    self._step(entry)
             except (ValueError, TypeError, ZeroDivisionError):
                 self.fault(entry.entry, "it cannot be read")
             self.entry, self.hash = entry.entry, entry.hash
@@ -182,11 +185,6 @@ class Verification:
 
     def _step(self, entry: Entry) -> None:
         number = entry.ticket
-        if entry.kind in BESIDE or not number:
-            if entry.kind not in BESIDE or number:
-                self.fault(entry.entry, f"ticket {number} cannot be {entry.kind}")
-            self.beside += 1
-            return
         before = self._states.get(number)
         if entry.kind == "joined":
             if self._last_ticket is not None and number != self._last_ticket + 1:

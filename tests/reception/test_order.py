@@ -24,11 +24,13 @@ ACTS = ("arrive", "call", "enter", "finish", "leave", "miss")
 _RECORD = "SELECT * FROM reception.record($1, $2, $3, $4, $5)"
 _UNDO = "SELECT * FROM reception.undo($1, $2, $3, $4)"
 _WALK_IN = """
-SELECT answer.* FROM accounts.person CROSS JOIN LATERAL (SELECT reception.meet($2, person_id, public.app_now()) OFFSET 0) AS met
+SELECT answer.* FROM accounts.person
+CROSS JOIN LATERAL (SELECT reception.meet($2, person_id, public.app_now()) OFFSET 0) AS met
 CROSS JOIN LATERAL reception.walk_in($1, $2, NULL, person_id, '', $4, NULL) AS answer
 WHERE patient_id = $3"""
 _OVERBOOK = """
-SELECT answer.* FROM accounts.person CROSS JOIN LATERAL booking.overbook($1, $2, $3, NULL, $4, person_id, 'x', 'staff:1', NULL) AS answer
+SELECT answer.* FROM accounts.person
+CROSS JOIN booking.overbook($1, $2, $3, NULL, $4, person_id, 'x', 'staff:1', NULL) AS answer
 WHERE patient_id = $4"""
 _ORDER = """
 SELECT booking_id FROM reception.session CROSS JOIN reception.order_of(provider_id, session_id, public.app_now())

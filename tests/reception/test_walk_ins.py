@@ -1,4 +1,4 @@
-"""Who comes without an appointment, and who is booked at a time that is taken: capped, seen by the public, in nobody's way."""
+"""Walk-ins, and times that are booked once more: capped, seen by the public, in nobody's way."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ class Morning:
 
     async def overbook(self, minute: int, reason: str = "fever", actor: str = DESK, person: UUID | None = None) -> str:
         code: str = await self.db.fetch_value(
-            """SELECT code FROM accounts.person CROSS JOIN booking.overbook($1, $2, $3, NULL, patient_id, person_id, $5, $6, NULL)
+            """SELECT code FROM accounts.person
+            CROSS JOIN booking.overbook($1, $2, $3, NULL, patient_id, person_id, $5, $6, NULL)
             WHERE person_id = $4""",
             *(self.doctor, self.clinic, self.opens + minute * MINUTE, person or await self.person(), reason, actor),
         )
@@ -86,9 +87,10 @@ class Morning:
 
     async def row(self, booking: UUID) -> Record:
         row = await self.db.fetch_row(
-            """SELECT booking.*, lower(during) AS starts_at, upper(during) AS ends_at, booking.state::text AS state,
-                extra::text AS extra, funding::text AS funding, token
-            FROM booking.booking LEFT JOIN reception.attendance USING (provider_id, booking_id) WHERE booking_id = $1""",
+            """SELECT seat, fee_minor, needs_rebooking, lower(during) AS starts_at, upper(during) AS ends_at,
+                booking.state::text AS state, extra::text AS extra, funding::text AS funding, token
+            FROM booking.booking LEFT JOIN reception.attendance USING (provider_id, booking_id)
+            WHERE booking_id = $1""",
             booking,
         )
         assert row is not None
@@ -96,7 +98,8 @@ class Morning:
 
     async def chart(self) -> list[Any]:
         rows = await self.db.fetch(
-            """SELECT starts_at, state, fits FROM booking.chart($1, $2, $3, $3::timestamptz + interval '1 day', 1, NULL, NULL, public.app_now())
+            """SELECT starts_at, state, fits
+            FROM booking.chart($1, $2, $3, $3::timestamptz + interval '1 day', 1, NULL, NULL, public.app_now())
             ORDER BY 1""",
             *(self.doctor, self.clinic, self.opens),
         )
@@ -106,8 +109,9 @@ class Morning:
     async def chain(self) -> list[Entry]:
         """Return the public record of the queue, which is unbroken."""
         rows = await self.db.fetch(
-            """SELECT entry, booking.hashed_instant(at) AS at, kind, number, clinic_id, slots_needed, encode(hash, 'hex') AS hash,
-                booking.hashed_instant(lower(during)) AS begins, booking.hashed_instant(upper(during)) AS ends
+            """SELECT entry, booking.hashed_instant(at) AS at, kind, number, clinic_id, slots_needed,
+                encode(hash, 'hex') AS hash, booking.hashed_instant(lower(during)) AS begins,
+                booking.hashed_instant(upper(during)) AS ends
             FROM booking.queue_entry WHERE provider_id = $1 ORDER BY entry""",
             self.doctor,
         )
@@ -145,9 +149,7 @@ def codes(answers: Sequence[Record]) -> list[str]:
     return sorted(answer["code"] for answer in answers)
 
 
-async def test_who_comes_gets_the_next_free_time_and_a_token_and_pays_at_the_clinic(
-    db: Database, morning: Morning
-) -> None:
+async def test_who_comes_gets_the_next_free_time_and_a_token_and_pays_at_the_clinic(db: Database, morning: Morning) -> None:
     await db.execute("UPDATE directory.provider_clinic SET funding = 'online'")
     await morning.at(5)
     person = await morning.person()
@@ -203,9 +205,7 @@ async def test_when_no_time_is_free_there_are_so_many_tokens(db: Database, morni
     await morning.at(-30)
     assert await morning.chart() == before
     # Everybody can see that three were let in beside the queue; who, nobody can.
-    assert [(one.kind, one.ticket, one.clinic_id) for one in await morning.chain()] == [
-        ("walk_in", 0, morning.clinic)
-    ] * 3
+    assert [(one.kind, one.ticket, one.clinic_id) for one in await morning.chain()] == [("walk_in", 0, morning.clinic)] * 3
 
 
 async def test_a_time_that_is_taken_is_booked_again_for_a_reason(db: Database, morning: Morning) -> None:
@@ -231,7 +231,8 @@ async def test_a_time_that_is_taken_is_booked_again_for_a_reason(db: Database, m
     for one in (extra, booked[0]):
         assert await morning.act(one, "arrive") == "recorded"
     order = await db.fetch(
-        "SELECT booking_id, line FROM reception.session, reception.order_of(provider_id, session_id, public.app_now()) ORDER BY place"
+        "SELECT booking_id, line FROM reception.session"
+        " CROSS JOIN reception.order_of(provider_id, session_id, public.app_now()) ORDER BY place"
     )
     assert [tuple(row) for row in order] == [(extra, "booked"), (booked[0], "booked")]
 
@@ -252,11 +253,7 @@ async def test_what_is_overbooked_is_moved_and_cancelled_as_any_other(db: Databa
     assert (found["seat"], found["extra"]) == (1, None)
     assert (await book.cancel(morning.doctor, second, Staff(1))).code == "cancelled"
     # Neither counts any more.
-    assert [await morning.overbook(0), await morning.overbook(10), await morning.overbook(20)] == [
-        "booked",
-        "booked",
-        "cap_reached",
-    ]
+    assert [await morning.overbook(0), await morning.overbook(10), await morning.overbook(20)] == ["booked", "booked", "cap_reached"]
 
 
 async def test_a_leave_while_the_day_runs(db: Database, morning: Morning) -> None:
@@ -265,7 +262,10 @@ async def test_a_leave_while_the_day_runs(db: Database, morning: Morning) -> Non
     await morning.at(2)
     came = await morning.walk_in()
     assert await morning.overbook(20) == "booked"
-    away = "SELECT code, cardinality(conflicts) FROM booking.change_leave($1, NULL, NULL, tstzrange($2, $3), '', NULL, $4, 'staff:1')"
+    away = (
+        "SELECT code, cardinality(conflicts)"
+        " FROM booking.change_leave($1, NULL, NULL, tstzrange($2, $3), '', NULL, $4, 'staff:1')"
+    )
     during = (morning.opens + 10 * MINUTE, morning.opens + 25 * MINUTE)
     # Those who are there are in nobody's way; the overbooked one is asked for another time as the others are.
     conflict = await db.fetch_row(away, morning.doctor, *during, False)

@@ -189,8 +189,9 @@ BEGIN
     SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
 END $$;
 
--- Takes back what the same person recorded last of an appointment, and with it a walk-in's appointment: 'undone', or 'not_found', 'too_late' (three minutes are over, or somebody
--- recorded more), 'overlap' (who was missed has booked something else at this time).
+-- Takes back what the same person recorded last of an appointment, and with the coming of a walk-in their appointment: 'undone', or
+-- 'not_found', 'too_late' (three minutes are over, or somebody recorded more), 'overlap' (who was missed has booked something else at
+-- this time).
 CREATE FUNCTION reception.undo(
     p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text,
     OUT code text, OUT state text, OUT token integer, OUT undo_until timestamptz

@@ -32,7 +32,8 @@ _BEYOND = ("too_many_ahead", "too_many_unpaid")
 _REFUSED = {
     "not_working": N_("This doctor does not work any more today. Choose another doctor, or book another day."),
     "no_token": N_(
-        "No time is free today, and no walk-in token is left for this session. Choose another doctor, or book another day."
+        "No time is free today, and no walk-in token is left for this session. Choose another doctor, or book another "
+        "day."
     ),
     "same_day": N_(
         "They have an appointment with this doctor today. Find them on the day sheet, and record their arrival."
@@ -157,7 +158,7 @@ def _chosen_provider(form: Form) -> int:
 
 
 async def _services_of(request: AnyRequest, clinic_id: int, form: Form, provider_id: int) -> list[int] | None:
-    """Return what they come for: the service of the form, if it is this doctor's; a laboratory's first test; or None."""
+    """Return what they come for: the service of the form, if it is this doctor's; at a laboratory a test; or None."""
     chosen = form.given.get("service", "")
     if chosen and form.given.get("service_of") == str(provider_id):
         return [parsed_number(chosen)]
@@ -176,7 +177,7 @@ async def _choices(
 async def _walk_in_page(request: AnyRequest, clinic_id: int, form: Form) -> Response[str]:
     values = await _values(request, clinic_id, form)
     doctors = with_instants(await console(request).fetch_value(queries.walk_in_doctors, clinic_id))
-    # Whom they can see; of these the one who was chosen, else the one whom the same member of the staff booked last, else the first.
+    # Of those whom they can see the one chosen, or whom the same member of the staff booked last; else the first.
     open_ids = [one["provider_id"] for one in doctors if one["free_at"] or one["tokens_left"]]
     wanted = values["chosen"] if values["chosen"] in open_ids else next(iter(open_ids), None)
     return desk_page(request, "day/walk_in.html", **values, doctors=doctors, wanted=wanted)
@@ -188,7 +189,7 @@ async def _overbook_page(request: AnyRequest, clinic_id: int, form: Form) -> Res
     if name is None:
         raise NotFound
     start = parsed_instant(form.given.get("start", ""))
-    return desk_page(request, "day/overbook.html", **values, start=start, provider=name)
+    return desk_page(request, "day/overbook.html", **values, start=start, provider=name, wanted=values["chosen"])
 
 
 async def _values(request: AnyRequest, clinic_id: int, form: Form) -> dict[str, Any]:
