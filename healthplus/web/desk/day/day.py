@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
+from healthplus.web.desk.day.changes import change_notice
 from healthplus.web.desk.day.phone_queue import SERVED, read_callers
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
 from healthplus.web.desk.office.asks import SEXES
@@ -175,5 +176,6 @@ async def _day_page(
         done=_DONE.get(query.get("done", "")),
         about=str(about) if about else query.get("about", ""),
         search=query.get("q", "")[:100],
+        **change_notice(query),
         sexes=SEXES,
     )

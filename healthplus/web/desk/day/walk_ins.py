@@ -39,6 +39,7 @@ _REFUSED = {
         "They have an appointment with this doctor today. Find them on the day sheet, and record their arrival."
     ),
     "overlap": N_("They have another appointment at this time."),
+    "online_only": N_("They missed several appointments here, and pay online for now, on the website."),
     "claimed": N_("They hold a time or wait in a queue just now. That has to end first, on their phone or by itself."),
     "too_many_ahead": N_("They have as many appointments ahead as one person may have. Say why they get one more."),
     "too_many_unpaid": N_("They have as many unpaid appointments ahead as one may have. Say why they get one more."),
