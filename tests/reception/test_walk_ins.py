@@ -87,7 +87,7 @@ class Morning:
 
     async def row(self, booking: UUID) -> Record:
         row = await self.db.fetch_row(
-            """SELECT seat, fee_minor, needs_rebooking, lower(during) AS starts_at, upper(during) AS ends_at,
+            """SELECT seat, fee_minor, patient_id, needs_rebooking, lower(during) AS starts_at, upper(during) AS ends_at,
                 booking.state::text AS state, extra::text AS extra, funding::text AS funding, token
             FROM booking.booking LEFT JOIN reception.attendance USING (provider_id, booking_id)
             WHERE booking_id = $1""",
@@ -149,7 +149,9 @@ def codes(answers: Sequence[Record]) -> list[str]:
     return sorted(answer["code"] for answer in answers)
 
 
-async def test_who_comes_gets_the_next_free_time_and_a_token_and_pays_at_the_clinic(db: Database, morning: Morning) -> None:
+async def test_who_comes_gets_the_next_free_time_and_a_token_and_pays_at_the_clinic(
+    db: Database, morning: Morning
+) -> None:
     await db.execute("UPDATE directory.provider_clinic SET funding = 'online'")
     await morning.at(5)
     person = await morning.person()
@@ -157,6 +159,7 @@ async def test_who_comes_gets_the_next_free_time_and_a_token_and_pays_at_the_cli
     found = await morning.row(first["booking_id"])
     assert (found["state"], found["token"], found["starts_at"]) == ("arrived", 1, morning.opens + 20 * MINUTE)
     assert (found["funding"], found["fee_minor"], found["extra"], found["seat"]) == ("clinic", 50_000, None, 1)
+    assert (await morning.walk_in(actor=f"patient:{found['patient_id']}"))["code"] == "not_found"
     # The same press, sent twice, is one; another press for somebody who has an appointment today says so.
     assert (await morning.walk_in(person, "key"))["booking_id"] == first["booking_id"]
     assert (await morning.walk_in())["code"] == "no_token"
@@ -205,7 +208,9 @@ async def test_when_no_time_is_free_there_are_so_many_tokens(db: Database, morni
     await morning.at(-30)
     assert await morning.chart() == before
     # Everybody can see that three were let in beside the queue; who, nobody can.
-    assert [(one.kind, one.ticket, one.clinic_id) for one in await morning.chain()] == [("walk_in", 0, morning.clinic)] * 3
+    assert [(one.kind, one.ticket, one.clinic_id) for one in await morning.chain()] == [
+        ("walk_in", 0, morning.clinic)
+    ] * 3
 
 
 async def test_a_time_that_is_taken_is_booked_again_for_a_reason(db: Database, morning: Morning) -> None:
@@ -253,7 +258,11 @@ async def test_what_is_overbooked_is_moved_and_cancelled_as_any_other(db: Databa
     assert (found["seat"], found["extra"]) == (1, None)
     assert (await book.cancel(morning.doctor, second, Staff(1))).code == "cancelled"
     # Neither counts any more.
-    assert [await morning.overbook(0), await morning.overbook(10), await morning.overbook(20)] == ["booked", "booked", "cap_reached"]
+    assert [await morning.overbook(0), await morning.overbook(10), await morning.overbook(20)] == [
+        "booked",
+        "booked",
+        "cap_reached",
+    ]
 
 
 async def test_a_leave_while_the_day_runs(db: Database, morning: Morning) -> None:

@@ -95,7 +95,9 @@ async def test_somebody_who_comes_gets_the_next_time_and_then_a_token_without_on
     ]  # fmt: skip
     # Taken back within three minutes, it is gone, and can be given again.
     booking = slip.rpartition("/")[2]
-    undone = await desk.post(f"/desk/{AT_CLINIC}/{environment.instant(13).date()}", {"provider": "1", "do": f"undo {booking}"})
+    undone = await desk.post(
+        f"/desk/{AT_CLINIC}/{environment.instant(13).date()}", {"provider": "1", "do": f"undo {booking}"}
+    )
     assert "done=undo" in goes_to(undone)
     assert (await desk.get(slip)).status_code == 404
     assert token_of(await desk.get(goes_to(await take_in(desk, people["chand"])))) == "A-004"
@@ -116,10 +118,13 @@ async def test_the_same_press_twice_is_one_token_and_two_desks_share_the_last(
 
 
 async def test_what_cannot_be(desk: Browser, people: dict[str, UUID], db: Database) -> None:
-    stranger = await db.fetch_value(
-        "WITH new AS (INSERT INTO accounts.patient (name) VALUES ('Zoya') RETURNING patient_id) "
-        "SELECT person_id FROM accounts.person JOIN new USING (patient_id)"
-    ) or uuid4()
+    stranger = (
+        await db.fetch_value(
+            "WITH new AS (INSERT INTO accounts.patient (name) VALUES ('Zoya') RETURNING patient_id) "
+            "SELECT person_id FROM accounts.person JOIN new USING (patient_id)"
+        )
+        or uuid4()
+    )
     for form in (
         {"person": str(stranger), "provider": "1"},
         {"person": "x", "provider": "1"},
@@ -174,7 +179,12 @@ async def test_a_ward_administrator_books_a_taken_time_for_a_reason(
 
 async def test_a_clinic_says_how_many_it_allows(app: Litestar, people: dict[str, UUID], db: Database) -> None:
     ward = await log_in(app, db, "ward", AT_CLINIC)
-    form = {"walk_in_every": "3", "walk_in_cap": "12", "overbook_cap": "2", "version": hidden(await ward.get(RULES), "version")}
+    form = {
+        "walk_in_every": "3",
+        "walk_in_cap": "12",
+        "overbook_cap": "2",
+        "version": hidden(await ward.get(RULES), "version"),
+    }
     for wrong in ({"walk_in_cap": "101"}, {"walk_in_every": "0"}, {"overbook_cap": "-1"}, {"walk_in_cap": ""}):
         answer = await ward.post(RULES, {**form, **wrong})
         assert answer.status_code == 422, wrong
