@@ -205,7 +205,3 @@ SELECT console.day_version($1, $2, $3)
 -- name: record_attendance
 -- Record what an appointment has come to.
 SELECT * FROM console.record_attendance($1, $2, $3, $4, $5, $6)
-
--- name: undo_attendance
--- Take back what one has just recorded.
-SELECT * FROM console.undo_attendance($1, $2, $3, $4, $5)

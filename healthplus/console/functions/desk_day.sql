@@ -51,7 +51,7 @@ BEGIN
         WHERE clinic_id = p_clinic_id);
 END $$;
 
--- Records an act of the desk (reception.record).
+-- Records an act of the desk (reception.record); with 'undo', takes back what the same person recorded last (reception.undo).
 CREATE FUNCTION console.record_attendance(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_act text
 ) RETURNS TABLE (code text, state text, token integer, undo_until timestamptz)
@@ -62,26 +62,14 @@ DECLARE
     answer record;
 BEGIN
     caller := staff.authorise(p_token_hash, 'record_attendance', p_clinic_id, p_provider_id);
-    answer := reception.record(p_provider_id, p_booking_id, p_clinic_id, p_act::reception.act, caller.actor);
-    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'record_attendance', answer.code <> 'recorded',
-        p_act || CASE answer.code WHEN 'recorded' THEN '' ELSE ' ' || answer.code END, NULL, p_clinic_id, (
-            SELECT patient_id FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id),
-        p_provider_id, p_booking_id);
-    RETURN QUERY SELECT answer.code, answer.state, answer.token, answer.undo_until;
-END $$;
-
--- Takes back what the same person recorded last (reception.undo).
-CREATE FUNCTION console.undo_attendance(p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid)
-RETURNS TABLE (code text, state text, token integer, undo_until timestamptz)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    caller record;
-    answer record;
-BEGIN
-    caller := staff.authorise(p_token_hash, 'record_attendance', p_clinic_id, p_provider_id);
-    answer := reception.undo(p_provider_id, p_booking_id, p_clinic_id, caller.actor);
-    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'undo_attendance', answer.code <> 'undone', answer.code, NULL, p_clinic_id, (
+    IF p_act = 'undo' THEN
+        answer := reception.undo(p_provider_id, p_booking_id, p_clinic_id, caller.actor);
+    ELSE
+        answer := reception.record(p_provider_id, p_booking_id, p_clinic_id, p_act::reception.act, caller.actor);
+    END IF;
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address,
+        CASE p_act WHEN 'undo' THEN 'undo_attendance' ELSE 'record_attendance' END, answer.code NOT IN ('recorded', 'undone'),
+        CASE answer.code WHEN 'recorded' THEN p_act ELSE concat_ws(' ', nullif(p_act, 'undo'), answer.code) END, NULL, p_clinic_id, (
             SELECT patient_id FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id),
         p_provider_id, p_booking_id);
     RETURN QUERY SELECT answer.code, answer.state, answer.token, answer.undo_until;

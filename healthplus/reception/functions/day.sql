@@ -12,6 +12,7 @@ LANGUAGE sql STABLE AS $$
             'name', coalesce(patient_name, person.name, patient.name), 'birth_year', birth_year, 'sex', sex, 'phone_end', right(phone, 4),
             'reason', booking.reason_of(booking.provider_id, booking_id), 'token', token, 'calls', cardinality(calls),
             'since_at', coalesce(left_at, finished_at, entered_at, calls[cardinality(calls)], arrived_at),
+            'can_arrive', stands.state = 'expected' AND reception.is_near(booking.during, p_now),
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
             'undo_until_at', CASE WHEN before IS NOT NULL AND actor = p_actor AND act_at + reception.undo_time() > p_now

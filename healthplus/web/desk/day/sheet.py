@@ -12,8 +12,6 @@ from typing import Any
 from healthplus.web.desk.office.frame import Document
 from healthplus.web.languages import N_
 
-EARLY = timedelta(hours=12)
-"""How long before their time somebody can be recorded as arrived (reception.early_time)."""
 STATES = {
     "expected": N_("Expected"),
     "here": N_("Waiting"),
@@ -85,7 +83,7 @@ class Row:
     def acts(self) -> Iterator[str]:
         """Yield what can be recorded, what is likeliest first."""
         match self.state:
-            case "expected" if abs(self.starts_at - self.now) <= EARLY:
+            case "expected" if self.visit["can_arrive"]:
                 yield "arrive"
                 if self.session_ends_at is not None and self.session_ends_at <= self.now:
                     yield "miss"
