@@ -27,7 +27,6 @@ from healthplus.ops.check import violations
 from healthplus.ops.demo_facts import FACTS
 from healthplus_bench.client import percentile_ms
 from healthplus_bench.environment import (
-    SLOT_TIME,
     SLOTS_A_DAY,
     BenchFailed,
     Environment,
@@ -50,6 +49,8 @@ _INTO_THE_DAY = timedelta(minutes=65)
 _ALONE = 30
 """Pages of each kind when nobody else asks."""
 _LIVE_SECONDS_MAX = 10.0
+_PAUSE_SECONDS = 1.0
+"""After an answer that has nothing new, as the page's script has it."""
 _SEED = 17
 _DEVANAGARI = (
     ("सुनीता", "राजेश", "अनिल", "मीना", "कविता", "रवि", "प्रिया", "विजय", "आशा", "मोहन"),
@@ -271,6 +272,8 @@ class _Desk:
             text = await self.get("news", f"{self.clinic.path}/news?after={self.version}")
             if text:
                 self.show(text)
+            else:
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     def show(self, text: str) -> None:
         """Take over what an answer shows."""
@@ -332,7 +335,7 @@ async def _change_as_patients(clinic: _Clinic, book: Book, pause: float, until: 
     """Hold, book and cancel times that are free, one after another, and join and leave the queue."""
     loop = asyncio.get_running_loop()
     patient = _PROVIDERS * SLOTS_A_DAY
-    first, last = clinic.environment.start_of_day(0, SLOTS_A_DAY // 2), clinic.environment.start_of_day(0, SLOTS_A_DAY - 1)
+    window = clinic.environment.start_of_day(0, SLOTS_A_DAY // 2), clinic.environment.start_of_day(1, 0)
     for turn in cycle(range(_FREE_EACH * (_PROVIDERS - 1))):
         provider_id, slot = 1 + turn % (_PROVIDERS - 1), SLOTS_A_DAY - 1 - turn // (_PROVIDERS - 1)
         patient += 1
@@ -346,7 +349,7 @@ async def _change_as_patients(clinic: _Clinic, book: Book, pause: float, until: 
         clinic.changed(booking, "gone", loop.time())
         await book.cancel(provider_id, UUID(booking), Patient(patient))
         await asyncio.sleep(pause)
-        waits = await book.join_queue(_PROVIDERS, _CLINIC, first, last + SLOT_TIME, 1, patient, Patient(patient))
+        waits = await book.join_queue(_PROVIDERS, _CLINIC, *window, 1, patient, Patient(patient))
         if isinstance(waits, Refused):
             raise BenchFailed(f"Joining was refused: {waits}.")
         await asyncio.sleep(pause)

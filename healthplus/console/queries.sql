@@ -196,11 +196,7 @@ SELECT console.set_terms($1, $2, $3, $4, $5, $6, $7) AS answer
 
 -- name: day_sheet
 -- A day of a clinic, as the desk sees it.
-SELECT console.day_sheet($1, $2, $3, $4)
-
--- name: day_version
--- What changes with each change of a day sheet.
-SELECT console.day_version($1, $2, $3)
+SELECT console.day_sheet($1, $2, $3, $4, $5, $6)
 
 -- name: record_attendance
 -- Record what an appointment has come to.

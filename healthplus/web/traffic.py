@@ -84,7 +84,6 @@ _CLASSES = {
         GET /desk/{clinic_id}/day
         GET /desk/{clinic_id}/{day}
         GET /desk/{clinic_id}/{day}/csv
-        GET /desk/{clinic_id}/{day}/news
         POST /desk/{clinic_id}/{day}
         POST /desk/{clinic_id}/ask
         GET /office
@@ -163,6 +162,7 @@ _CLASSES = {
         GET /api/v1/providers/{provider_id}/waits/{wait_id}
         GET /api/v1/waits/{wait_id}
         GET /doctor/{provider_id}/wait/{ticket_id}
+        GET /desk/{clinic_id}/{day}/news
         GET /doctor/{provider_id}/wait/{ticket_id}/news
         GET /doctor/{provider_id}/hold/{hold_id}/news
         GET /doctor/{provider_id}/{name}/{clinic_id}/news

@@ -49,15 +49,15 @@ SHOWS_NONE = {
     ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
-    *("record_attendance", "day_version"),
+    "record_attendance",
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
     *("add_clinic", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"),
     *("add_clinic_picture", "change_clinic_picture"),
 }
-NOT_NOTED = {"office", "holiday", "week", "provider", "services", "day_version"}
-"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a version."""
+NOT_NOTED = {"office", "holiday", "week", "provider", "services"}
+"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
@@ -118,7 +118,9 @@ class Calls:
             **dict.fromkeys(("p_people", "p_per_minute", "p_per_day", "p_rows", "p_rows_max"), 50),
             **{name: {} for name in ("p_moves", "p_was", "p_wish", "p_clinic", "p_provider", "p_service")},
             # Whatever it is, and the first page of it; what is in the way was not shown yet.
-            **dict.fromkeys(("p_who", "p_action", "p_search", "p_after", "p_after_name", "p_after_id", "p_seen_at")),
+            **dict.fromkeys(
+                ("p_who", "p_action", "p_search", "p_after", "p_after_name", "p_after_id", "p_kept", "p_seen_at")
+            ),
             **dict.fromkeys(("p_slug", "p_version", "p_hash", "p_sizes", "p_webps")),
             **dict.fromkeys(("p_hours", "p_percents", "p_amounts_minor")),
         }

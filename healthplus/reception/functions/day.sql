@@ -1,8 +1,8 @@
 -- A clinic's day, as the desk sees it.
 
 -- The appointments of a provider at a clinic that begin in a stretch of time, as the desk sees them: who comes, where they stand since when,
--- their place among those who wait, and what they have still to pay. What is held shows nobody.
-CREATE FUNCTION reception.day_of(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_actor text, p_now timestamptz) RETURNS jsonb
+-- their place among those who wait, what they have still to pay, and until when who can undo what was recorded last. What is held shows nobody.
+CREATE FUNCTION reception.day_of(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'booking_id', booking_id, 'starts_at', lower(booking.during),
@@ -15,8 +15,8 @@ LANGUAGE sql STABLE AS $$
             'can_arrive', stands.state = 'expected' AND reception.is_near(booking.during, p_now),
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
-            'undo_until_at', CASE WHEN before IS NOT NULL AND actor = p_actor AND act_at + reception.undo_time() > p_now
-                THEN act_at + reception.undo_time() END) END
+            'undo_until_at', CASE WHEN before IS NOT NULL AND act_at + reception.undo_time() > p_now
+                THEN act_at + reception.undo_time() END, 'undo_by', actor) END
         ORDER BY lower(booking.during), booking_id), '[]')
     FROM booking.booking
     LEFT JOIN reception.attendance USING (provider_id, booking_id)
@@ -42,4 +42,19 @@ $$;
 CREATE FUNCTION reception.during_day(p_clinic_id bigint, p_day date) RETURNS tstzrange LANGUAGE sql STABLE AS $$
     SELECT tstzrange(p_day::timestamp AT TIME ZONE time_zone, (p_day + 1)::timestamp AT TIME ZONE time_zone)
     FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id
+$$;
+
+-- The appointments of a clinic that its day sheet shows with their patients.
+CREATE FUNCTION reception.shown_on(p_clinic_id bigint, p_during tstzrange, p_now timestamptz) RETURNS uuid[] LANGUAGE sql STABLE AS $$
+    SELECT array_agg(booking_id)
+    FROM directory.provider_clinic JOIN booking.booking USING (provider_id, clinic_id)
+    WHERE clinic_id = p_clinic_id AND booking.during && p_during AND lower(booking.during) >= lower(p_during) AND booking.occupies
+        AND booking.state_at(booking, p_now) NOT IN ('reserved', 'expired')
+$$;
+
+-- What changes with each change of a clinic's day sheets: its rule of calling, its providers' books, and the minute.
+CREATE FUNCTION reception.day_version(p_clinic_id bigint, p_now timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT md5(concat_ws('|', string_agg(concat_ws(':', provider_id, version), ',' ORDER BY provider_id), walk_in_every, date_trunc('minute', p_now)))
+    FROM directory.clinic JOIN directory.provider_clinic USING (clinic_id) LEFT JOIN booking.book USING (provider_id)
+    WHERE clinic_id = p_clinic_id GROUP BY clinic_id
 $$;

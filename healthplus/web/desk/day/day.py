@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,20 +12,22 @@ from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
+from markupsafe import Markup
 
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
-from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
+from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Row, Sheet
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.frame import ask
-from healthplus.web.desk.session import console, desk_page, needs
+from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
+from healthplus.web.kept_days import Found
 from healthplus.web.languages import N_
 from healthplus.web.pages.booking import parsed_number
 from healthplus.web.pages.chart import Text
-from healthplus.web.pages.rendering import document, see_other
+from healthplus.web.pages.rendering import document, language_of, see_other
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest, services
 
@@ -59,16 +62,23 @@ class DayController(Controller):
     async def news(
         self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date], after: Text = ""
     ) -> Response[Any]:
-        """Return what has changed since a version, for the page's script; nothing where all is as it was."""
-        version = await console(request).fetch_value(queries.day_version, clinic_id)
-        if version == after:
-            return Response(b"", status_code=204, headers={"Cache-Control": "no-store"})
-        return await _day_page(request, clinic_id, day, template="day/columns.html", version=version)
+        """Return a day once it is not as in a version any more, for the page's script; nothing after 25 s."""
+
+        async def look() -> Found | None:
+            found = await _found(request, clinic_id, day, after)
+            return found if "sheet" in found else None
+
+        found = await _found(request, clinic_id, day, after)
+        if "sheet" not in found and (watched := found["provider_ids"]):
+            found = await services(request).days.wait_for_update(watched[0], look, *watched[1:]) or found
+        if "sheet" not in found:
+            return document(request, b"", status=204)
+        return await _day_page(request, clinic_id, day, template="day/columns.html", found=found)
 
     @get("/{day:date}/csv", **needs("see_clinic"))
     async def as_csv(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[bytes]:
         """Return the day as a table, for the hour when there is no network."""
-        sheet = await _sheet(request, clinic_id, day)
+        sheet: Sheet = (await _found(request, clinic_id, day))["sheet"]
         zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
         file = io.StringIO()
         table = csv.writer(file)
@@ -115,16 +125,25 @@ def _cell(value: object) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
-async def _sheet(request: AnyRequest, clinic_id: int, day: date) -> Sheet:
-    """Return a day of a clinic. Raises NotFound for one that is years away."""
+async def _found(request: AnyRequest, clinic_id: int, day: date, after: str = "") -> Found:
+    """Return what is known of a clinic's day, with its `sheet` unless it is as in the version `after`.
+
+    Raises NotFound for a day that is years away.
+    """
     now = services(request).clock.now()
     if abs(day - now.date()) > _DAYS_MAX:
         raise NotFound
-    zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
-    found = await ask(request, queries.day_sheet, clinic_id, day)
-    columns = [Column(provider, found["now_at"]) for provider in found["providers"]]
-    today = found["now_at"].astimezone(zone).date()
-    return Sheet(day, today, found["now_at"], columns, found["walk_in_every"])
+
+    async def ask_database(kept: str | None) -> Found:
+        found = await ask(request, queries.day_sheet, clinic_id, day, after or None, kept)
+        if found["providers"] is not None:
+            zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
+            columns = [Column(provider, found["now_at"]) for provider in found["providers"]]
+            today = found["now_at"].astimezone(zone).date()
+            found["sheet"] = Sheet(day, today, found["now_at"], columns, found["walk_in_every"])
+        return found
+
+    return await services(request).days.sheet(clinic_id, day, ask_database)
 
 
 async def _day_page(
@@ -135,19 +154,29 @@ async def _day_page(
     refused: str = "",
     about: UUID | None = None,
     template: str = "day/day.html",
-    version: str | None = None,
+    found: Found | None = None,
 ) -> Response[str]:
-    # Before the sheet: what changes in between is seen with the next question.
-    version = version or await console(request).fetch_value(queries.day_version, clinic_id)
+    found = found or await _found(request, clinic_id, day)
+    clinic = await read_clinic(request, clinic_id)
+    session = require_staff(request)
+    viewer = str(session.actor)
+    seen_by = (language_of(request).code, clinic_id, *clinic, session.role_for("see_clinic", clinic_id))
+
+    def keep(row: Row, card: Callable[[Row, dict[str, Any]], Markup], provider: dict[str, Any]) -> Markup:
+        key = (*seen_by, tuple(row.acts(viewer)), *row.says)
+        return services(request).days.row(key, lambda: card(row, provider))
+
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}
     return desk_page(
         request,
         template,
         status=409 if refused else 200,
-        clinic=await read_clinic(request, clinic_id),
+        clinic=clinic,
         clinic_id=clinic_id,
-        version=version,
-        view=await _sheet(request, clinic_id, day),
+        version=found["version"],
+        view=found["sheet"],
+        viewer=viewer,
+        keep=keep,
         states=STATES,
         acts=ACTS,
         keys=KEYS,

@@ -9,6 +9,8 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from healthplus.web.desk.office.frame import Document
 from healthplus.web.languages import N_
 
@@ -79,9 +81,13 @@ class Row:
         """Return in which line they wait, where it is not that of their time."""
         return _LINES.get(self.visit.get("line") or "")
 
-    @property
-    def acts(self) -> Iterator[str]:
-        """Yield what can be recorded, what is likeliest first."""
+    @cached_property
+    def says(self) -> tuple[object, ...]:
+        """Return all that a row shows hangs on, but for who looks."""
+        return (self.state, self.minutes, self.age, self.starts, msgspec.json.encode(self.visit))
+
+    def acts(self, viewer: str) -> Iterator[str]:
+        """Yield what can be recorded by somebody, an actor, what is likeliest first."""
         match self.state:
             case "expected" if self.visit["can_arrive"]:
                 yield "arrive"
@@ -98,7 +104,7 @@ class Row:
             case "in_room":
                 yield "finish"
                 yield "leave"
-        if self.visit.get("undo_until_at"):
+        if (self.visit.get("undo_until_at") or self.now) > self.now and self.visit["undo_by"] == viewer:
             yield "undo"
 
 

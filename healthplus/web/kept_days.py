@@ -1,0 +1,81 @@
+"""Day sheets that several desks have open: each is read once for all of them, and rows that say the same written once.
+
+The database is asked for each desk and each time, and decides and notes as if it were the only one; but of a day that
+this process has in the same version it need not be told again what it holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import date
+from typing import Any, TypeAlias
+
+from markupsafe import Markup
+
+from healthplus.database import Database
+from healthplus.web.book_watchers import BookWatchers
+
+_WAKE_EVERY_SECONDS = 0.5
+"""How often at most what desks have open is made anew for changes of one book."""
+_SHEETS_MAX = 64
+_SHEET_SECONDS = 60.0
+"""After so long, as with each minute, it has another version."""
+_ROWS_MAX = 4000
+
+Found: TypeAlias = dict[str, Any]
+"""What console.day_sheet answers; of a day that it tells, what is made of it is kept with it."""
+
+
+class KeptDays(BookWatchers):
+    """The day sheets of this process, and who waits for news of them. Nobody gets one unless the database said so."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, _WAKE_EVERY_SECONDS, "desks")
+        self._sheets: OrderedDict[tuple[int, date], Found] = OrderedDict()
+        self._first: dict[tuple[int, date], asyncio.Future[None]] = {}
+        """Of those who read a day at once the first, whom the others wait for."""
+        self._rows: OrderedDict[Hashable, Markup] = OrderedDict()
+
+    async def sheet(self, clinic_id: int, day: date, ask: Callable[[str | None], Awaitable[Found]]) -> Found:
+        """Return what `ask` answers, given the version of a clinic's day that is kept; where that is right, what is kept.
+
+        Raises what `ask` raises.
+        """
+        key = clinic_id, day
+        if (first := self._first.get(key)) is not None:
+            await asyncio.wait((first,))
+            return await self._ask(key, ask)
+        self._first[key] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._ask(key, ask)
+        finally:
+            self._first.pop(key).set_result(None)
+
+    async def _ask(self, key: tuple[int, date], ask: Callable[[str | None], Awaitable[Found]]) -> Found:
+        kept = self._sheets.get(key)
+        found = await ask(None if kept is None else kept["version"])
+        if found.get("providers") is None:
+            return kept if kept is not None and "now_at" in found else found
+        if found["is_of_version"]:
+            self._sheets[key] = found
+            asyncio.get_running_loop().call_later(_SHEET_SECONDS, self._drop, key, found)
+            if len(self._sheets) > _SHEETS_MAX:
+                self._sheets.popitem(last=False)
+        return found
+
+    def _drop(self, key: tuple[int, date], found: Found) -> None:
+        if self._sheets.get(key) is found:
+            del self._sheets[key]
+
+    def row(self, key: Hashable, write: Callable[[], Markup]) -> Markup:
+        """Return the text of a row. The key must say all that it hangs on."""
+        text = self._rows.get(key)
+        if text is None:
+            text = self._rows[key] = write()
+            if len(self._rows) > _ROWS_MAX:
+                self._rows.popitem(last=False)
+        else:
+            self._rows.move_to_end(key)
+        return text
