@@ -10,7 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import date
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from markupsafe import Markup
 
@@ -25,7 +25,15 @@ _SHEET_SECONDS = 60.0
 _ROWS_MAX = 4000
 
 Found: TypeAlias = dict[str, Any]
-"""What console.day_sheet answers; of a day that it tells, what is made of it is kept with it."""
+"""What console.day_sheet answers; of a day that it tells, what is made of it is kept with it, and the `news` of it."""
+
+
+class News(NamedTuple):
+    """What pages that have a day open are sent once it has changed, plain and in gzip's format."""
+
+    headers: dict[str, str]
+    body: bytes
+    gzipped: bytes
 
 
 class KeptDays(BookWatchers):
@@ -34,30 +42,34 @@ class KeptDays(BookWatchers):
     def __init__(self, database: Database) -> None:
         super().__init__(database, _WAKE_EVERY_SECONDS, "desks")
         self._sheets: OrderedDict[tuple[int, date], Found] = OrderedDict()
-        self._first: dict[tuple[int, date], asyncio.Future[None]] = {}
-        """Of those who read a day at once the first, whom the others wait for."""
+        self._asking: dict[tuple[int, date], asyncio.Future[None]] = {}
+        """Who asks for a day just now: pages that do so meanwhile wait, so that they find it kept."""
         self._rows: OrderedDict[Hashable, Markup] = OrderedDict()
 
-    async def sheet(self, clinic_id: int, day: date, ask: Callable[[str | None], Awaitable[Found]]) -> Found:
-        """Return what `ask` answers, given the version of a clinic's day that is kept; where that is right, what is kept.
+    async def sheet(
+        self, clinic_id: int, day: date, ask: Callable[[str | None], Awaitable[Found]], *, at_once: bool
+    ) -> Found:
+        """Return what `ask` answers, given the version of a day that is kept, or what is kept where that is right.
 
-        Raises what `ask` raises.
+        `at_once`: somebody waits for it, and not a page. Raises what `ask` raises.
         """
         key = clinic_id, day
-        if (first := self._first.get(key)) is not None:
-            await asyncio.wait((first,))
+        if at_once:
             return await self._ask(key, ask)
-        self._first[key] = asyncio.get_running_loop().create_future()
+        while (asking := self._asking.get(key)) is not None:
+            await asyncio.wait((asking,))
+        self._asking[key] = asyncio.get_running_loop().create_future()
         try:
             return await self._ask(key, ask)
         finally:
-            self._first.pop(key).set_result(None)
+            self._asking.pop(key).set_result(None)
 
     async def _ask(self, key: tuple[int, date], ask: Callable[[str | None], Awaitable[Found]]) -> Found:
         kept = self._sheets.get(key)
         found = await ask(None if kept is None else kept["version"])
         if found.get("providers") is None:
             return kept if kept is not None and "now_at" in found else found
+        found["news"] = {}
         if found["is_of_version"]:
             self._sheets[key] = found
             asyncio.get_running_loop().call_later(_SHEET_SECONDS, self._drop, key, found)

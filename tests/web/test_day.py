@@ -233,20 +233,25 @@ async def test_a_day_is_read_once_for_all_desks_and_noted_of_each(
     ask = KeptDays.sheet
 
     async def note(
-        days: KeptDays, clinic_id: int, day: date, ask_database: Callable[[str | None], Awaitable[Found]]
+        days: KeptDays,
+        clinic_id: int,
+        day: date,
+        ask_database: Callable[[str | None], Awaitable[Found]],
+        *,
+        at_once: bool,
     ) -> Found:
         async def ask_and_note(kept: str | None) -> Found:
             found = await ask_database(kept)
             asked.append("read" if found["providers"] else "kept")
             return found
 
-        return await ask(days, clinic_id, day, ask_and_note)
+        return await ask(days, clinic_id, day, ask_and_note, at_once=at_once)
 
     monkeypatch.setattr(KeptDays, "sheet", note)
     await freeze_clock(db)
     await record(desk, sheet, "arrive", bookings["asha"])
     others = [await log_in(app, db, "desk", AT_CLINIC, f"desk.{number}") for number in range(2, 5)]
-    pages = await asyncio.gather(*(one.get(sheet) for one in (desk, *others)))
+    pages = await asyncio.gather(*(one.get(f"{sheet}/news?after=") for one in (desk, *others)))
     assert sorted(asked) == ["kept"] * 3 + ["read"]
     assert [stands(page) for page in pages] == [["here", "expected", "expected"]] * 4
     # What one can undo is offered to nobody else, though the rest of the row is the same.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -10,8 +11,9 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, MediaType, Response, get, post
 from litestar.params import FromPath
+from litestar.utils.scope.state import ScopeState
 from markupsafe import Markup
 
 from healthplus.booking.numbers import number_of
@@ -22,8 +24,9 @@ from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.frame import ask
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
+from healthplus.web.http.encodings import takes_gzip
 from healthplus.web.http.ids import ClinicId
-from healthplus.web.kept_days import Found
+from healthplus.web.kept_days import Found, News
 from healthplus.web.languages import N_
 from healthplus.web.pages.booking import parsed_number
 from healthplus.web.pages.chart import Text
@@ -32,6 +35,7 @@ from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest, services
 
 _DAYS_MAX = timedelta(days=3660)
+_GZIP_LEVEL = 6
 _REFUSED = {
     "wrong_state": N_("This was not recorded: somebody else recorded something meanwhile. What is shown now is right."),
     "another_day": N_("This was not recorded: the appointment is on another day."),
@@ -65,15 +69,15 @@ class DayController(Controller):
         """Return a day once it is not as in a version any more, for the page's script; nothing after 25 s."""
 
         async def look() -> Found | None:
-            found = await _found(request, clinic_id, day, after)
+            found = await _found(request, clinic_id, day, after, at_once=False)
             return found if "sheet" in found else None
 
-        found = await _found(request, clinic_id, day, after)
+        found = await _found(request, clinic_id, day, after, at_once=False)
         if "sheet" not in found and (watched := found["provider_ids"]):
             found = await services(request).days.wait_for_update(watched[0], look, *watched[1:]) or found
         if "sheet" not in found:
             return document(request, b"", status=204)
-        return await _day_page(request, clinic_id, day, template="day/columns.html", found=found)
+        return await _news(request, clinic_id, day, found)
 
     @get("/{day:date}/csv", **needs("see_clinic"))
     async def as_csv(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[bytes]:
@@ -125,10 +129,10 @@ def _cell(value: object) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
-async def _found(request: AnyRequest, clinic_id: int, day: date, after: str = "") -> Found:
+async def _found(request: AnyRequest, clinic_id: int, day: date, after: str = "", *, at_once: bool = True) -> Found:
     """Return what is known of a clinic's day, with its `sheet` unless it is as in the version `after`.
 
-    Raises NotFound for a day that is years away.
+    `at_once`: as KeptDays.sheet has it. Raises NotFound for a day that is years away.
     """
     now = services(request).clock.now()
     if abs(day - now.date()) > _DAYS_MAX:
@@ -143,7 +147,28 @@ async def _found(request: AnyRequest, clinic_id: int, day: date, after: str = ""
             found["sheet"] = Sheet(day, today, found["now_at"], columns, found["walk_in_every"])
         return found
 
-    return await services(request).days.sheet(clinic_id, day, ask_database)
+    return await services(request).days.sheet(clinic_id, day, ask_database, at_once=at_once)
+
+
+async def _news(request: AnyRequest, clinic_id: int, day: date, found: Found) -> Response[bytes]:
+    """Return what has changed, made once for all to whom the same is shown."""
+    sheet: Sheet = found["sheet"]
+    key = (*await _seen_by(request, clinic_id), *sheet.undoable_by(str(require_staff(request).actor)))
+    news = found["news"].get(key)
+    if news is None:
+        page = await _day_page(request, clinic_id, day, template="day/columns.html", found=found)
+        body = page.content.encode()
+        news = found["news"][key] = News(dict(page.headers), body, gzip.compress(body, _GZIP_LEVEL, mtime=0))
+    is_gzipped = takes_gzip(request)
+    headers = {**news.headers, "Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if is_gzipped else {})}
+    ScopeState.from_scope(request.scope).is_cached = True  # so that Litestar does not compress it
+    return Response(news.gzipped if is_gzipped else news.body, media_type=MediaType.HTML, headers=headers)
+
+
+async def _seen_by(request: AnyRequest, clinic_id: int) -> tuple[object, ...]:
+    """Return what texts of a sheet hang on besides the sheet: the language, the clinic, and what somebody is there."""
+    role = require_staff(request).role_for("see_clinic", clinic_id)
+    return language_of(request).code, clinic_id, *await read_clinic(request, clinic_id), role
 
 
 async def _day_page(
@@ -157,10 +182,8 @@ async def _day_page(
     found: Found | None = None,
 ) -> Response[str]:
     found = found or await _found(request, clinic_id, day)
-    clinic = await read_clinic(request, clinic_id)
-    session = require_staff(request)
-    viewer = str(session.actor)
-    seen_by = (language_of(request).code, clinic_id, *clinic, session.role_for("see_clinic", clinic_id))
+    viewer = str(require_staff(request).actor)
+    seen_by = await _seen_by(request, clinic_id)
 
     def keep(row: Row, card: Callable[[Row, dict[str, Any]], Markup], provider: dict[str, Any]) -> Markup:
         key = (*seen_by, tuple(row.acts(viewer)), *row.says)
@@ -171,7 +194,7 @@ async def _day_page(
         request,
         template,
         status=409 if refused else 200,
-        clinic=clinic,
+        clinic=await read_clinic(request, clinic_id),
         clinic_id=clinic_id,
         version=found["version"],
         view=found["sheet"],

@@ -104,8 +104,12 @@ class Row:
             case "in_room":
                 yield "finish"
                 yield "leave"
-        if (self.visit.get("undo_until_at") or self.now) > self.now and self.visit["undo_by"] == viewer:
+        if self.can_undo(viewer):
             yield "undo"
+
+    def can_undo(self, viewer: str) -> bool:
+        """Return whether somebody, an actor, can take back what was recorded last."""
+        return self.visit.get("undo_until_at") is not None and self.visit["undo_by"] == viewer
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,11 @@ class Sheet:
     @property
     def day_after(self) -> date:
         return self.day + timedelta(days=1)
+
+    def undoable_by(self, viewer: str) -> tuple[str, ...]:
+        """Return the bookings of which somebody, an actor, can take back what was recorded last."""
+        rows = (row for column in self.columns for row in column.rows)
+        return tuple(row.visit["booking_id"] for row in rows if row.can_undo(viewer))
 
     @property
     def counts(self) -> dict[str, int]:
