@@ -21,7 +21,7 @@ CREATE FUNCTION reception.early_time() RETURNS interval IMMUTABLE LANGUAGE sql A
 
 -- Whether it is near enough to somebody's time that they can be recorded as arrived.
 CREATE FUNCTION reception.is_near(p_during tstzrange, p_now timestamptz) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$
-    SELECT p_during && tstzrange(p_now - reception.early_time(), p_now + reception.early_time(), '[]')
+    SELECT lower(p_during) <= p_now + reception.early_time() AND upper(p_during) >= p_now - reception.early_time()
 $$;
 
 -- The session of an appointment at a clinic: the one that there is, or one of the shift that it is in, which has no id yet. Where there is no
