@@ -22,7 +22,7 @@ import msgspec
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Refused
-from healthplus.database import BULK, ChangeFeed, Database, load
+from healthplus.database import BULK, ChangeFeed, Database, Record, load
 from healthplus.ops.check import violations
 from healthplus.ops.demo_facts import FACTS
 from healthplus_bench.client import percentile_ms
@@ -118,7 +118,7 @@ async def bench_desk(dsn: str, folder: Path, plan: DeskPlan) -> DeskResult:
             cpu = used_since(before, cpu_seconds(folder))
         broken = await violations(environment.database)
     searches = [one for kind, times in clinic.times.items() if kind.startswith("search") for one in times]
-    pages = [one for kind, times in clinic.times.items() if not kind.startswith(("search", "news")) for one in times]
+    pages = [one for kind, times in clinic.times.items() if not kind.startswith("search") for one in times]
     return DeskResult(
         desks=plan.desks,
         patients=plan.patients,
@@ -145,6 +145,8 @@ class _Clinic:
     environment: Environment
     tokens: str
     path: str
+    known: Record
+    """Somebody whom the clinic knows, and their number."""
     rows: int = 0
     bookings: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Doctor and patient of each booking."""
@@ -159,10 +161,13 @@ class _Clinic:
     @classmethod
     async def prepare(cls, environment: Environment, plan: DeskPlan) -> _Clinic:
         """Fill the day by the verbs, and all accounts there are in one go; it is an hour after the doors open."""
-        clinic = cls(environment, secrets.token_urlsafe(24), f"/desk/{_CLINIC}/{environment.first_shift.date()}")
         database = environment.database
         await database.execute(queries.pay_at_the_clinic)
         await _put_patients(environment.dsn, plan.patients)
+        known = await database.fetch_row(queries.person_of, plan.patients // 20 * 20 - 13)
+        assert known is not None
+        path = f"/desk/{_CLINIC}/{environment.first_shift.date()}"
+        clinic = cls(environment, secrets.token_urlsafe(24), path, known)
         book = Book(database)
         for provider_id in range(1, _PROVIDERS + 1):
             taken = SLOTS_A_DAY - (_FREE_EACH if provider_id < _PROVIDERS else 1)
@@ -183,11 +188,24 @@ class _Clinic:
         return clinic
 
     def paths(self) -> dict[str, str]:
-        """Return the pages that are looked at, by kind: the sheet, and what a desk looks for in it."""
-        name, devanagari = FACTS["names"]["west"]["family"][0], _DEVANAGARI[1][0]
-        searches = {"digits": "0042", "name": name[:5], "Devanagari": devanagari[:4], "token": "7"}
-        found = {f"search {kind}": f"{self.path}?q={quote(text)}" for kind, text in searches.items()}
-        return {"sheet": self.path, "csv": f"{self.path}/csv", **found}
+        """Return the pages that are looked at, by kind: the sheet, a phone booking, and whom a desk looks for."""
+        family, devanagari = FACTS["names"]["west"]["family"][0], _DEVANAGARI[1][0]
+        searches = {
+            "digits": self.known["phone"][-4:],
+            "number": self.known["phone"][3:],
+            "name": family,
+            "beginnings": f"{FACTS['names']['north']['female'][0][:3]} {family[:3]}",
+            "Devanagari": devanagari,
+            "token": "7",
+        }
+        at = f"/desk/{_CLINIC}"
+        return {
+            "sheet": self.path,
+            "csv": f"{self.path}/csv",
+            "book": f"{at}/book?person={self.known['person_id']}",
+            "search the sheet": f"{self.path}?q={quote(family)}",
+            **{f"search {kind}": f"{at}/people?q={quote(text)}" for kind, text in searches.items()},
+        }
 
     async def book(self, book: Book, provider_id: int, slot: int, patient_id: int) -> None:
         """Book a time of a doctor's day for a patient."""
@@ -221,6 +239,7 @@ async def _put_patients(dsn: str, patients: int) -> None:
             await tx.execute(queries.name_patients, *names)
             await tx.execute(queries.without_triggers)
             await tx.execute(queries.put_households, _BOOKERS + 1, patients, *names)
+            await tx.execute(queries.put_known)
         await database.execute(queries.tidy)
 
 
@@ -263,7 +282,8 @@ class _Desk:
             text = await answer.text()
         if answer.status != (200 if form is None else 303) and (kind, answer.status) != ("news", 204):
             raise BenchFailed(f"{method} {path} answers {answer.status}.")
-        self.clinic.times[kind].append(asyncio.get_running_loop().time() - began)
+        if kind != "news":  # which is answered when there is something
+            self.clinic.times[kind].append(asyncio.get_running_loop().time() - began)
         return text
 
     async def watch(self) -> None:
@@ -376,5 +396,6 @@ async def _use_desks(desks: list[_Desk], pause: float, until: float) -> None:
         for kind, path in (next(searches), next(searches)):
             await desk.get(kind, path)
         if number % 5 == 0:
-            await desk.get("csv", f"{clinic.path}/csv")
+            for kind in ("csv", "book"):
+                await desk.get(kind, clinic.paths()[kind])
         await asyncio.sleep(pause)

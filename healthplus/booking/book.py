@@ -24,6 +24,7 @@ class Shift(msgspec.Struct, frozen=True):
     """A weekly template, in the clinic's city's time.
 
     `weekday` is ISO 8601's (Monday is 1); `shift_id` None means a new one; `ends` at midnight means the end of the day.
+    Until `release_hours` before it begins only the desk can book it; 0: nobody else ever can; None: everybody, at once.
     """
 
     provider_id: int
@@ -37,6 +38,7 @@ class Shift(msgspec.Struct, frozen=True):
     slots_max: int = 1
     valid_from: date | None = None
     valid_to: date | None = None
+    release_hours: int | None = None
 
 
 def services_of(service_ids: Sequence[int]) -> tuple[list[int] | None, str | None]:
@@ -265,6 +267,7 @@ class Book(BookCalls):
             shift.seats,
             shift.slots_max,
             Range(shift.valid_from, shift.valid_to),
+            shift.release_hours,
             remove,
             flag_for_rebooking,
             actor,

@@ -81,6 +81,7 @@ def list_shifts_command(settings: Settings, provider_id: int) -> None:
     for row in rows:
         shift = TextShift(row["weekday"], row["starts"], row["ends"], row["slot_minutes"])
         more = [f" {name}={row[name]}" for name in ("seats", "slots_max") if row[name] != 1]
+        more += [f" release_hours={row['release_hours']}"] if row["release_hours"] is not None else []
         more += [f", from {row['valid_from']}"] if row["valid_from"] else []
         more += [f", before {row['valid_to']}"] if row["valid_to"] else []
         click.echo(

@@ -24,7 +24,7 @@ BookingState: TypeAlias = Literal[
 TicketState: TypeAlias = Literal["waiting", "offered", "called", "accepted", "lapsed", "left", "timed_out", "full"]
 NoSlotReason: TypeAlias = (
     Literal["no_such_provider", "no_such_clinic"]
-    | Literal["past", "closed", "beyond_horizon", "off_grid", "too_late", "slots_needed", "on_leave"]
+    | Literal["past", "closed", "beyond_horizon", "off_grid", "too_late", "slots_needed", "on_leave", "desk_only"]
     | Literal["too_long", "not_that_day"]
     | Literal["no_such_service", "service_closed", "not_together", "too_many_services", "too_dear"]
 )

@@ -84,7 +84,7 @@ SELECT * FROM booking.change_shift(
     jsonb_populate_record(NULL::schedule.shift, jsonb_build_object(
         'provider_id', $1::bigint, 'shift_id', $2::bigint, 'clinic_id', $3::bigint, 'weekday', $4::smallint,
         'starts', $5::time, 'ends', $6::text, 'slot_minutes', $7::smallint, 'seats', $8::smallint,
-        'slots_max', $9::smallint, 'valid', $10::daterange)), $11, $12, $13)
+        'slots_max', $9::smallint, 'valid', $10::daterange, 'release_hours', $11::smallint)), $12, $13, $14)
 
 -- name: change_leave
 -- Add a leave or remove one.
@@ -93,7 +93,7 @@ SELECT * FROM booking.command_leave($1, $2, $3, $4, $5, $6, $7)
 -- name: shifts
 -- The shifts of a provider, at all of its clinics, in order.
 SELECT shift_id, clinic_id, clinic.name AS clinic, weekday, (extract(epoch FROM starts) / 60)::integer AS starts,
-    (extract(epoch FROM ends) / 60)::integer AS ends, slot_minutes, seats, slots_max, lower(valid) AS valid_from, upper(valid) AS valid_to
+    (extract(epoch FROM ends) / 60)::integer AS ends, slot_minutes, seats, slots_max, release_hours, lower(valid) AS valid_from, upper(valid) AS valid_to
 FROM schedule.shift JOIN directory.clinic USING (clinic_id)
 WHERE provider_id = $1 ORDER BY clinic.name, clinic_id, weekday, starts, lower(valid) NULLS FIRST
 
@@ -200,8 +200,10 @@ SELECT extract(epoch FROM min(next_due) - (SELECT public.app_now()))::float8 FRO
 SELECT provider_id FROM booking.book WHERE next_due < 'infinity' AND next_due <= (SELECT public.app_now()) ORDER BY next_due LIMIT 500
 
 -- name: waiting_providers
--- Whom anyone waits for: time alone may have made such waits hopeless, or let a withheld run go.
-SELECT DISTINCT provider_id FROM booking.ticket WHERE state = 'waiting'
+-- Whom anyone waits for, as time alone may have made such waits hopeless, or let a withheld run go; and who has times to release.
+SELECT provider_id FROM booking.ticket WHERE state = 'waiting'
+UNION
+SELECT provider_id FROM schedule.due_releases(public.app_now())
 
 -- name: unpaid_turns
 -- Providers in whose queues at least $1 accounts, none older than a day, took a time in the last hour and did not pay for it.

@@ -201,3 +201,19 @@ SELECT console.day_sheet($1, $2, $3, $4, $5, $6)
 -- name: record_attendance
 -- Record what an appointment has come to.
 SELECT * FROM console.record_attendance($1, $2, $3, $4, $5, $6)
+
+-- name: find_people
+-- Whom the desk looks for.
+SELECT console.find_people($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: add_person
+-- Add a person to the account of a number.
+SELECT * FROM console.add_person($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: booking_choices
+-- What can be booked for a person.
+SELECT console.booking_choices($1, $2, $3, $4, $5, $6, $7)
+
+-- name: book
+-- Book a time for a person.
+SELECT * FROM console.book($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -61,7 +61,7 @@ AREAS = (
             *("lanes.sql", "rush.sql"),
         ),
     ),
-    Area("reception", "reception", ("order.sql", "attendance.sql", "day.sql")),
+    Area("reception", "reception", ("people.sql", "order.sql", "attendance.sql", "day.sql", "choices.sql")),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql")),
     Area("backup", "backup"),
     Area("payments", "payments", ("currency.sql", "gateway_events.sql")),
@@ -77,7 +77,7 @@ AREAS = (
         (
             *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
-            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql"),
+            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_people.sql"),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

@@ -35,7 +35,10 @@ SELECT jsonb_build_object(
     'profile', (SELECT to_jsonb(patient) FROM accounts.patient WHERE patient_id = $1),
     'persons', (
         SELECT coalesce(jsonb_agg(to_jsonb(person) ORDER BY created_at), '[]') FROM accounts.person WHERE patient_id = $1),
-    'consents', (SELECT coalesce(jsonb_agg(to_jsonb(consent) ORDER BY given_at), '[]') FROM accounts.consent WHERE patient_id = $1),
+    'consents', (
+        SELECT coalesce(jsonb_agg(
+            to_jsonb(consent) - 'recorded_by' || jsonb_build_object('given_at_the_desk', recorded_by IS NOT NULL) ORDER BY given_at), '[]')
+        FROM accounts.consent WHERE patient_id = $1),
     'sessions', (
         SELECT coalesce(jsonb_agg(to_jsonb(session) - 'token_hash' ORDER BY created_at), '[]')
         FROM accounts.session WHERE patient_id = $1),
@@ -58,6 +61,10 @@ SELECT jsonb_build_object(
     'attendance', (
         SELECT coalesce(jsonb_agg(to_jsonb(attendance) - '{actor,before}'::text[] ORDER BY act_at), '[]')
         FROM own_booking JOIN reception.attendance USING (provider_id, booking_id)),
+    'known_to_clinics', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'clinic_id', clinic_id, 'person_id', person_id, 'since', known_at) ORDER BY known_at), '[]')
+        FROM accounts.person JOIN reception.clinic_person USING (person_id) WHERE patient_id = $1),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
     'payment_intents', (
         SELECT coalesce(jsonb_agg(to_jsonb(intent) || jsonb_build_object('currency', own_booking.currency) ORDER BY asked_at), '[]')

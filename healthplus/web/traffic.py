@@ -84,6 +84,10 @@ _CLASSES = {
         GET /desk/{clinic_id}/day
         GET /desk/{clinic_id}/{day}
         GET /desk/{clinic_id}/{day}/csv
+        GET /desk/{clinic_id}/book
+        GET /desk/{clinic_id}/people
+        POST /desk/{clinic_id}/book
+        POST /desk/{clinic_id}/people
         POST /desk/{clinic_id}/{day}
         POST /desk/{clinic_id}/ask
         GET /office

@@ -9,6 +9,7 @@ from healthplus.database import Database, PostgresError
 from healthplus.database.server_files import as_app_role
 from healthplus.staff.accounts import add_staff
 from healthplus.staff.rights import ROLES
+from tests.fixtures.append_only import chain_audit
 from tests.fixtures.staff import OPERATOR
 
 TABLES = ("staff.audit_entry", "staff.audit_link", "staff.breach", "staff.breach_entry")
@@ -26,7 +27,7 @@ NO_RIGHT = "42501"
 async def test_no_login_changes_what_was_noted(db: Database, dsn: str, logins: Logins, table: str) -> None:
     await add_staff(db, "somebody", "Somebody", OPERATOR)
     await db.execute("SELECT staff.note_breach(public.app_now(), 'staff:1', 'x', 'y', NULL, '')")
-    assert await db.fetch_value("SELECT staff.chain_audit()")
+    assert await chain_audit(db)
     kept = f"SELECT array_agg(one::text ORDER BY one::text) FROM {table} AS one"
     before = await db.fetch_value(kept)
     assert before

@@ -35,7 +35,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
     FROM pg_proc WHERE pronamespace <> 'console'::regnamespace AND prosrc LIKE '%staff.append_audit(%')
 """
 SHOWS_PATIENT = {
-    *("find_booking", "asks", "day_sheet"),
+    *("find_booking", "asks", "day_sheet", "find_people", "booking_choices"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -49,7 +49,7 @@ SHOWS_NONE = {
     ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
-    "record_attendance",
+    *("record_attendance", "add_person", "book"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
@@ -99,6 +99,9 @@ class Calls:
             "p_told_at": None,
             "p_day": (starts + timedelta(hours=5, minutes=30)).date(),
             "p_act": "arrive",
+            **{"p_phone": PHONE, "p_takes_sms": True, "p_phone_hash": b"x" * 32, "p_digits": None},
+            **{"p_person_id": None, "p_service_ids": None, "p_birth_year": None, "p_sex": None, "p_purpose": "x"},
+            **{"p_starts_at": starts, "p_key": "1", "add_person.p_version": "1"},
             "p_monday": date(2026, 1, 5),
             "p_kind": "cancel",
             "add_to_breach.p_kind": "described",
@@ -158,6 +161,9 @@ async def calls(db: Database, environment: Environment, monkeypatch: pytest.Monk
     held = await environment.held(hour=9)
     assert (await environment.book.confirm(PROVIDER, held, "auth", environment.actor("asha"))).code == "booked"
     found = Calls(environment.ids["asha"], held, environment.instant(9))
+    found.values["p_person_id"] = await db.fetch_value(
+        "SELECT person_id FROM booking.booking WHERE booking_id = $1", held
+    )
     for role in ROLES:
         staff_id = await make_staff(db, f"some.{role}", role, 1)
         if role == "practitioner":

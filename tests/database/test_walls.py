@@ -79,6 +79,10 @@ TRIGGERS = {
     ("search.term_changed", "directory.city"): "as with names of providers",
     ("search.term_changed", "directory.speciality"): "as with names of providers",
     ("search.service_term_changed", "directory.service_type"): "as with names of providers",
+    (
+        "reception.person_changed",
+        "accounts.person",
+    ): "whom a clinic knows is found by a copy of the name, as with search",
     ("payments.keep_currency", "directory.clinic"): "it is kept once there are bookings, which directory cannot see",
     (
         "notices.on_event",

@@ -15,7 +15,7 @@ from healthplus.errors import HealthPlusError
 from healthplus.retention.retention import Retention
 from healthplus.staff.accounts import add_staff
 from healthplus.staff.audit_chain import verify_audit
-from tests.fixtures.append_only import as_owner
+from tests.fixtures.append_only import as_owner, chain_audit
 from tests.fixtures.clock import move_clock
 from tests.fixtures.staff import OPERATOR
 
@@ -30,13 +30,13 @@ async def make_links(db: Database, count: int = 3) -> None:
     for n in range(count):
         await add_staff(db, f"person-{n}", f"Person {n}", OPERATOR)
         await add_staff(db, f"another-{n}", f"Another {n}", OPERATOR)
-        assert await db.fetch_value(CHAIN)
+        assert await chain_audit(db)
 
 
 async def test_what_was_written_fits(db: Database) -> None:
     assert await verify_audit(db) == (0, 0, 0, 0, "")
     await make_links(db)
-    assert not await db.fetch_value(CHAIN)  # there is nothing new
+    assert not await chain_audit(db)  # there is nothing new
     await add_staff(db, "later", "Later", OPERATOR)
     found = await verify_audit(db)
     assert found[:4] == (3, 6, 1, 3)
@@ -116,7 +116,7 @@ async def test_one_that_commits_late_is_not_left_out(db: Database) -> None:
         await add_staff(db, "soon", "Soon", OPERATOR)
         await db.fetch_value(CHAIN)
         assert (await verify_audit(db)).entries == 0
-    await db.fetch_value(CHAIN)
+    await chain_audit(db)
     found = await verify_audit(db)
     assert (found.entries, found.unchained) == (2, 0)
 
@@ -125,7 +125,7 @@ async def test_many_chain_at_once_and_one_does(db: Database) -> None:
     for n in range(5):
         await asyncio.gather(*(add_staff(db, f"one-{n}-{m}", "One", OPERATOR) for m in range(4)))
         await asyncio.gather(*(db.fetch_value(CHAIN) for _ in range(6)))
-    await db.fetch_value(CHAIN)
+    await chain_audit(db)
     found = await verify_audit(db)
     assert (found.entries, found.unchained) == (20, 0)
 
@@ -135,13 +135,13 @@ async def test_what_is_forgotten_leaves_a_chain_that_fits(db: Database, dsn: str
         await make_links(db, 2)
         await move_clock(db, days=200)
         await add_staff(db, "middle", "Middle", OPERATOR)
-        await db.fetch_value(CHAIN)
+        await chain_audit(db)
         await move_clock(db, days=199, hours=12)
         assert (await verify_audit(db)).links == 1  # the first two are about to go
         await move_clock(db, days=1)
         await Retention(app).forget(pause_seconds=0)
         await add_staff(db, "new", "New", OPERATOR)
-        await db.fetch_value(CHAIN)
+        await chain_audit(db)
         assert (await verify_audit(db)).links == 2
         await db.execute(as_owner("UPDATE staff.audit_entry SET actor = '' WHERE entry_id = 6", "staff.audit_entry"))
         with pytest.raises(HealthPlusError, match="Link 4"):

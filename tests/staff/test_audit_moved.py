@@ -20,7 +20,7 @@ from healthplus.settings import Settings
 from healthplus.staff.accounts import add_staff
 from healthplus.staff.audit_chain import verify_audit
 from tests.conftest import FAST
-from tests.fixtures.append_only import as_owner
+from tests.fixtures.append_only import as_owner, chain_audit
 from tests.fixtures.clock import move_clock
 from tests.fixtures.staff import OPERATOR, PASSWORD, come_from, make_log_in, make_staff
 from tests.staff.test_audit_chain import CHAIN, make_links
@@ -120,7 +120,7 @@ async def test_what_is_forgotten_leaves_its_last_link(db: Database, dsn: str) ->
     assert await db.fetch_value("SELECT array_agg(link) FROM staff.audit_link") == [3]
     assert (await verify_audit(db))[:4] == (0, 0, 0, 3)
     await make_staff(db, "later.one")
-    await db.fetch_value(CHAIN)
+    await chain_audit(db)
     assert (await verify_audit(db)).last == 4
     await db.execute(as_owner("DELETE FROM staff.audit_link WHERE link = 3", *_TABLES))
     with pytest.raises(HealthPlusError, match="before link 4 is gone"):
@@ -137,5 +137,5 @@ async def test_a_chain_that_stands_still_is_said(db: Database, dsn: str, tmp_pat
         assert "audit" not in " ".join((await read_status(settings, dsn)).faults)
         await move_clock(db, minutes=2)
         assert "The audit has not been chained" in " ".join((await read_status(settings, dsn)).faults)
-    assert await db.fetch_value(CHAIN)
+    assert await chain_audit(db)
     assert "audit" not in " ".join((await read_status(settings, dsn)).faults)

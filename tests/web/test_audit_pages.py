@@ -213,7 +213,7 @@ async def test_all_that_is_noted_has_words(db: Database) -> None:
         await db.execute(APPEND, "staff:1", "see_day", "", 1, None, None)
     kinds = await db.fetch_value("SELECT enum_range(NULL::booking.event_kind)::text[]")
     of_tickets = {"waiting", "answered", "lapsed", "left", "timed_out", "full", "withheld", "passed_over", "resumed"}
-    assert set(kinds) - of_tickets - {"shift_changed", "leave_changed"} == EVENTS.keys()
+    assert set(kinds) - of_tickets - {"shift_changed", "leave_changed", "times_released"} == EVENTS.keys()
 
 
 async def test_a_breach(db: Database, administrator: Browser) -> None:

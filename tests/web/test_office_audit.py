@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 from litestar import Litestar
 
+from healthplus.accounts.consent import CURRENT
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import Console
 from healthplus.database import Database
@@ -44,6 +45,8 @@ class Step(NamedTuple):
 _TOLD = {"told": "2026-11-01T10:00", "happened": "x"}
 _ASK = {"number": "{number}", "booking": "{booking_id}", "reason": "x"}
 _ASKED = "see_booking ask_change"
+_NEW = {"phone": "9876543210", "name": "Meera", "consent": CURRENT.version}
+_BOOKED = {"person": "{person_id}", "provider": str(PROVIDER), "start": "{start}", "key": "1"}
 # In an order in which each finds what it changes.
 STEPS = [
     Step("/office/{clinic_id}/staff/new", "add_staff set_role make_link", {"log_on": "desk.two", "name": "D"}),
@@ -97,6 +100,8 @@ STEPS = [
             ("open", "open_clinic open_provider", {}, ""),
         )
     ),
+    Step("/desk/{clinic_id}/people", "add_patient", _NEW, role="desk"),
+    Step("/desk/{clinic_id}/book", "book", _BOOKED, role="desk"),
 ]
 ELSEWHERE = {
     **dict.fromkeys(("add_staff", "make_link", "disable", "enable", "note_breach", "add_to_breach")),
@@ -175,7 +180,7 @@ async def test_every_page_is_there_in_each_language(
     assert asked > 50
 
 
-READS_BESIDE = {("ask_change", "see_clinic")}
+READS_BESIDE = {(right, "see_clinic") for right in ("ask_change", "add_patient", "book")}
 """With what other right than its own a route reads; it never changes anything with one."""
 
 
@@ -219,6 +224,8 @@ async def test_every_change_leaves_its_row_in_the_audit(
     assert (await environment.book.confirm(PROVIDER, booking, None, environment.actor("asha"))).code == "booked"
     values = {"clinic_id": AT_CLINIC, "booking_id": booking, "number": number_of(booking)}
     values |= await make_objects(db, AT_CLINIC, OBJECTS)
+    values["person_id"] = await db.fetch_value("SELECT person_id FROM booking.booking WHERE booking_id = $1", booking)
+    values["start"] = environment.at(24 + 13)
     paths = ("POST /office", "POST /desk/{clinic_id}")
     changing = {name.removeprefix("POST "): one for name, one in desk_routes(app) if name.startswith(paths)}
     unsent = changing.keys() - {step.route for step in STEPS} - {_ON_ITS_DAY}

@@ -40,10 +40,10 @@ async def test_shifts_are_copied_to_days_and_to_doctors(ward: Browser, administr
     assert "This overlaps another shift of theirs" in words(answer)
 
 
-_NOT_DEFAULT = {"slot_minutes": 20, "seats": 3, "slots_max": 4}
+_NOT_DEFAULT = {"slot_minutes": 20, "seats": 3, "slots_max": 4, "release_hours": 5}
 _SHIFTS = """
-SELECT weekday, starts::text, ends::text, slot_minutes, seats, slots_max, lower(valid)::text AS first,
-    upper(valid)::text AS until
+SELECT weekday, starts::text, ends::text, slot_minutes, seats, slots_max, release_hours,
+    lower(valid)::text AS first, upper(valid)::text AS until
 FROM schedule.shift WHERE provider_id = $1 AND clinic_id = $2 ORDER BY weekday, valid
 """
 
@@ -73,6 +73,7 @@ async def test_splitting_ending_and_copying_a_shift_keep_all_of_it(ward: Browser
     path = f"{week}/shift/" + str(
         await db.fetch_value("SELECT min(shift_id) FROM schedule.shift WHERE provider_id = $1", one)
     )
+    assert "the desk first, everybody from 5 hours before" in words(await ward.get(path))
     split = {**form, **valid, "weekday": "1", "seats": "5", "since": "2083-06-07"}
     assert goes_to(await ward.post(path, {**split, "was": hidden(await ward.get(path), "was")}))
     first = {**whole, "until": "2083-06-07"}
@@ -126,6 +127,7 @@ async def test_the_week_that_is_copied_begins_by_the_clinics_clock(
         {"starts": "25:00"}, {"starts": "", "ends": ""}, {"starts": "08:00", "ends": "05:00"}, {"slot_minutes": "4"},
         {"slot_minutes": "1" * 30}, {"seats": "-1"}, {"slots_max": "x"}, {"valid_from": "9999-99-99"},
         {"valid_from": "2083-02-02", "valid_until": "2083-02-01"}, {"slot_minutes": "240"},
+        {"release_hours": "721"}, {"release_hours": "-1"}, {"release_hours": "soon"},
     ],
 )  # fmt: skip
 async def test_bad_shifts_are_refused_and_kept(ward: Browser, db: Database, form: dict[str, str]) -> None:

@@ -75,3 +75,64 @@ BEGIN
     END IF;
     RETURN 'removed';
 END $$;
+
+-- From what age on somebody is the holder of the account that the desk makes with their number: before it, a parent is.
+CREATE FUNCTION accounts.holder_age() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 18 $$;
+
+-- The person of an account whom a name means, with a year of birth that does not speak against it; NULL: none.
+CREATE FUNCTION accounts.person_named(p_patient_id bigint, p_name text, p_birth_year integer) RETURNS uuid LANGUAGE sql STABLE AS $$
+    SELECT person_id FROM accounts.person
+    WHERE patient_id = p_patient_id AND removed_at IS NULL AND (birth_year = p_birth_year) IS NOT FALSE
+        AND lower(public.unaccent('public.unaccent', normalize(name, NFC)))
+        = lower(public.unaccent('public.unaccent', normalize(p_name, NFC)))
+    ORDER BY birth_year = p_birth_year DESC NULLS LAST, is_holder DESC, created_at LIMIT 1
+$$;
+
+-- Adds a person whom the desk has on the telephone or before it, to the account of their number, which is made where there is none: 'added';
+-- 'linked' where that account has one of this name already; 'full', 'birth_year'. Who signs in with the number later has this account. Notes
+-- that they agreed, to which of the staff. A repeat finds whom the first request added. p_phone_hash: by which an account before of this
+-- number is known (accounts.former_account).
+CREATE FUNCTION accounts.add_at_desk(
+    p_phone text, p_takes_sms boolean, p_phone_hash bytea, p_name text, p_birth_year integer, p_sex text, p_purpose text, p_version text,
+    p_actor text, OUT outcome text, OUT patient_id bigint, OUT person_id uuid
+) LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    now_at timestamptz := public.app_now();
+    is_new boolean;
+    is_adult boolean := coalesce(extract(year FROM now_at) - p_birth_year >= accounts.holder_age(), true);
+BEGIN
+    IF NOT accounts.is_birth_year(p_birth_year) THEN
+        outcome := 'birth_year';
+        RETURN;
+    END IF;
+    LOOP
+        INSERT INTO accounts.patient AS made (phone, takes_sms, name, created_at)
+        VALUES (p_phone, p_takes_sms, CASE WHEN is_adult THEN p_name ELSE '' END, now_at)
+        ON CONFLICT DO NOTHING RETURNING made.patient_id INTO patient_id;
+        is_new := FOUND;
+        -- Locked, as sign_in has it: an erasure under way must not leave a person behind.
+        SELECT patient.patient_id INTO patient_id FROM accounts.patient WHERE phone = p_phone FOR UPDATE;
+        EXIT WHEN FOUND;
+    END LOOP;
+    IF is_new THEN
+        UPDATE accounts.former_account SET successor_id = add_at_desk.patient_id
+        WHERE phone_hash = p_phone_hash AND successor_id IS NULL AND erased_at > now_at - accounts.former_time();
+    END IF;
+    IF is_new AND is_adult THEN
+        UPDATE accounts.person SET birth_year = p_birth_year, sex = p_sex::accounts.sex
+        WHERE person.patient_id = add_at_desk.patient_id AND is_holder RETURNING person.person_id INTO person_id;
+        outcome := 'added';
+    ELSE
+        person_id := accounts.person_named(patient_id, p_name, p_birth_year);
+        outcome := 'linked';
+        IF person_id IS NULL THEN
+            person_id := gen_random_uuid();
+            outcome := accounts.add_person(patient_id, person_id, p_name, p_birth_year, p_sex);
+        END IF;
+    END IF;
+    IF outcome IN ('added', 'linked') THEN
+        INSERT INTO accounts.consent (patient_id, purpose, version, given_at, recorded_by)
+        VALUES (patient_id, p_purpose, p_version, now_at, p_actor) ON CONFLICT DO NOTHING;
+    END IF;
+END $$;

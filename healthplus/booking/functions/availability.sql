@@ -26,17 +26,18 @@ $$;
 
 -- The free stretches of every seat within the openings that overlap [p_from, p_to).
 -- p_booked_only: only what is booked counts as taken, so that what others only hold shows as obtainable.
--- p_before: tickets from this number on withhold nothing. p_except: this booking counts as not there.
+-- p_before: tickets from this number on withhold nothing. p_except: this booking counts as not there. p_is_desk: with the times that
+-- only the desk may give.
 CREATE FUNCTION booking.gaps(
     p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz,
-    p_booked_only boolean, p_before bigint, p_except uuid
+    p_booked_only boolean, p_before bigint, p_except uuid, p_is_desk boolean DEFAULT false
 ) RETURNS TABLE (
     clinic_id bigint, seat integer, opens_at timestamptz, slot interval, slots_max integer,
     starts_after timestamptz, starts_before timestamptz, weekday integer, gap tstzrange
 ) LANGUAGE sql STABLE AS $$
     SELECT opening.clinic_id, seat, lower(opening.during), opening.slot, opening.slots_max,
         opening.starts_after, opening.starts_before, opening.weekday, gap
-    FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS opening
+    FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now, p_is_desk) AS opening
     CROSS JOIN LATERAL generate_series(1, opening.seats) AS seat
     CROSS JOIN LATERAL (
         SELECT range_agg(taken.during) AS during
@@ -70,12 +71,12 @@ $$;
 -- The runs of consecutive slots that a need asks for, each in one seat, that lie in [p_from, p_to) and can be had now.
 CREATE FUNCTION booking.obtainable_runs(
     p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_need booking.need, p_now timestamptz,
-    p_booked_only boolean DEFAULT false, p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
+    p_booked_only boolean DEFAULT false, p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL, p_is_desk boolean DEFAULT false
 ) RETURNS TABLE (clinic_id bigint, seat integer, starts_at timestamptz, ends_at timestamptz, slot interval, gap_length interval)
 LANGUAGE sql STABLE AS $$
     SELECT gap.clinic_id, gap.seat, starts_at, starts_at + gap.slot * booking.slots_of(p_need, gap.slot), gap.slot,
         upper(gap.gap) - lower(gap.gap)
-    FROM booking.gaps(p_provider_id, p_clinic_id, p_from, p_to, p_now, p_booked_only, p_before, p_except) AS gap
+    FROM booking.gaps(p_provider_id, p_clinic_id, p_from, p_to, p_now, p_booked_only, p_before, p_except, p_is_desk) AS gap
     CROSS JOIN LATERAL (
         -- first and last start on the shift's grid that keep the run inside the gap and the window
         SELECT
@@ -94,11 +95,11 @@ $$;
 -- The seat for a run that starts exactly at p_start, in the tightest gap that takes it; no row when it cannot be had.
 CREATE FUNCTION booking.seat_for(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_need booking.need, p_now timestamptz,
-    p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
+    p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL, p_is_desk boolean DEFAULT false
 ) RETURNS TABLE (seat integer, during tstzrange) LANGUAGE sql STABLE AS $$
     SELECT gap.seat, run
     FROM booking.gaps(
-        p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', p_now, false, p_before, p_except) AS gap
+        p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', p_now, false, p_before, p_except, p_is_desk) AS gap
     CROSS JOIN LATERAL tstzrange(p_start, p_start + gap.slot * greatest(booking.slots_of(p_need, gap.slot), 0)) AS run
     WHERE booking.is_taken_by(p_need, gap.slots_max) AND run <@ gap.gap
         AND booking.is_on_grid(p_need, p_start, gap.opens_at, gap.slot, gap.weekday)
@@ -110,7 +111,8 @@ $$;
 -- What stands in the way of a run: the reason it is no slot at all, 'booked' or 'held'; or 'free' when only what tickets
 -- withhold may.
 CREATE FUNCTION booking.why_not(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_need booking.need, p_now timestamptz, p_except uuid DEFAULT NULL
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_need booking.need, p_now timestamptz, p_except uuid DEFAULT NULL,
+    p_is_desk boolean DEFAULT false
 ) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     opening record;
@@ -118,7 +120,7 @@ DECLARE
     seats record;
 BEGIN
     SELECT * INTO opening
-    FROM schedule.openings(p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', p_now) AS o
+    FROM schedule.openings(p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', p_now, p_is_desk) AS o
     WHERE o.during @> p_start;
     IF NOT FOUND THEN
         RETURN CASE
@@ -132,6 +134,8 @@ BEGIN
             ELSE 'closed' END;
     ELSIF p_start <= p_now THEN
         RETURN 'past';
+    ELSIF opening.starts_before = '-infinity' THEN
+        RETURN 'desk_only';
     ELSIF p_start >= opening.starts_before THEN
         RETURN 'beyond_horizon';
     ELSIF NOT directory.is_weekday_of(p_need.weekdays, opening.weekday) THEN

@@ -2,8 +2,8 @@
 
 -- A day of a clinic: of each provider who has shifts or appointments then, what it holds (reception.day_of), the starts that are free, and how
 -- many wait in the queue for times of that day. Its version changes with it: with that of p_after nothing is shown; with that of p_kept no
--- providers are answered, as who asks has them. provider_ids: whose books it hangs on. is_of_version: nothing changed while it was read. Each patient who is shown for the first
--- time in a session is noted.
+-- providers are answered, as who asks has them. provider_ids: whose books it hangs on. is_of_version: nothing changed while it was read. Each
+-- patient who is shown for the first time in a session is noted.
 CREATE FUNCTION console.day_sheet(p_token_hash bytea, p_address text, p_clinic_id bigint, p_day date, p_after text, p_kept text)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -37,7 +37,7 @@ BEGIN
         CROSS JOIN LATERAL reception.day_of(provider_id, p_clinic_id, day, now_at) AS visits
         CROSS JOIN LATERAL (
             SELECT coalesce(jsonb_agg(DISTINCT starts_at), '[]') AS starts
-            FROM booking.obtainable_runs(provider_id, p_clinic_id, lower(day), upper(day), 1, now_at)
+            FROM booking.obtainable_runs(provider_id, p_clinic_id, lower(day), upper(day), 1, now_at, p_is_desk => true)
             WHERE starts_at >= lower(day)) AS free
         WHERE provider_clinic.clinic_id = p_clinic_id AND (visits <> '[]' OR EXISTS (
             SELECT FROM schedule.openings(provider_id, p_clinic_id, lower(day), upper(day), now_at) AS opening

@@ -41,7 +41,7 @@ BEGIN
     PERFORM booking.note_change(
         answer, caller.actor, caller.session_id, p_address, 'change_shifts',
         concat_ws('; ', 'ended ' || nullif(array_to_string(p_remove, ', '), ''), 'put ' || nullif((
-            SELECT string_agg(format('%s %s %s-%s/%s', one.shift_id, one.weekday, one.starts, one.ends, one.slot_minutes), ', ')
+            SELECT string_agg(concat(one.shift_id, ' ', one.weekday, ' ', one.starts, '-', one.ends, '/', one.slot_minutes, ' release=' || one.release_hours), ', ')
             FROM unnest(put) AS one), '')), p_clinic_id, p_provider_id);
     RETURN answer;
 END $$;

@@ -10,6 +10,15 @@ CREATE FUNCTION reception.can_be_undone(p_provider_id bigint, p_booking_id uuid)
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND finished_at > public.app_now() - reception.undo_time())
 $$;
 
+-- Who booked an appointment so short a time ago that they, if they are of the staff, can undo it; NULL: it was longer ago.
+CREATE FUNCTION reception.booked_just_now_by(p_booking booking.booking, p_now timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT actor FROM booking.event_log
+    WHERE p_booking.state = 'booked' AND p_booking.created_at + reception.undo_time() > p_now
+        AND event_log.provider_id = p_booking.provider_id AND event_log.booking_id = p_booking.booking_id AND kind = 'booked'
+        AND seq > (SELECT version - 1000 FROM booking.book WHERE book.provider_id = p_booking.provider_id)
+    LIMIT 1
+$$;
+
 -- How long it is kept what the desk recorded, as long as the audit says that it did.
 CREATE FUNCTION reception.attendance_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
 
@@ -218,6 +227,12 @@ BEGIN
     kept := opened.kept;
     IF target.booking_id IS NULL THEN
         code := 'not_found';
+        RETURN;
+    END IF;
+    IF kept.booking_id IS NULL AND reception.booked_just_now_by(target, opened.now_at) = p_actor THEN
+        -- What it frees goes to who waits; it costs nobody anything.
+        SELECT (answer).code, (answer).state INTO code, state FROM booking.cancel(p_provider_id, p_booking_id, p_actor, NULL) AS answer;
+        code := CASE code WHEN 'cancelled' THEN 'undone' ELSE 'too_late' END;
         RETURN;
     END IF;
     IF kept.before IS NULL OR kept.actor <> p_actor OR kept.act_at <= opened.now_at - reception.undo_time() THEN

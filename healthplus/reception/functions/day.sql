@@ -15,8 +15,8 @@ LANGUAGE sql STABLE AS $$
             'can_arrive', stands.state = 'expected' AND reception.is_near(booking.during, p_now),
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
-            'undo_until_at', CASE WHEN before IS NOT NULL AND act_at + reception.undo_time() > p_now
-                THEN act_at + reception.undo_time() END, 'undo_by', actor) END
+            'undo_until_at', CASE WHEN undo.since_at + reception.undo_time() > p_now THEN undo.since_at + reception.undo_time() END,
+            'undo_by', undo.actor) END
         ORDER BY lower(booking.during), booking_id), '[]')
     FROM booking.booking
     LEFT JOIN reception.attendance USING (provider_id, booking_id)
@@ -34,6 +34,9 @@ LANGUAGE sql STABLE AS $$
         SELECT string_agg(service_type.name, ', ' ORDER BY service_type.name) AS services
         FROM directory.service JOIN directory.service_type USING (service_type_id) WHERE service_id = ANY (service_ids)) AS named
     CROSS JOIN LATERAL (SELECT reception.state_of(booking.state_at(booking, p_now), attendance) AS state) AS stands
+    CROSS JOIN LATERAL (SELECT
+        CASE WHEN before IS NOT NULL THEN act_at WHEN booking.state = 'booked' THEN booking.created_at END AS since_at,
+        CASE WHEN before IS NOT NULL THEN actor ELSE reception.booked_just_now_by(booking, p_now) END AS actor) AS undo
     WHERE booking.provider_id = p_provider_id AND booking.clinic_id = p_clinic_id AND booking.during && p_during
         AND lower(booking.during) >= lower(p_during) AND booking.occupies AND stands.state <> 'expired'
 $$;

@@ -1,14 +1,18 @@
 -- Return each occurrence of a shift that overlaps [p_from, p_to), at one clinic or (NULL) at any. Its slots can be booked if they
--- start after `starts_after` and before `starts_before`. A shift's ends are turned from the city's wall clock into instants
--- first, and slots are stepped from there in UTC, so that a day with a changed clock has the right slots.
+-- start after `starts_after` and before `starts_before`, which is -infinity for times that only the desk may give, unless p_is_desk.
+-- A shift's ends are turned from the city's wall clock into instants first, and slots are stepped from there in UTC, so that a day with
+-- a changed clock has the right slots.
 CREATE FUNCTION schedule.openings(
-    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz, p_is_desk boolean DEFAULT false
 ) RETURNS TABLE (
     shift_id bigint, clinic_id bigint, during tstzrange, slot interval, seats integer, slots_max integer,
     starts_after timestamptz, starts_before timestamptz, weekday integer
 ) LANGUAGE sql STABLE AS $$
     SELECT shift.shift_id, shift.clinic_id, opening.during, make_interval(mins => shift.slot_minutes),
-        shift.seats::integer, shift.slots_max::integer, at_clinic.starts_after, at_clinic.starts_before, shift.weekday::integer
+        shift.seats::integer, shift.slots_max::integer, at_clinic.starts_after,
+        CASE WHEN p_is_desk OR shift.release_hours IS NULL OR at_clinic.first_day + days <= shift.released_until
+            THEN at_clinic.starts_before ELSE '-infinity' END,
+        shift.weekday::integer
     FROM (
         SELECT clinic_id, time_zone,
             p_now + make_interval(mins => lead_minutes) AS starts_after,
@@ -52,4 +56,18 @@ CREATE FUNCTION schedule.slots(
             SELECT FROM schedule.leave
             WHERE leave.provider_id = p_provider_id AND leave.during && tstzrange(starts_at, starts_at + opening.slot)
                 AND (leave.clinic_id IS NULL OR leave.clinic_id = opening.clinic_id))
+$$;
+
+-- Return the shifts with times that are due to be released, and the last day of which they are.
+CREATE FUNCTION schedule.due_releases(p_now timestamptz) RETURNS TABLE (provider_id bigint, shift_id bigint, day date) LANGUAGE sql STABLE AS $$
+    SELECT shift.provider_id, shift.shift_id, due.day
+    FROM schedule.shift
+    JOIN directory.clinic USING (clinic_id)
+    JOIN directory.city USING (city_id)
+    CROSS JOIN LATERAL (SELECT (p_now + make_interval(hours => release_hours)) AT TIME ZONE time_zone AS until) AS released
+    CROSS JOIN LATERAL (
+        SELECT until::date - (extract(isodow FROM until)::integer - weekday + 7) % 7
+            - CASE WHEN extract(isodow FROM until) = weekday AND starts > until::time THEN 7 ELSE 0 END AS day) AS due
+    WHERE release_hours > 0 AND valid @> due.day AND due.day > coalesce(released_until, '-infinity')
+        AND due.day >= (p_now AT TIME ZONE time_zone)::date
 $$;

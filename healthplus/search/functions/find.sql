@@ -49,7 +49,7 @@ CREATE FUNCTION search.surely_fits(
                     - slot_minutes * booking.slots_of(need, make_interval(mins => slot_minutes)) AS last_start
         ) AS at
         WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND weekday = (p_day + 3) % 7 + 1
-            AND directory.is_weekday_of((need).weekdays, weekday)
+            AND release_hours IS NULL AND directory.is_weekday_of((need).weekdays, weekday)
             AND opens + greatest(0, p_first_minute - opens + step - 1) / step * step <= least(p_last_minute, last_start)
     ) AND NOT EXISTS (
         SELECT

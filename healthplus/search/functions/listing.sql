@@ -66,7 +66,7 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS TABLE (
             bool_and(open.is_regular) AS is_regular
         FROM generate_series(1, 7) AS day(weekday)
         LEFT JOIN (
-            SELECT weekday, min(opens)::smallint AS first_start, bool_and(valid = daterange(NULL, NULL)) AS is_regular,
+            SELECT weekday, min(opens)::smallint AS first_start, bool_and(valid = daterange(NULL, NULL) AND release_hours IS NULL) AS is_regular,
                 max(opens + (minutes / slot_minutes - 1) * slot_minutes)::smallint AS last_start
             FROM schedule.shift
             CROSS JOIN LATERAL (

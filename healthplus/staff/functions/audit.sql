@@ -4,9 +4,9 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         log_in, log_out, log_out_everywhere, lock, unlock, prove,
         change_password, add_app, remove_app, add_passkey, remove_passkey, use_link,
         add_staff, set_role, make_link, disable, enable,
-        see_page, see_accounts, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
+        see_page, see_accounts, see_patient, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
         see_breaches, see_breach,
-        record_attendance, undo_attendance,
+        add_patient, book, record_attendance, undo_attendance,
         ask_change, confirm_ask, refuse_ask, ask_over,
         change_shifts, add_leave, remove_leave,
         add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,
@@ -141,3 +141,20 @@ BEGIN
     JOIN staff.audit_row USING (entry_id)
     ORDER BY at DESC, entry_id DESC;
 END $$;
+
+-- Notes that somebody at the desk was shown patients of a clinic, each once a session; p_detail: by what.
+CREATE FUNCTION staff.note_seen(p_actor text, p_session_id uuid, p_address text, p_detail text, p_clinic_id bigint, p_patient_ids bigint[])
+RETURNS void LANGUAGE sql VOLATILE AS $$
+    SELECT staff.append_audit(p_actor, p_session_id, p_address, 'see_patient', false, p_detail, NULL, p_clinic_id, seen_id)
+    FROM (SELECT DISTINCT seen_id FROM unnest(p_patient_ids) AS seen_id) AS seen
+    WHERE seen_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM staff.audit_entry
+        WHERE patient_id = seen_id AND session_id = p_session_id AND action = 'see_patient' AND clinic_id = p_clinic_id)
+$$;
+
+-- Of which provider a member of the staff last booked a time at a clinic, in the last day; NULL: of none.
+CREATE FUNCTION staff.last_booked_provider(p_actor text, p_clinic_id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT provider_id FROM staff.audit_entry
+    WHERE actor = p_actor AND at > public.app_now() - interval '1 day' AND action = 'book' AND clinic_id = p_clinic_id AND NOT is_refused
+    ORDER BY at DESC, entry_id DESC LIMIT 1
+$$;

@@ -7,7 +7,9 @@ from litestar import Response, Router
 from healthplus.errors import LogInNeeded, ProofDue, ScreenLocked
 from healthplus.web.desk import errors
 from healthplus.web.desk.account import AccountController, DeskController
+from healthplus.web.desk.day.book import BookController
 from healthplus.web.desk.day.day import DayController
+from healthplus.web.desk.day.people import PeopleController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
 from healthplus.web.desk.session import desk_path_of, end_cookie, enter_desk
@@ -22,13 +24,15 @@ _PAGES: dict[type[Exception], str] = {
     ScreenLocked: "/desk/locked",
     ProofDue: "/desk/prove",
 }
+DAY = (DayController, PeopleController, BookController)
+"""What a clinic's desk does on the day."""
 
 
 def desk_routers() -> list[Router]:
     return [
         Router(
             language.url("/"),
-            route_handlers=[DeskController, AccountController, LogInController, DayController, *OFFICE],
+            route_handlers=[DeskController, AccountController, LogInController, *DAY, *OFFICE],
             before_request=enter_desk,
             exception_handlers={
                 LogInNeeded: _show_who,

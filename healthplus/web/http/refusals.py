@@ -19,6 +19,7 @@ _NO_SUCH_SLOT: dict[NoSlotReason, str] = {
     "too_late": "This slot starts too soon to be booked here; choose a later one, or call the clinic.",
     "slots_needed": "One appointment here cannot take so many slots; ask for fewer.",
     "on_leave": "The provider is away at this time; choose another slot.",
+    "desk_only": "Only the clinic's desk gives this time; call them, or choose another slot.",
     "too_long": "The provider closes before all of it would be done; choose an earlier slot, or an alternative.",
     "not_that_day": "It is not done on this day of the week; choose another day, or one of the alternatives.",
     "no_such_service": "The provider does not offer this here; look at the provider's `services`.",

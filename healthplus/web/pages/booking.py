@@ -25,6 +25,7 @@ _NO_SUCH_SLOT = {
     "too_late": N_("This starts too soon to be booked here. Choose a later time, or call the clinic."),
     "slots_needed": N_("One appointment here cannot be so long. Choose a shorter one."),
     "on_leave": N_("The provider is away at this time. Choose another day."),
+    "desk_only": N_("Only the clinic’s desk gives this time. Call them, or choose another."),
     "too_long": N_("The clinic closes before all of it would be done. Choose an earlier time."),
     "not_that_day": N_("It is not done on this day of the week. Choose another day."),
     "no_such_service": N_("That is not offered here. Choose again."),

@@ -84,11 +84,12 @@ BEGIN
         RETURN NULL;
     ELSIF cardinality(ahead) >= booking.ahead_max() THEN
         RETURN booking.refuse_for_own('too_many_ahead', p_wanted.patient_id, ahead[1], booking.ahead_max());
-    ELSIF (cardinality(unpaid) >= booking.unpaid_max() OR cardinality(all_unpaid) >= booking.account_unpaid_max()) AND NOT EXISTS (
+    ELSIF (cardinality(unpaid) >= booking.unpaid_max() OR cardinality(all_unpaid) >= booking.account_unpaid_max())
+        AND (p_wanted.funding = 'clinic' OR NOT EXISTS (
         SELECT FROM directory.provider_clinic AS place
         CROSS JOIN LATERAL booking.price_of(p_wanted.provider_id, place.clinic_id, p_wanted.service_ids) AS price
         WHERE provider_id = p_wanted.provider_id AND (clinic_id = p_wanted.clinic_id OR p_wanted.clinic_id IS NULL)
-            AND price.funding = 'online')
+            AND price.funding = 'online'))
     THEN
         IF cardinality(unpaid) >= booking.unpaid_max() THEN
             RETURN booking.refuse_for_own('too_many_unpaid', p_wanted.patient_id, unpaid[1], booking.unpaid_max());

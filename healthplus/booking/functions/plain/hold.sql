@@ -38,7 +38,7 @@ LANGUAGE sql STABLE AS $$
                 booking.slots_of(chosen.need, make_interval(mins => slot_minutes)) AS slots
             FROM schedule.shift
             WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND weekday = extract(isodow FROM day)::smallint
-                AND valid @> day AND seats = 1 AND booking.is_taken_by(chosen.need, slots_max)
+                AND valid @> day AND seats = 1 AND release_hours IS NULL AND booking.is_taken_by(chosen.need, slots_max)
             OFFSET 0
         ) AS opening
         WHERE opens_at <= p_start AND p_start + slot * slots <= closes_at

@@ -29,7 +29,7 @@ BEGIN
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND NOT booking.is_due(booking, now_at)
     ) THEN
-        why := booking.why_not(p_provider_id, p_clinic_id, p_start, need, now_at);
+        why := booking.why_not(p_provider_id, p_clinic_id, p_start, need, now_at, p_is_desk => booking.may_act(p_actor, NULL));
         IF why <> 'free' THEN
             answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, need, now_at, why);
         END IF;
@@ -55,6 +55,7 @@ DECLARE
     answer booking.outcome;
     held booking.booking;
     need booking.need := booking.need_of(p_slots, p_provider_id, p_service_ids);
+    is_desk boolean := booking.may_act(p_actor, NULL);
 BEGIN
     IF p_service_ids IS NOT NULL THEN
         answer := booking.refuse_services(p_provider_id, p_clinic_id, p_service_ids);
@@ -68,10 +69,11 @@ BEGIN
         RETURN booking.refuse('not_found');
     END IF;
     SELECT seat, during INTO held.seat, held.during
-    FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, need, p_now);
+    FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, need, p_now, p_is_desk => is_desk);
     IF NOT FOUND THEN
         RETURN booking.refuse_run(
-            p_provider_id, p_clinic_id, p_start, need, p_now, booking.why_not(p_provider_id, p_clinic_id, p_start, need, p_now));
+            p_provider_id, p_clinic_id, p_start, need, p_now,
+            booking.why_not(p_provider_id, p_clinic_id, p_start, need, p_now, p_is_desk => is_desk));
     END IF;
     held.booking_id := booking.new_id(p_provider_id);
     held.provider_id := p_provider_id;
@@ -80,7 +82,9 @@ BEGIN
     held.person_id := person.person_id;
     held.instead_of_id := p_instead_of_id;
     held.service_ids := p_service_ids;
-    answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), p_now);
+    -- What the desk books is paid there: nobody gives it a card on the telephone.
+    held.funding := CASE WHEN p_actor ^@ 'staff:' THEN 'clinic' END;
+    answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND is_desk, p_now);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
@@ -88,7 +92,8 @@ BEGIN
         provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
         person_id, patient_name, instead_of_provider_id, instead_of_id, service_ids, terms_id)
     SELECT p_provider_id, held.booking_id, p_clinic_id, p_patient_id, held.during, held.seat, p_slots, 'reserved',
-        p_now + booking.hold_time(), fee_minor, funding, p_now, person.person_id, nullif(person.name, ''),
+        p_now + booking.hold_time(), fee_minor, CASE funding WHEN 'online' THEN coalesce(held.funding, funding) ELSE funding END, p_now,
+        person.person_id, nullif(person.name, ''),
         p_instead_of_provider_id, p_instead_of_id, p_service_ids, terms_id
     FROM booking.price_of(p_provider_id, p_clinic_id, p_service_ids)
     ON CONFLICT DO NOTHING

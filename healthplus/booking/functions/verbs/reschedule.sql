@@ -38,6 +38,7 @@ DECLARE
     need booking.need;
     run record;
     said text := coalesce(p_reason, '');
+    is_desk boolean := booking.may_act(p_actor, NULL);
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, 'reschedule', p_key, request);
     now_at := opened.now_at;
@@ -58,14 +59,14 @@ BEGIN
     END IF;
     need := booking.need_of(held.slots_needed, p_provider_id, held.service_ids);
     SELECT * INTO run
-    FROM booking.seat_for(p_provider_id, held.clinic_id, p_start, need, now_at, NULL, p_booking_id);
+    FROM booking.seat_for(p_provider_id, held.clinic_id, p_start, need, now_at, NULL, p_booking_id, is_desk);
     IF NOT FOUND THEN
         RETURN booking.refuse_run(
             p_provider_id, held.clinic_id, p_start, need, now_at,
-            booking.why_not(p_provider_id, held.clinic_id, p_start, need, now_at, p_booking_id));
+            booking.why_not(p_provider_id, held.clinic_id, p_start, need, now_at, p_booking_id, is_desk));
     END IF;
     answer := booking.refuse_move(
-        held, run.during, p_actor, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), now_at);
+        held, run.during, p_actor, coalesce(p_reason, '') <> '' AND is_desk, now_at);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;

@@ -118,15 +118,18 @@ BEGIN
         IF one.shift_id IS NOT NULL THEN
             UPDATE schedule.shift
             SET weekday = one.weekday, starts = one.starts, ends = one.ends, slot_minutes = one.slot_minutes, seats = one.seats,
-                slots_max = one.slots_max, valid = one.valid
+                slots_max = one.slots_max, valid = one.valid, release_hours = one.release_hours,
+                -- what was released stays so
+                released_until = CASE WHEN one.release_hours > 0 THEN released_until END
             WHERE provider_id = p_provider_id AND shift_id = one.shift_id AND clinic_id = p_clinic_id;
             IF NOT FOUND THEN
                 RAISE EXCEPTION USING ERRCODE = 'HP002';
             END IF;
         END IF;
     END LOOP;
-    INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max, valid)
-    SELECT p_provider_id, p_clinic_id, added.weekday, added.starts, added.ends, added.slot_minutes, added.seats, added.slots_max, added.valid
+    INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max, valid, release_hours)
+    SELECT p_provider_id, p_clinic_id, added.weekday, added.starts, added.ends, added.slot_minutes, added.seats, added.slots_max, added.valid,
+        added.release_hours
     FROM unnest(p_put) AS added WHERE added.shift_id IS NULL;
     RETURN booking.rearrange(p_provider_id, p_flag, opened.now_at, p_actor, 'shift_changed');
 EXCEPTION

@@ -47,7 +47,7 @@ _REFUSED = {
     ),
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
 }
-_DONE = {**ACTS, "call": N_("Called"), "undo": N_("Undone")}
+_DONE = {**ACTS, "call": N_("Called"), "undo": N_("Undone"), "book": N_("Booked")}
 
 
 class DayController(Controller):
@@ -186,7 +186,7 @@ async def _day_page(
     seen_by = await _seen_by(request, clinic_id)
 
     def keep(row: Row, card: Callable[[Row, dict[str, Any]], Markup], provider: dict[str, Any]) -> Markup:
-        key = (*seen_by, tuple(row.acts(viewer)), *row.says)
+        key = (*seen_by, provider["provider_id"], provider["name"], tuple(row.acts(viewer)), *row.says)
         return services(request).days.row(key, lambda: card(row, provider))
 
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}

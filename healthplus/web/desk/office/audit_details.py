@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from healthplus.web.desk.office.asks import KINDS
 from healthplus.web.desk.office.audit_texts import ACTIONS
 from healthplus.web.desk.office.breaches import DUTIES
+from healthplus.web.desk.office.share import share_words
 from healthplus.web.desk.texts import ROLES
 from healthplus.web.languages import N_, Language
 
@@ -45,6 +46,16 @@ _WORDS: dict[str, str] = {
     "overlap": N_("the patient has another appointment then"),
     "same_day": N_("the patient has an appointment with this doctor on that day"),
     "birth_year": N_("this year of birth cannot be"),
+    **dict.fromkeys(("added", "booked"), ""),
+    "linked": N_("the number’s account had them"),
+    "full": N_("six people have this number"),
+    "no_such_slot": N_("there is no such time"),
+    "claimed": N_("they hold a time, or wait in a queue"),
+    "lapses": N_("they let too many holds run out"),
+    "hold_budget": N_("they gave back too many holds"),
+    "too_many_unpaid": N_("they have too much ahead that is not paid"),
+    "too_many_ahead": N_("they have too much ahead"),
+    "key_reused": N_("the same form was sent for something else"),
     "shift_changed": N_("shifts were changed"),
     "leave_changed": N_("leave was changed"),
     "schedule changed": N_("the clinic changed its times"),
@@ -53,7 +64,7 @@ _WORDS: dict[str, str] = {
 """What functions write, which is no person's own words; "" is said by the action itself."""
 _ASK = re.compile(r"(\w+)(?: (\w+))?(?:: (.*))?", re.DOTALL)
 _SERVICE = re.compile(r"(.*?); (\d+); (\d+) min(?:; (.*))?", re.DOTALL)
-_SHIFT = re.compile(r"\d* (\d) (\d\d:\d\d)\S*?-(\d\d:\d\d)\S*?/(\d+)")
+_SHIFT = re.compile(r"\d* (\d) (\d\d:\d\d)\S*?-(\d\d:\d\d)\S*?/(\d+)(?: release=(\d+))?")
 
 
 class Part(NamedTuple):
@@ -114,9 +125,10 @@ def _shifts(detail: str, reader: Reader) -> Iterator[Part]:
     ended = re.search(r"ended ([\d, ]+)", rest)
     if ended:
         yield reader.say(N_("shifts ended: %(count)s"), count=len(ended[1].strip(", ").split(",")))
-    for weekday, starts, ends, minutes in _SHIFT.findall(rest):
+    for weekday, starts, ends, minutes, hours in _SHIFT.findall(rest):
         slots = reader.say(N_("slots of %(count)s min"), count=minutes).text
-        yield Part(f"{reader.language.weekday(int(weekday))} {starts}–{ends}, {slots}")
+        share = f", {share_words(reader.language, int(hours))}" if hours else ""
+        yield Part(f"{reader.language.weekday(int(weekday))} {starts}–{ends}, {slots}{share}")
 
 
 def _leave(detail: str, reader: Reader) -> Iterator[Part]:
@@ -188,13 +200,20 @@ def _booked(detail: str, reader: Reader) -> Iterator[Part]:
         yield reader.say(N_("appointments: %(count)s"), count=detail.removesuffix(" booked"))
 
 
+def _book(detail: str, reader: Reader) -> Iterator[Part]:
+    code, _, reason = detail.partition(": ")
+    yield reader.word(code)
+    yield Part(reason, is_typed=True)
+
+
 def _typed(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - a reading like the others
     yield Part(detail, is_typed=True)
 
 
 _READINGS: dict[str, _Reading] = {
     **dict.fromkeys(("ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
-    **dict.fromkeys(("set_photo", "remove_photo"), _nothing),
+    **dict.fromkeys(("set_photo", "remove_photo", "see_patient"), _nothing),
+    "book": _book,
     **dict.fromkeys(("add_provider", "change_provider"), _provider),
     **dict.fromkeys(("see_audit", "export_audit"), _search),
     **dict.fromkeys(("see_breach", "note_breach", "add_to_breach"), _breach),

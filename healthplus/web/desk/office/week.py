@@ -28,6 +28,7 @@ from healthplus.web.desk.office.frame import (
     seen_at,
     take_over,
 )
+from healthplus.web.desk.office.share import share_choices, share_words
 from healthplus.web.desk.office.week_grid import ROW_MINUTES, grid_of
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ClinicId, ProviderId, ShiftId
@@ -37,11 +38,11 @@ from healthplus.web.services import AnyRequest, services
 _TO = re.compile(r"to_([1-9]\d{0,17})", re.ASCII)
 _RANGES = {"slot_minutes": (5, 480), "seats": (1, 100), "slots_max": (1, 20)}
 """From what to what minutes of a slot, patients at once and slots of an appointment may be."""
-_AS_STORED = ("weekday", "slot_minutes", "seats", "slots_max", "valid_from")
+_AS_STORED = ("weekday", "slot_minutes", "seats", "slots_max", "valid_from", "release_hours")
 """What of a shift the console takes as it answers it. Its times and last day are written otherwise."""
 
 
-_TYPED = ("starts", "ends", "slot_minutes", "seats", "slots_max", "valid_from", "valid_until")
+_TYPED = ("starts", "ends", "slot_minutes", "seats", "slots_max", "valid_from", "valid_until", "release_hours")
 
 
 class WeekController(Controller):
@@ -195,6 +196,7 @@ def _shift_of(form: Form) -> dict[str, Any]:
         "slot_minutes": slot_minutes,
         "seats": form.number("seats", *_RANGES["seats"], 1),
         "slots_max": form.number("slots_max", *_RANGES["slots_max"], 1),
+        "release_hours": form.number("release_hours", 0, 720) if form.given.get("release_hours") else None,
         "valid_from": valid_from.isoformat() if valid_from else None,
         "valid_to": (valid_until + timedelta(days=1)).isoformat() if valid_until else None,
     }
@@ -286,6 +288,8 @@ async def _week_page(request: AnyRequest, clinic_id: int, provider_id: int, form
         monday=monday,
         today=today,
         ranges=_RANGES,
+        shares=share_choices(language_of(request), shown.given.get("release_hours", "")),
+        share_words=share_words,
         row_minutes=ROW_MINUTES,
         week_before=monday - timedelta(days=7),
         week_after=monday + timedelta(days=7),
@@ -322,7 +326,7 @@ async def _shift_page(
     changed: list[str] = []
     if shift is not None:
         stored = {
-            **{name: str(shift[name] or "") for name in (*_AS_STORED, "valid_until")},
+            **{name: "" if shift[name] is None else str(shift[name]) for name in (*_AS_STORED, "valid_until")},
             "starts": _clock(shift["starts"]),
             "ends": _typed_clock(shift["ends"]),
             "was": shift["digest"],
@@ -350,6 +354,8 @@ async def _shift_page(
         again=urlencode(_filled_in(form.given)),
         provider_id=provider_id,
         ranges=_RANGES,
+        shares=share_choices(language_of(request), form.given.get("release_hours", "")),
+        share_words=share_words,
         answer=answer,
         zone=clinic["time_zone"],
     )

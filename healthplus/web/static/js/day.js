@@ -57,6 +57,8 @@ document.addEventListener("keydown", (event) => {
           (key === "c" ? document.querySelector(".day-row.next [data-key=c]") : null) ??
           document.querySelector(`[data-page-key="${CSS.escape(key)}"]`));
     if (!press) return;
+    const provider = visit?.closest("form").provider.value;
+    if (key === "n" && provider) press.search = `?provider=${provider}`;
     press.click();
   }
   event.preventDefault();
