@@ -217,3 +217,27 @@ SELECT console.booking_choices($1, $2, $3, $4, $5, $6, $7)
 -- name: book
 -- Book a time for a person.
 SELECT * FROM console.book($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: walk_in_doctors
+-- Whom somebody without an appointment can see today.
+SELECT console.walk_in_doctors($1, $2, $3)
+
+-- name: walk_in
+-- Take in somebody who came without an appointment.
+SELECT * FROM console.walk_in($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: token_slip
+-- A token as it is printed.
+SELECT console.token_slip($1, $2, $3, $4)
+
+-- name: overbook
+-- Book a time that is taken.
+SELECT * FROM console.overbook($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: desk_rules
+-- How many walk-ins and overbooked a session may have.
+SELECT console.desk_rules($1, $2, $3)
+
+-- name: put_desk_rules
+-- Set how many walk-ins and overbooked a session may have.
+SELECT console.put_desk_rules($1, $2, $3, $4, $5, $6, $7) AS answer

@@ -23,6 +23,9 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
     taken.kind = 'refunded' AND ledger.is_paid(taken.provider_id, taken.booking_id) AS is_paid_twice,
     CASE WHEN taken.kind = 'reminder' AND taken.channel = 'email' THEN ARRAY(
         SELECT DISTINCT preparation FROM directory.preparations_of(booking.service_ids)) END AS preparations,
+    CASE WHEN taken.kind = 'token' THEN (
+        SELECT reception.token_label(letter, token) FROM reception.attendance JOIN reception.session USING (provider_id, session_id)
+        WHERE attendance.provider_id = taken.provider_id AND attendance.booking_id = taken.booking_id) END AS token,
     taken.kind = 'cancelled' AND EXISTS (
         SELECT FROM booking.event_log
         WHERE event_log.provider_id = taken.provider_id AND event_log.booking_id = taken.booking_id AND event_log.kind = 'cancelled'
@@ -30,6 +33,7 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
     CASE
         WHEN way.address IS NULL THEN 'void'
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'
+        WHEN taken.kind = 'token' AND booking.state <> 'arrived' THEN 'void'
         WHEN taken.kind IN ('reminder', 'not_cancelled') AND NOT (
             booking.state = 'booked' AND NOT needs_rebooking AND lower(during) > (SELECT public.app_now())
             AND EXISTS (

@@ -162,4 +162,5 @@ def _facts(row: Row, wording: Wording, texts: Texts) -> dict[str, str]:
         "fee": amount(row["fee_minor"]),
         "kept": amount(row["kept_minor"]),
         "returned": amount(row["returned_minor"]),
+        "token": row["token"] or "",
     }

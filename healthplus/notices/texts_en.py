@@ -159,6 +159,7 @@ ENGLISH = Texts(
             "Take it",
             page=EARLIER,
         ),
+        "token": Text("Your token", "Your token at the clinic is {token}.", "Details", with_fee=True),
         "not_cancelled": Text(
             "Your appointment is not cancelled",
             "Your appointment on {when} is not cancelled.",

@@ -97,6 +97,7 @@ HINDI = Texts(
             "लें",
             page=EARLIER,
         ),
+        "token": Text("आपका टोकन", "क्लिनिक में आपका टोकन: {token}।", "विवरण", with_fee=True),
         "not_cancelled": Text("आपकी अपॉइंटमेंट रद्द नहीं हुई", "रद्द नहीं हुई: {when}।", "बदलें या रद्द करें"),
     },
 )

@@ -70,3 +70,20 @@ FROM (
 ) AS joined
 JOIN booking.book USING (provider_id)
 WHERE number <> previous + 1 OR (next IS NULL AND number <> last_ticket_number)
+
+-- name: extra_bookings_are_beside
+-- Who was taken in beyond the times of the shifts has a seat that no shift has, and everybody else one that a shift can have; no patient
+-- booked so, and the queue's chain has an entry for each.
+SELECT provider_id, booking_id, extra::text, seat
+FROM booking.booking
+WHERE (extra IS NOT NULL) <> (seat > booking.seats_max())
+    OR extra IS NOT NULL AND NOT EXISTS (
+        SELECT FROM booking.event
+        WHERE event.provider_id = booking.provider_id AND event.booking_id = booking.booking_id AND kind = 'booked' AND starts_with(actor, 'staff:'))
+UNION ALL
+SELECT provider_id, NULL, extra::text, NULL
+FROM booking.booking
+WHERE extra IS NOT NULL
+GROUP BY provider_id, extra
+HAVING count(*) > (
+    SELECT count(*) FROM booking.queue_entry WHERE queue_entry.provider_id = booking.provider_id AND kind = booking.extra::text AND number = 0)

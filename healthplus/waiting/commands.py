@@ -37,6 +37,8 @@ def verify_queue_command(ctx: click.Context, url: str, seen: str | None) -> None
         click.echo("NOT IN ORDER: do not rely on this queue's records.")
         ctx.exit(1)
     click.echo(f"In order: {verification.entry} entries, the last with hash {verification.hash or 'none'}.")
+    if verification.beside:
+        click.echo(f"Walk-ins and overbooked beside the queue: {verification.beside}.")
 
 
 async def _verify(url: str, seen: str | None) -> Verification:

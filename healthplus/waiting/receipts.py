@@ -16,7 +16,7 @@ import msgspec
 
 
 class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
-    """One thing that happened to one ticket.
+    """One thing that happened to one ticket, or (BESIDE, ticket 0) to somebody who was let in beside the queue.
 
     `from_` and `to` are the queue window of a ticket that joined; for other kinds, the time that was offered, called
     for, accepted or withheld. A `clinic_id` of None stands for any clinic. Instants are texts, as they were hashed.
@@ -66,6 +66,8 @@ class Fault(NamedTuple):
     text: str
 
 
+BESIDE = ("walk_in", "overbooked")
+"""Kinds of entries about somebody whom the clinic took in without a time of its shifts."""
 # The kinds of entries that may follow in each state of a ticket, and the state that each kind leads to (default: over).
 _AFTER = {
     None: {"joined"},
@@ -142,11 +144,13 @@ class Verification:
     4. Of the tickets that were called together, one got the time only when no lower number had answered or might still
        answer, and the others were outrun only by it. With `ticket`, 3 and 4 are checked for that ticket alone: a chain
        that begins in the middle does not say when the others joined.
+
+    `beside` counts those who were let in beside the queue: how many is the clinic's to answer for.
     """
 
     def __init__(self, provider_id: int, previous: str = "", after: int = 0, ticket: int | None = None) -> None:
         self.faults: list[Fault] = []
-        self.entry, self.hash = after, previous
+        self.entry, self.hash, self.beside = after, previous, 0
         self._provider_id = provider_id
         self._ticket = ticket
         self._last_ticket: int | None = None
@@ -166,7 +170,10 @@ class Verification:
             try:
                 if entry.hash != hash_of(self._provider_id, self.hash, entry):
                     self.fault(entry.entry, "its hash does not follow from what it says and the hash before it")
-                self._step(entry)
+                if entry.kind in BESIDE and not entry.ticket:
+                    self.beside += 1
+                else:
+                    self._step(entry)
             except (ValueError, TypeError, ZeroDivisionError):
                 self.fault(entry.entry, "it cannot be read")
             self.entry, self.hash = entry.entry, entry.hash

@@ -82,6 +82,11 @@ _CLASSES = {
         POST /desk/seen
         GET /desk/{clinic_id}/ask
         GET /desk/{clinic_id}/day
+        GET /desk/{clinic_id}/overbook
+        POST /desk/{clinic_id}/overbook
+        GET /desk/{clinic_id}/token/{token_id}
+        GET /desk/{clinic_id}/walk-in
+        POST /desk/{clinic_id}/walk-in
         GET /desk/{clinic_id}/{day}
         GET /desk/{clinic_id}/{day}/csv
         GET /desk/{clinic_id}/book
@@ -102,6 +107,8 @@ _CLASSES = {
         POST /office/{clinic_id}/leave
         POST /office/{clinic_id}/leave/{provider_id}/{leave_id}/remove
         POST /office/{clinic_id}/open
+        GET /office/{clinic_id}/walk-ins
+        POST /office/{clinic_id}/walk-ins
         POST /office/{clinic_id}/picture
         POST /office/{clinic_id}/picture/{picture}
         POST /office/{clinic_id}/picture/{picture}/remove

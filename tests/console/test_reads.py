@@ -50,14 +50,18 @@ SHOWS_NONE = {
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
     *("record_attendance", "add_person", "book"),
+    *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
     *("add_clinic", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"),
     *("add_clinic_picture", "change_clinic_picture"),
 }
-NOT_NOTED = {"office", "holiday", "week", "provider", "services"}
-"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors."""
+NOT_NOTED = {
+    *("office", "holiday", "week", "provider", "services"),
+    *("walk_in_doctors", "token_slip", "desk_rules"),
+}
+"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a token."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
@@ -102,6 +106,7 @@ class Calls:
             **{"p_phone": PHONE, "p_takes_sms": True, "p_phone_hash": b"x" * 32, "p_digits": None},
             **{"p_person_id": None, "p_service_ids": None, "p_birth_year": None, "p_sex": None, "p_purpose": "x"},
             **{"p_starts_at": starts, "p_key": "1", "add_person.p_version": "1"},
+            **{"p_start": starts, "p_wants_text": True, "p_every": 4, "p_walk_in_cap": 1, "p_overbook_cap": 1},
             "p_monday": date(2026, 1, 5),
             "p_kind": "cancel",
             "add_to_breach.p_kind": "described",

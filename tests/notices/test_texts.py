@@ -57,6 +57,7 @@ ROW: dict[str, Any] = {
     "kept_minor": 0,
     "returned_minor": 0,
     "preparations": None,
+    "token": "A-047",
 }
 
 
@@ -325,7 +326,7 @@ async def test_no_name_of_provider_clinic_city_or_speciality_is_told(race: RaceE
 
 NOT_TOLD = {
     *("offer_lapsed", "reminder_reply", "withdrawn_paid", "expired_unanswered", "withdrawn_unanswered"),
-    *("refunded_twice", "cancelled_refund", "replaced"),
+    *("refunded_twice", "cancelled_refund", "replaced", "token"),
 }
 """What cannot come of what send_everything does, but of the bank's silence and the like."""
 

@@ -35,6 +35,7 @@ FAULTS = {
         "UPDATE booking.event_log SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event_log)",
         "booking.event_log",
     ),
+    "extra_bookings_are_beside": "UPDATE booking.booking SET extra = 'walk_in' WHERE state = 'booked'",
     "bookings_match_events": "UPDATE booking.booking SET state = 'arrived' WHERE state = 'booked'",
     "events_name_their_actor": """
         INSERT INTO booking.event_log (provider_id, seq, at, kind)

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 MINUTE = timedelta(minutes=1)
 
 
-@dataclass
+@dataclass(eq=False)
 class Patient:
     starts: datetime
+    walk_in: bool = False
+    """Whether they have a token and no time."""
     state: str = "expected"
     token: int | None = None
     arrived: datetime | None = None
@@ -24,7 +26,7 @@ class Patient:
         if len(self.calls) >= 3:
             return "end"
         assert self.arrived is not None
-        return "token" if self.arrived > self.starts + 15 * MINUTE else "booked"
+        return "token" if self.walk_in or self.arrived > self.starts + 15 * MINUTE else "booked"
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Session:
     ends: datetime
     every: int
     now: datetime
+    walk_ins_max: int = 0
     tokens: int = 0
 
     def order(self) -> list[Patient]:
@@ -57,6 +60,18 @@ class Session:
             waiting.remove(one)
             found.append(one)
         return found
+
+    def take_in(self, actor: str) -> str:
+        """Take in somebody who has no appointment, where all times are taken."""
+        if self.now >= self.ends:
+            return "not_working"
+        if len([p for p in self.patients if p.walk_in and p.state != "cancelled"]) >= self.walk_ins_max:
+            return "no_token"
+        self.tokens += 1
+        before = Patient(self.now, walk_in=True, state="cancelled")
+        self.patients.append(replace(before, state="here", token=self.tokens, arrived=self.now, calls=[]))
+        self.patients[-1].acts = [("arrive", actor, self.now, before)]
+        return "booked"
 
     def record(self, patient: Patient, act: str, actor: str) -> str:
         if patient.acts and patient.acts[-1][:2] == (act, actor) and self.now - patient.acts[-1][2] < 10 * MINUTE / 60:
@@ -97,7 +112,7 @@ class Session:
         return "recorded"
 
     def undo(self, patient: Patient, actor: str) -> str:
-        """Take back the last act; only one in a row."""
+        """Take back the last act; only one in a row. A walk-in whose coming is taken back is gone."""
         if not patient.acts or patient.acts[-1][1] != actor or self.now - patient.acts[-1][2] >= 3 * MINUTE:
             return "too_late"
         before = patient.acts[-1][3]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from tests.fixtures.clock import days_ahead, freeze_clock, set_clock
-from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
+from tests.fixtures.clock import INDIA, days_ahead, freeze_clock, set_clock
+from tests.fixtures.directory import make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 from tests.reception import model
 
@@ -23,17 +23,28 @@ SECONDS = (1, 9, 10, 59, 60, 119, 120, 179, 180, 600, 1800)
 ACTS = ("arrive", "call", "enter", "finish", "leave", "miss")
 _RECORD = "SELECT * FROM reception.record($1, $2, $3, $4, $5)"
 _UNDO = "SELECT * FROM reception.undo($1, $2, $3, $4)"
+_WALK_IN = """
+SELECT answer.* FROM accounts.person
+CROSS JOIN LATERAL (SELECT reception.meet($2, person_id, public.app_now()) OFFSET 0) AS met
+CROSS JOIN LATERAL reception.walk_in($1, $2, NULL, person_id, '', $4, NULL) AS answer
+WHERE patient_id = $3"""
+_OVERBOOK = """
+SELECT answer.* FROM accounts.person
+CROSS JOIN booking.overbook($1, $2, $3, NULL, $4, person_id, 'x', 'staff:1', NULL) AS answer
+WHERE patient_id = $4"""
 _ORDER = """
 SELECT booking_id FROM reception.session CROSS JOIN reception.order_of(provider_id, session_id, public.app_now())
 WHERE provider_id = $1 ORDER BY place"""
 _STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(ACTS), st.integers(0, 5), st.integers(1, 2)),
+        st.tuples(st.sampled_from(ACTS), st.integers(0, 8), st.integers(1, 2)),
         # What a desk does most: somebody comes, the next is called.
         st.tuples(st.just("arrive"), st.integers(0, 5), st.just(1)),
         st.tuples(st.just("next"), st.sampled_from((0, 120, 120)), st.integers(1, 2)),
         st.tuples(st.just("recall"), st.just(0), st.just(2)),
-        st.tuples(st.just("undo"), st.integers(0, 5), st.integers(1, 2)),
+        st.tuples(st.just("walk in"), st.just(0), st.integers(1, 2)),
+        st.tuples(st.just("undo"), st.integers(0, 8), st.integers(1, 2)),
+        st.tuples(st.just("take back"), st.just(-1), st.integers(1, 2)),  # who came last without an appointment
         st.tuples(st.just("wait"), st.sampled_from(SECONDS), st.just(0)),
     ),
     min_size=10,
@@ -49,12 +60,15 @@ class Desk:
         self.seen: set[str] = set()
 
     async def morning(self, every: int, taken: list[int]) -> tuple[int, list[UUID], model.Session]:
-        """Return a new doctor with six appointments of ten minutes, and the model of the same; it is ten to nine."""
+        """Return a new doctor whose six times of ten minutes are booked, one of them twice, and the model of the same.
+
+        It is ten to nine, and two may come without an appointment.
+        """
         db = self.db
         opens = await days_ahead(db, 1, time(9))
         provider = await make_provider(db, {self.clinic_id: (0, "free")})
-        await make_shift(db, provider, self.clinic_id, DAILY, time(9), time(10), 10)
-        await db.execute("UPDATE directory.clinic SET walk_in_every = $1", every)
+        await make_shift(db, provider, self.clinic_id, opens.astimezone(INDIA).isoweekday(), time(9), time(10), 10)
+        await db.execute("UPDATE directory.clinic SET walk_in_every = $1, walk_in_cap = 2, overbook_cap = 1", every)
         book, bookings, patients = Book(db), [], []
         for place, patient in zip(taken, await make_patients(db, 6), strict=True):
             start = opens + timedelta(minutes=10) * place
@@ -63,7 +77,13 @@ class Desk:
             assert (await book.confirm(provider, held.booking_id, None, Patient(patient))).code == "booked"
             bookings.append(held.booking_id)
             patients.append(model.Patient(start))
-        session = model.Session(patients, opens + timedelta(hours=1), every, opens - timedelta(minutes=10))
+        start = patients[0].starts
+        row = await db.fetch_row(_OVERBOOK, provider, self.clinic_id, start, (await make_patients(db, 1))[0])
+        assert row is not None
+        assert row["code"] == "booked"
+        bookings.append(row["booking_id"])
+        patients.append(model.Patient(start))
+        session = model.Session(patients, opens + timedelta(hours=1), every, opens - timedelta(minutes=10), 2)
         await set_clock(db, session.now)
         return provider, bookings, session
 
@@ -76,13 +96,24 @@ class Desk:
                 await set_clock(self.db, session.now)
             if what == "wait":
                 continue
+            if what == "walk in":
+                expected = session.take_in(f"staff:{who}")
+                row = await self.db.fetch_row(
+                    _WALK_IN, provider, self.clinic_id, (await make_patients(self.db, 1))[0], f"staff:{who}"
+                )
+                assert row is not None
+                assert row["code"] == expected
+                self.seen.add(f"walk in {expected}")
+                bookings += [row["booking_id"]] if expected == "booked" else []
+                await self.compare_order(provider, bookings, session)
+                continue
             order = session.order()
-            patient = session.patients[which % 6]
+            patient = session.patients[which % len(session.patients)]
             if what == "next" and order:
                 patient = order[0]
             elif what == "recall":
                 patient = max(session.patients, key=lambda p: (p.calls or [p.starts])[-1])
-            act = "call" if what in ("next", "recall") else what
+            act = {"next": "call", "recall": "call", "take back": "undo"}.get(what, what)
             booking, actor = bookings[session.patients.index(patient)], f"staff:{who}"
             if act == "undo":
                 expected = session.undo(patient, actor)
@@ -92,10 +123,13 @@ class Desk:
                 row = await self.db.fetch_row(_RECORD, provider, booking, self.clinic_id, act, actor)
             assert row is not None
             assert (row["code"], row["state"], row["token"]) == (expected, patient.state, patient.token), (what, which)
-            self.seen.add(f"{act} {expected}")
-            order_ids = [row["booking_id"] for row in await self.db.fetch(_ORDER, provider)]
-            assert order_ids == [bookings[session.patients.index(one)] for one in session.order()], (what, which)
+            self.seen.add(f"{what if what == 'take back' else act} {expected}")
+            await self.compare_order(provider, bookings, session)
         await set_clock(self.db, now)
+
+    async def compare_order(self, provider: int, bookings: list[UUID], session: model.Session) -> None:
+        order = [row["booking_id"] for row in await self.db.fetch(_ORDER, provider)]
+        assert order == [bookings[session.patients.index(one)] for one in session.order()]
 
 
 @pytest.fixture
@@ -135,3 +169,4 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
     refusals = {"wrong_state", "too_early", "just_called", "not_next", "recorded"}
     assert {f"call {code}" for code in refusals - {"too_early"}} <= desk.seen
     assert {"miss too_early", "undo undone", "undo too_late"} <= desk.seen
+    assert {"walk in booked", "walk in no_token", "walk in not_working", "take back undone"} <= desk.seen

@@ -11,7 +11,8 @@ from healthplus.accounts.keys import add_key
 from healthplus.database import Database
 from healthplus.staff.accounts import add_staff, set_role
 from tests.fixtures.clock import product_now
-from tests.fixtures.directory import make_provider, make_service, make_shift
+from tests.fixtures.directory import DAILY, make_provider, make_service, make_shift
+from tests.fixtures.patients import make_patients
 from tests.fixtures.staff import OPERATOR
 
 _serial = itertools.count(1)
@@ -73,6 +74,21 @@ async def _day(db: Database, *_: int) -> object:
     return (await product_now(db)).date()
 
 
+async def _token(db: Database, clinic_id: int, _: int) -> object:
+    """Take in somebody who came without an appointment, at a doctor of their own."""
+    provider_id = await make_provider(db, {clinic_id: (0, "free")})
+    await make_shift(db, provider_id, clinic_id, DAILY, time(), time(23, 55), 10)
+    await db.execute("UPDATE schedule.shift SET ends = '24:00' WHERE provider_id = $1", provider_id)
+    await db.execute("UPDATE directory.clinic SET walk_in_cap = 100 WHERE clinic_id = $1", clinic_id)
+    return await db.fetch_value(
+        """SELECT answer.booking_id FROM accounts.person
+        CROSS JOIN LATERAL (SELECT reception.meet($2, person_id, public.app_now()) OFFSET 0) AS met
+        CROSS JOIN LATERAL reception.walk_in($1, $2, NULL, person_id, '', 'staff:1', NULL) AS answer
+        WHERE patient_id = $3""",
+        *(provider_id, clinic_id, (await make_patients(db, 1))[0]),
+    )
+
+
 OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "staff_id": _desk_account,
     "provider_id": _provider,
@@ -84,6 +100,7 @@ OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "picture": _picture,
     "breach_id": _breach,
     "key_id": _key,
+    "token_id": _token,
     "day": _day,
 }
 """How to make what a route's path names, at a clinic and nowhere else, for a provider there."""

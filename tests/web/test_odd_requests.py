@@ -187,6 +187,7 @@ async def pages(
             "holiday_id": held["id"],
             "shift_id": "1",
             "staff_id": "1",
+            "token_id": held["id"],
             "ask_id": held["id"],
             "breach_id": "1",
             "key_id": held["id"],

@@ -47,6 +47,7 @@ _ASK = {"number": "{number}", "booking": "{booking_id}", "reason": "x"}
 _ASKED = "see_booking ask_change"
 _NEW = {"phone": "9876543210", "name": "Meera", "consent": CURRENT.version}
 _BOOKED = {"person": "{person_id}", "provider": str(PROVIDER), "start": "{start}", "key": "1"}
+_RULES = {"walk_in_every": "4", "walk_in_cap": "9", "overbook_cap": "1"}
 # In an order in which each finds what it changes.
 STEPS = [
     Step("/office/{clinic_id}/staff/new", "add_staff set_role make_link", {"log_on": "desk.two", "name": "D"}),
@@ -102,6 +103,9 @@ STEPS = [
     ),
     Step("/desk/{clinic_id}/people", "add_patient", _NEW, role="desk"),
     Step("/desk/{clinic_id}/book", "book", _BOOKED, role="desk"),
+    Step("/office/{clinic_id}/walk-ins", "set_desk_rules", _RULES, was="version"),
+    Step("/desk/{clinic_id}/walk-in", "walk_in", {"person": "{other_id}", "provider": "{here}"}, role="desk"),
+    Step("/desk/{clinic_id}/overbook", "overbook", {**_BOOKED, "person": "{other_id}", "reason": "x"}),
 ]
 ELSEWHERE = {
     **dict.fromkeys(("add_staff", "make_link", "disable", "enable", "note_breach", "add_to_breach")),
@@ -180,7 +184,9 @@ async def test_every_page_is_there_in_each_language(
     assert asked > 50
 
 
-READS_BESIDE = {(right, "see_clinic") for right in ("ask_change", "add_patient", "book")}
+READS_BESIDE = {(right, "see_clinic") for right in ("ask_change", "add_patient", "book", "change_booking")} | {
+    ("change_booking", "book")
+}
 """With what other right than its own a route reads; it never changes anything with one."""
 
 
@@ -226,6 +232,13 @@ async def test_every_change_leaves_its_row_in_the_audit(
     values |= await make_objects(db, AT_CLINIC, OBJECTS)
     values["person_id"] = await db.fetch_value("SELECT person_id FROM booking.booking WHERE booking_id = $1", booking)
     values["start"] = environment.at(24 + 13)
+    values["other_id"] = await db.fetch_value(
+        "SELECT person_id FROM accounts.person WHERE patient_id = $1", environment.ids["chand"]
+    )
+    await db.execute("SELECT reception.meet($1, $2, public.app_now())", AT_CLINIC, values["other_id"])
+    values["here"] = await db.fetch_value(
+        "SELECT provider_id FROM booking.booking WHERE booking_id = $1", values["token_id"]
+    )
     paths = ("POST /office", "POST /desk/{clinic_id}")
     changing = {name.removeprefix("POST "): one for name, one in desk_routes(app) if name.startswith(paths)}
     unsent = changing.keys() - {step.route for step in STEPS} - {_ON_ITS_DAY}

@@ -53,7 +53,9 @@ BEGIN
     WHERE provider_clinic.clinic_id = p_clinic_id AND booking_id = ANY (shown)
         AND NOT staff.was_noted(caller.session_id, 'see_booking', booking.booking_id);
     RETURN jsonb_build_object('version', version, 'is_of_version', version = reception.day_version(p_clinic_id, now_at), 'now_at', now_at,
-        'providers', providers, 'walk_in_every', (SELECT walk_in_every FROM directory.clinic WHERE clinic_id = p_clinic_id));
+        'providers', providers) || (
+            SELECT jsonb_build_object('walk_in_every', walk_in_every, 'overbook_cap', overbook_cap)
+            FROM directory.clinic WHERE clinic_id = p_clinic_id);
 END $$;
 
 -- Records an act of the desk (reception.record); with 'undo', takes back what the same person recorded last (reception.undo).

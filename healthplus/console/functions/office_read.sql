@@ -74,7 +74,7 @@ BEGIN
                 SELECT count(*) FILTER (WHERE booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')) AS booked,
                     count(*) FILTER (WHERE booking.state = 'reserved' AND NOT booking.is_due(booking, now_at)) AS held
                 FROM booking.booking
-                WHERE booking.provider_id = p_provider_id AND booking.clinic_id = p_clinic_id AND occupies
+                WHERE booking.provider_id = p_provider_id AND booking.clinic_id = p_clinic_id AND occupies AND extra IS NULL
                     AND booking.during && tstzrange((day + starts) AT TIME ZONE zone, greatest(
                         (day + starts) AT TIME ZONE zone, (day + ends) AT TIME ZONE zone))
             ) AS taken

@@ -192,3 +192,22 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
+
+-- What a clinic allows its desk beyond the times of its shifts, and after how many booked patients one of the line of tokens is called.
+CREATE FUNCTION directory.desk_rules(p_clinic_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT rules || jsonb_build_object('version', md5(rules::text))
+    FROM directory.clinic CROSS JOIN LATERAL jsonb_build_object(
+        'walk_in_every', walk_in_every, 'walk_in_cap', walk_in_cap, 'overbook_cap', overbook_cap) AS rules
+    WHERE clinic_id = p_clinic_id
+$$;
+
+-- Sets them, where they are still what was shown: whether they were.
+CREATE FUNCTION directory.put_desk_rules(
+    p_clinic_id bigint, p_every integer, p_walk_in_cap integer, p_overbook_cap integer, p_version text
+) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM directory.clinic WHERE clinic_id = p_clinic_id FOR UPDATE;
+    UPDATE directory.clinic SET walk_in_every = p_every, walk_in_cap = p_walk_in_cap, overbook_cap = p_overbook_cap
+    WHERE clinic_id = p_clinic_id AND directory.desk_rules(p_clinic_id) ->> 'version' = p_version;
+    RETURN FOUND;
+END $$;

@@ -117,8 +117,7 @@ DECLARE
     line text;
 BEGIN
     IF p_act = 'arrive' THEN
-        UPDATE reception.session SET last_token = last_token + 1
-        WHERE provider_id = p_target.provider_id AND session_id = p_session_id RETURNING last_token INTO token;
+        token := reception.next_token(p_target.provider_id, p_session_id);
     ELSIF p_act = 'call' THEN
         SELECT lines.line INTO line FROM reception.lines_of(p_target.provider_id, p_session_id) AS lines
         WHERE lines.booking_id = p_target.booking_id;
@@ -191,8 +190,7 @@ BEGIN
         RETURN;
     END IF;
     IF sitting.session_id IS NULL THEN
-        INSERT INTO reception.session (provider_id, clinic_id, during) VALUES (p_provider_id, p_clinic_id, sitting.during)
-        RETURNING * INTO sitting;
+        sitting := reception.begin_session(p_provider_id, p_clinic_id, sitting.during, opened.now_at);
     END IF;
     PERFORM reception.keep_act(
         target, sitting.session_id, p_act, p_actor,
@@ -209,8 +207,9 @@ BEGIN
     SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
 END $$;
 
--- Takes back what the same person recorded last of an appointment: 'undone', or 'not_found', 'too_late' (three minutes are over, or somebody
--- recorded more), 'overlap' (who was missed has booked something else at this time).
+-- Takes back what the same person recorded last of an appointment, and with the coming of a walk-in their appointment: 'undone', or
+-- 'not_found', 'too_late' (three minutes are over, or somebody recorded more), 'overlap' (who was missed has booked something else at
+-- this time).
 CREATE FUNCTION reception.undo(
     p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text,
     OUT code text, OUT state text, OUT token integer, OUT undo_until timestamptz
@@ -247,6 +246,10 @@ BEGIN
             RETURN;
         END IF;
         target.state := was_in;
+        IF kept.before ? 'walk_in' THEN
+            PERFORM booking.take_back(p_provider_id, p_booking_id, p_actor, opened.now_at);
+            target.state := 'cancelled';
+        END IF;
     ELSIF kept.act <> 'arrive' THEN
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'taken_back', p_booking_id, target.ticket_id, p_actor);
     END IF;

@@ -7,10 +7,11 @@ LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'booking_id', booking_id, 'starts_at', lower(booking.during),
         'ends_at', booking.visit_end(booking.during, service_ids), 'state', stands.state, 'services', named.services,
-        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END)
+        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END, 'extra', extra)
         || CASE WHEN stands.state = 'reserved' THEN '{}' ELSE jsonb_build_object(
             'name', coalesce(patient_name, person.name, patient.name), 'birth_year', birth_year, 'sex', sex, 'phone_end', right(phone, 4),
-            'reason', booking.reason_of(booking.provider_id, booking_id), 'token', token, 'calls', cardinality(calls),
+            'reason', booking.reason_of(booking.provider_id, booking_id), 'token', token,
+            'token_label', reception.token_label(session.letter, token), 'calls', cardinality(calls),
             'since_at', coalesce(left_at, finished_at, entered_at, calls[cardinality(calls)], arrived_at),
             'can_arrive', stands.state = 'expected' AND reception.is_near(booking.during, p_now),
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
@@ -41,12 +42,6 @@ LANGUAGE sql STABLE AS $$
         AND lower(booking.during) >= lower(p_during) AND booking.occupies AND stands.state <> 'expired'
 $$;
 
--- When a day of a clinic is, in its zone.
-CREATE FUNCTION reception.during_day(p_clinic_id bigint, p_day date) RETURNS tstzrange LANGUAGE sql STABLE AS $$
-    SELECT tstzrange(p_day::timestamp AT TIME ZONE time_zone, (p_day + 1)::timestamp AT TIME ZONE time_zone)
-    FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id
-$$;
-
 -- The appointments of a clinic that its day sheet shows with their patients.
 CREATE FUNCTION reception.shown_on(p_clinic_id bigint, p_during tstzrange, p_now timestamptz) RETURNS uuid[] LANGUAGE sql STABLE AS $$
     SELECT array_agg(booking_id)
@@ -55,9 +50,10 @@ CREATE FUNCTION reception.shown_on(p_clinic_id bigint, p_during tstzrange, p_now
         AND booking.state_at(booking, p_now) NOT IN ('reserved', 'expired')
 $$;
 
--- What changes with each change of a clinic's day sheets: its rule of calling, its providers' books, and the minute.
+-- What changes with each change of a clinic's day sheets: its rules, its providers' books, and the minute.
 CREATE FUNCTION reception.day_version(p_clinic_id bigint, p_now timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT md5(concat_ws('|', string_agg(concat_ws(':', provider_id, version), ',' ORDER BY provider_id), walk_in_every, date_trunc('minute', p_now)))
+    SELECT md5(concat_ws('|',
+        string_agg(concat_ws(':', provider_id, version), ',' ORDER BY provider_id), walk_in_every, overbook_cap, date_trunc('minute', p_now)))
     FROM directory.clinic JOIN directory.provider_clinic USING (clinic_id) LEFT JOIN booking.book USING (provider_id)
     WHERE clinic_id = p_clinic_id GROUP BY clinic_id
 $$;

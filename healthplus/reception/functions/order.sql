@@ -32,7 +32,7 @@ RETURNS TABLE (booking_id uuid, line text, rank bigint, last_call_at timestamptz
     CROSS JOIN LATERAL (SELECT lower(booking.during) AS starts_at, calls[cardinality(calls)] AS last_call_at) AS times
     CROSS JOIN LATERAL (SELECT CASE
         WHEN cardinality(calls) >= reception.calls_max() THEN 'end'
-        WHEN arrived_at > starts_at + reception.late_time() THEN 'token'
+        WHEN extra = 'walk_in' OR arrived_at > starts_at + reception.late_time() THEN 'token'
         ELSE 'booked' END AS line) AS standing
     WHERE provider_id = p_provider_id AND session_id = p_session_id AND reception.state_of(booking.state, attendance) IN ('here', 'called')
 $$;

@@ -369,3 +369,11 @@ CREATE FUNCTION retention.forget_reception_sessions(p_now timestamptz, p_rows_ma
             LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
     SELECT count(*) FROM gone
 $$;
+
+-- Of a day that is over, and whose tokens no one says any more: sessions keep their letters.
+CREATE FUNCTION retention.forget_letters(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM reception.letter WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM reception.letter WHERE day < p_now::date - 7 LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;

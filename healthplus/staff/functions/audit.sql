@@ -6,12 +6,12 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         add_staff, set_role, make_link, disable, enable,
         see_page, see_accounts, see_patient, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
         see_breaches, see_breach,
-        add_patient, book, record_attendance, undo_attendance,
+        add_patient, book, record_attendance, undo_attendance, walk_in, overbook,
         ask_change, confirm_ask, refuse_ask, ask_over,
         change_shifts, add_leave, remove_leave,
         add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,
         add_picture, change_picture, remove_picture,
-        add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms,
+        add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms, set_desk_rules,
         add_key, revoke_key, note_breach, add_to_breach
     }'::text[]
 $$;

@@ -10,6 +10,7 @@ from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.day.book import BookController
 from healthplus.web.desk.day.day import DayController
 from healthplus.web.desk.day.people import PeopleController
+from healthplus.web.desk.day.walk_ins import WalkInController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
 from healthplus.web.desk.session import desk_path_of, end_cookie, enter_desk
@@ -24,7 +25,7 @@ _PAGES: dict[type[Exception], str] = {
     ScreenLocked: "/desk/locked",
     ProofDue: "/desk/prove",
 }
-DAY = (DayController, PeopleController, BookController)
+DAY = (DayController, PeopleController, BookController, WalkInController)
 """What a clinic's desk does on the day."""
 
 

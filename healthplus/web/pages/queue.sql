@@ -74,7 +74,7 @@ JOIN directory.provider ON provider.provider_id = $1
 LEFT JOIN booking.queue_entry AS before ON before.provider_id = $1 AND before.entry = own.first - 1
 LEFT JOIN booking.ticket ON ticket.provider_id = $1 AND ticket.number = $2 AND ticket.state = 'accepted'
 LEFT JOIN booking.booking AS taken ON taken.provider_id = $1 AND taken.booking_id = ticket.offer_id
-WHERE own.first IS NOT NULL
+WHERE own.first IS NOT NULL AND $2 > 0
 
 -- name: chain
 -- Entries of a provider's chain after $2, at most $3 and none after $4, as they were hashed.
@@ -87,6 +87,6 @@ ORDER BY entry LIMIT $3
 -- name: chain_head
 -- How far a provider's chain goes, whether a ticket is in it, and the hash of the entry $3.
 SELECT queue_entries AS last, coalesce(encode(queue_hash, 'hex'), '') AS head,
-    EXISTS (SELECT FROM booking.queue_entry WHERE provider_id = $1 AND number = $2) AS has_ticket,
+    EXISTS (SELECT FROM booking.queue_entry WHERE provider_id = $1 AND number = $2 AND number > 0) AS has_ticket,
     coalesce((SELECT encode(hash, 'hex') FROM booking.queue_entry WHERE provider_id = $1 AND entry = $3), '') AS previous
 FROM booking.book WHERE provider_id = $1

@@ -45,6 +45,8 @@ _KINDS = {
     "left": N_("left the queue"),
     "timed_out": N_("had waited an hour"),
     "full": N_("could no longer get a time"),
+    "walk_in": N_("A walk-in got a token beside the queue, as no time was free"),
+    "overbooked": N_("The clinic booked a taken time once more, for a reason that its audit has"),
 }
 
 

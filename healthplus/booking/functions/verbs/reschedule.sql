@@ -81,7 +81,7 @@ BEGIN
     IF held.state = 'booked' THEN
         said := booking.moved_text(lower(held.during), p_reason);
     END IF;
-    UPDATE booking.booking SET during = run.during, seat = run.seat, needs_rebooking = false,
+    UPDATE booking.booking SET during = run.during, seat = run.seat, extra = NULL, needs_rebooking = false,
         terms_id = held.terms_id, kept_min_minor = held.kept_min_minor
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
     PERFORM booking.append_event(p_provider_id, now_at, 'moved', p_booking_id, held.ticket_id, p_actor, said);

@@ -12,7 +12,7 @@ RETURNS SETOF booking.booking LANGUAGE sql STABLE AS $$
             NOT EXISTS (
                 SELECT FROM schedule.openings(p_provider_id, booking.clinic_id, lower(booking.during), upper(booking.during), p_now)
                     AS opening
-                WHERE opening.during @> booking.during AND booking.seat <= opening.seats)
+                WHERE opening.during @> booking.during AND (booking.seat <= opening.seats OR booking.extra IS NOT NULL))
             OR EXISTS (
                 SELECT FROM schedule.leave
                 WHERE leave.provider_id = p_provider_id AND leave.during && booking.during

@@ -47,7 +47,13 @@ _REFUSED = {
     ),
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
 }
-_DONE = {**ACTS, "call": N_("Called"), "undo": N_("Undone"), "book": N_("Booked")}
+_DONE = {
+    **ACTS,
+    "call": N_("Called"),
+    "undo": N_("Undone"),
+    "book": N_("Booked"),
+    "overbook": N_("Booked once more"),
+}
 
 
 class DayController(Controller):
@@ -92,7 +98,11 @@ class DayController(Controller):
                 visit = row.visit
                 table.writerow(
                     [
-                        *(column.provider["name"], f"{row.starts_at.astimezone(zone):%H:%M}", visit.get("token") or ""),
+                        *(
+                            column.provider["name"],
+                            f"{row.starts_at.astimezone(zone):%H:%M}",
+                            visit.get("token_label") or "",
+                        ),
                         *(_cell(visit.get(name)) for name in ("name", "birth_year", "sex")),
                         *(STATES[row.state], number_of(UUID(visit["booking_id"])) if visit else ""),
                         _cell(visit.get("reason")),
@@ -144,7 +154,7 @@ async def _found(request: AnyRequest, clinic_id: int, day: date, after: str = ""
             zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
             columns = [Column(provider, found["now_at"]) for provider in found["providers"]]
             today = found["now_at"].astimezone(zone).date()
-            found["sheet"] = Sheet(day, today, found["now_at"], columns, found["walk_in_every"])
+            found["sheet"] = Sheet(day, today, found["now_at"], columns, found["walk_in_every"], found["overbook_cap"])
         return found
 
     return await services(request).days.sheet(clinic_id, day, ask_database, at_once=at_once)
@@ -183,7 +193,9 @@ async def _day_page(
 ) -> Response[str]:
     found = found or await _found(request, clinic_id, day)
     viewer = str(require_staff(request).actor)
-    seen_by = await _seen_by(request, clinic_id)
+    view: Sheet = found["sheet"]
+    can_overbook = view.overbook_cap > 0 and require_staff(request).may("change_booking", clinic_id)
+    seen_by = (*await _seen_by(request, clinic_id), can_overbook)
 
     def keep(row: Row, card: Callable[[Row, dict[str, Any]], Markup], provider: dict[str, Any]) -> Markup:
         key = (*seen_by, provider["provider_id"], provider["name"], tuple(row.acts(viewer)), *row.says)
@@ -197,7 +209,8 @@ async def _day_page(
         clinic=await read_clinic(request, clinic_id),
         clinic_id=clinic_id,
         version=found["version"],
-        view=found["sheet"],
+        view=view,
+        can_overbook=can_overbook,
         viewer=viewer,
         keep=keep,
         states=STATES,

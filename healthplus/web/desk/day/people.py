@@ -28,7 +28,12 @@ from healthplus.web.languages import N_
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
-STEPS = {"": N_("Patients"), "book": N_("Phone booking")}
+STEPS = {
+    "": N_("Patients"),
+    "book": N_("Phone booking"),
+    "walk-in": N_("Walk-in"),
+    "overbook": N_("Book a time that is taken"),
+}
 """What somebody is looked for, by the page below the clinic's that comes next, which gets `person`: its title."""
 KEPT = ("provider", "start")
 """What that page is also told, from field to field."""

@@ -73,6 +73,7 @@ class Row:
         return (
             not wanted
             or wanted in name.casefold()
+            or wanted == (self.visit.get("token_label") or "").casefold()
             or (wanted.isdecimal() and (wanted == str(token) or (len(wanted) == len(digits) and wanted == digits)))
         )
 
@@ -84,7 +85,8 @@ class Row:
     @cached_property
     def says(self) -> tuple[object, ...]:
         """Return all that a row shows hangs on, but for who looks."""
-        return (self.state, self.minutes, self.age, self.starts, msgspec.json.encode(self.visit))
+        is_ahead = self.starts_at > self.now
+        return (self.state, is_ahead, self.minutes, self.age, self.starts, msgspec.json.encode(self.visit))
 
     def acts(self, viewer: str) -> Iterator[str]:
         """Yield what can be recorded by somebody, an actor, what is likeliest first."""
@@ -150,13 +152,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A clinic's day; `today` is that of the clinic, and `every` its rule of the line of tokens."""
+    """A clinic's day; `today` is that of the clinic, `every` its rule of the line of tokens.
+
+    `overbook_cap`: how many it allows a session at times that are taken.
+    """
 
     day: date
     today: date
     now: datetime
     columns: list[Column]
     every: int
+    overbook_cap: int
 
     @property
     def day_before(self) -> date:

@@ -15,6 +15,7 @@ from healthplus.web.desk.office.leave import LeaveController
 from healthplus.web.desk.office.providers import ProvidersController
 from healthplus.web.desk.office.services import ServicesController
 from healthplus.web.desk.office.system import SystemController
+from healthplus.web.desk.office.walk_ins import WalkInRulesController
 from healthplus.web.desk.office.week import WeekController
 
 OFFICE: tuple[type[Controller], ...] = (
@@ -24,6 +25,7 @@ OFFICE: tuple[type[Controller], ...] = (
     WeekController,
     LeaveController,
     ServicesController,
+    WalkInRulesController,
     ProvidersController,
     DeskAccountsController,
     AccountsController,

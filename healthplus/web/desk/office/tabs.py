@@ -23,6 +23,7 @@ CLINIC_TABS = (
     Tab("leave", "/leave", "manage_schedule", N_("Leave")),
     Tab("services", "/services", "manage_schedule", N_("Services")),
     Tab("terms", "/terms", "manage_schedule", N_("Terms")),
+    Tab("walk_ins", "/walk-ins", "manage_schedule", N_("Walk-ins")),
     Tab("clinic", "/clinic", "manage_schedule", N_("Clinic")),
     Tab("staff", "/staff", "manage_desk_accounts", N_("Staff")),
     Tab("asks", "/asks", "change_booking", N_("Asks")),

@@ -4,8 +4,8 @@ const search = document.querySelector("#q");
 const shown = () => [...document.querySelectorAll(".day-row[data-find]")].filter((visit) => !visit.hidden);
 
 const matches = (visit, wanted) => {
-  const [name, token, digits] = visit.dataset.find.toLowerCase().split("|");
-  return !wanted || name.includes(wanted) || wanted === token || (wanted.length === 4 && wanted === digits);
+  const [name, token, digits, label] = visit.dataset.find.toLowerCase().split("|");
+  return !wanted || name.includes(wanted) || [token, label].includes(wanted) || (wanted.length === 4 && wanted === digits);
 };
 const narrow = () => {
   const wanted = search.value.trim().toLowerCase();
