@@ -23,7 +23,7 @@ from healthplus.booking.book import Book
 from healthplus.booking.numbers import number_of
 from healthplus.database import Database
 from healthplus.ops.check import all_violations
-from tests.fixtures.clock import days_ahead, move_clock_to, product_now
+from tests.fixtures.clock import INDIA, days_ahead, move_clock_to, product_now
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 from tests.fixtures.staff import cheap_hashes
@@ -34,16 +34,25 @@ from tests.web.staff import goes_to, log_in
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 _DOCTORS, _SLOTS, _SLOT = 3, 80, timedelta(minutes=5)
-_BOOKED, _NO_SHOWS, _LEAVE, _MOVES = 74, 4, 2, 25
-"""Of each doctor, but for the moves, which are of all of them."""
+_BOOKED, _NO_SHOWS, _LEAVE = 61, 4, 2
+"""Of each doctor."""
+_MOVES, _CALLS, _WALK_INS = 25, 60, 40
+_ARRIVALS = 210
 _OPENS, _CLOSES = time(8), time(14, 40)
 _ROW = re.compile(r'class="day-row (\w+)([^"]*)" id="visit-([0-9a-f-]{36})".*?(?=<li class="day|</ol>)', re.S)
-_TOKEN = re.compile(r">Token (\d+)<")
+_TOKEN = re.compile(r">Token (?:[A-Z]-)?(\d+)<")
+_START = re.compile(r'name="start" value="([^"]+)"')
 _ORDER = """
 SELECT at, ARRAY(
     SELECT booking_id FROM reception.session CROSS JOIN reception.order_of(provider_id, session_id, at)
     WHERE provider_id = $1 ORDER BY place) AS ids
 FROM public.app_now() AS at"""
+_PEOPLE = """
+SELECT person_id, reception.meet($1, person_id, public.app_now()) FROM accounts.person WHERE patient_id = ANY ($2)"""
+_BOOKED_AS = """
+SELECT lower(during) AS starts_at, extra, act_at
+FROM booking.booking LEFT JOIN reception.attendance USING (provider_id, booking_id)
+WHERE provider_id = $1 AND booking_id = $2"""
 _ACT_AT = "SELECT act_at FROM reception.attendance WHERE provider_id = $1 AND booking_id = $2"
 Event = Callable[[], Awaitable[None]]
 
@@ -81,8 +90,9 @@ class Morning:
         self.events: list[tuple[datetime, int, Event]] = []
         self.numbers = itertools.count()
         self.now = datetime.min.replace(tzinfo=UTC)
-        self.acts = 0
-        self.moved = 0
+        self.people: list[UUID] = []
+        """Those whom the clinic knows and who have booked nothing."""
+        self.acts = self.moved = self.called = self.walked_in = 0
 
     def at(self, when: datetime, event: Event) -> None:
         heapq.heappush(self.events, (max(when, self.now), next(self.numbers), event))
@@ -178,16 +188,17 @@ class Morning:
     async def move(self) -> None:
         """Have the desk ask that somebody comes later, and the ward administrator confirm it."""
         soon = await product_now(self.db) + timedelta(minutes=30)
-        doctor = self.random.choice(self.doctors)
-        movable = [
-            visit
+        possible = [
+            (doctor, visit, start)
+            for doctor in self.doctors
             for visit in doctor.visits
             if visit.patient.state == "expected" and visit.comes and min(visit.patient.starts, visit.comes) > soon
+            for start in sorted(doctor.free)
+            if start > soon
         ]
-        later = [start for start in doctor.free if start > soon]
-        if not movable or not later:
+        if not possible:
             return
-        visit, start = self.random.choice(movable), self.random.choice(sorted(later))
+        doctor, visit, start = self.random.choice(possible)
         form = {"number": number_of(visit.booking), "booking": str(visit.booking), "kind": "move", "reason": "Called"}
         goes_to(await self.desks[0].post(f"/desk/{self.clinic_id}/ask", {**form, "start": start.isoformat()}))
         asks = f"/office/{self.clinic_id}/asks"
@@ -201,6 +212,55 @@ class Morning:
         self.at(visit.comes, partial(self.arrive, doctor, visit))
         self.moved += 1
         await self.check(doctor)
+
+    async def call_desk(self) -> None:
+        """Have somebody be booked who calls, for one of the next times that a doctor has."""
+        doctor, desk = self.random.choice(self.doctors), self.random.choice(self.desks)
+        person = self.people.pop()
+        path = f"/desk/{self.clinic_id}/book"
+        day = (self.now + timedelta(days=self.random.random() < 0.8)).astimezone(INDIA).date()
+        page = await desk.get(f"{path}?person={person}&provider={doctor.provider_id}&day={day}")
+        starts = _START.findall(page.text)
+        form = {"person": str(person), "provider": str(doctor.provider_id), "start": self.random.choice(starts)}
+        booking = UUID(goes_to(await desk.post(path, form)).rpartition("=")[2])
+        row = await self.db.fetch_row(_BOOKED_AS, doctor.provider_id, booking)
+        assert row is not None
+        self.called += 1
+        if row["starts_at"] < doctor.session.ends:  # today
+            comes = max(
+                self.now + timedelta(minutes=10), row["starts_at"] - timedelta(minutes=self.random.uniform(0, 20))
+            )
+            visit = self.add(doctor, booking, row["starts_at"], comes)
+            self.at(comes, partial(self.arrive, doctor, visit))
+            await self.check(doctor)
+
+    async def walk_in(self) -> None:
+        """Take in somebody who has no appointment: the next free time is theirs, or a token without one."""
+        number = self.random.randrange(len(self.desks))
+        doctor, person = self.random.choice(self.doctors), self.people.pop()
+        form = {"person": str(person), "provider": str(doctor.provider_id)}
+        slip = goes_to(await self.desks[number].post(f"/desk/{self.clinic_id}/walk-in", form))
+        booking = UUID(re.split("[/?]", slip)[4])
+        row = await self.db.fetch_row(_BOOKED_AS, doctor.provider_id, booking)
+        assert row is not None
+        self.walked_in += 1
+        doctor.session.now = row["act_at"]
+        if row["extra"]:
+            assert not [start for start in doctor.free if start > self.now]
+            assert doctor.session.take_in(self.actors[number]) == "booked"
+            doctor.visits.append(Visit(booking, doctor.session.patients[-1], self.now))
+        else:
+            visit = self.add(doctor, booking, row["starts_at"], self.now)
+            assert doctor.session.record(visit.patient, "arrive", self.actors[number]) == "recorded"
+        await self.check(doctor)
+
+    def add(self, doctor: Doctor, booking: UUID, start: datetime, comes: datetime | None) -> Visit:
+        """Note that a time of a doctor's was booked."""
+        visit = Visit(booking, model.Patient(start), comes)
+        doctor.free.discard(start)
+        doctor.visits.append(visit)
+        doctor.session.patients.append(visit.patient)
+        return visit
 
     async def miss(self, doctor: Doctor) -> None:
         """Record, once the session is over, who did not come; whoever is still there leaves."""
@@ -218,7 +278,7 @@ async def prepare(db: Database, morning: Morning, opens: datetime) -> None:
     for number in range(_DOCTORS):
         provider_id = await make_provider(db, {morning.clinic_id: (50_000, "clinic")}, name=f"Dr {number}")
         await make_shift(db, provider_id, morning.clinic_id, DAILY, _OPENS, _CLOSES, 5)
-        doctor = Doctor(provider_id, model.Session([], opens + _SLOTS * _SLOT, 4, opens))
+        doctor = Doctor(provider_id, model.Session([], opens + _SLOTS * _SLOT, 4, opens, walk_ins_max=_WALK_INS))
         slots = random.sample(range(_SLOTS), _BOOKED)
         doctor.free = {opens + slot * _SLOT for slot in set(range(_SLOTS)) - set(slots)}
         stays_away = set(random.sample(range(_BOOKED), _NO_SHOWS))
@@ -229,9 +289,7 @@ async def prepare(db: Database, morning: Morning, opens: datetime) -> None:
             assert (await book.confirm(provider_id, held.booking_id, None, Patient(patient_id))).code == "booked"
             minutes = random.uniform(16, 40) if random.random() < 0.1 else random.uniform(-40, 10)
             comes = None if place in stays_away else start + timedelta(minutes=minutes)
-            visit = Visit(held.booking_id, model.Patient(start), comes)
-            doctor.visits.append(visit)
-            doctor.session.patients.append(visit.patient)
+            visit = morning.add(doctor, held.booking_id, start, comes)
             if comes is not None:
                 morning.at(comes, partial(morning.arrive, doctor, visit))
         morning.doctors.append(doctor)
@@ -239,8 +297,16 @@ async def prepare(db: Database, morning: Morning, opens: datetime) -> None:
         morning.at(doctor.session.ends + timedelta(hours=2), partial(morning.miss, doctor))
         for _ in range(_LEAVE):
             morning.at(opens + timedelta(minutes=random.uniform(60, 300)), partial(morning.leave, doctor))
-    for _ in range(_MOVES):
-        morning.at(opens + timedelta(minutes=random.uniform(-30, 300)), morning.move)
+    # Later, no time is free to which somebody could be moved.
+    for count, minutes, event in (
+        (_MOVES, 120, morning.move),
+        (_CALLS, 300, morning.call_desk),
+        (_WALK_INS, 300, morning.walk_in),
+    ):
+        for _ in range(count):
+            morning.at(opens + timedelta(minutes=random.uniform(-20, minutes)), event)
+    callers = await make_patients(db, _CALLS + _WALK_INS)
+    morning.people = [row["person_id"] for row in await db.fetch(_PEOPLE, morning.clinic_id, callers)]
 
 
 async def test_a_morning_of_three_doctors_is_as_the_rule_says_at_every_step(
@@ -248,6 +314,7 @@ async def test_a_morning_of_three_doctors_is_as_the_rule_says_at_every_step(
 ) -> None:
     cheap_hashes(monkeypatch)
     clinic_id = await make_clinic(db)
+    await db.execute("UPDATE directory.clinic SET walk_in_cap = $1", _WALK_INS)
     opens = await days_ahead(db, 1, _OPENS)
     morning = Morning(db, f"/desk/{clinic_id}/{opens.date()}", clinic_id)
     await prepare(db, morning, opens)
@@ -258,9 +325,11 @@ async def test_a_morning_of_three_doctors_is_as_the_rule_says_at_every_step(
         staff_id = await db.fetch_value("SELECT staff_id FROM staff.account WHERE log_on = $1", f"desk.{number}")
         morning.actors.append(f"staff:{staff_id}")
     await morning.play()
-    states = [visit.patient.state for doctor in morning.doctors for visit in doctor.visits]
+    patients = [visit.patient for doctor in morning.doctors for visit in doctor.visits]
+    states = [patient.state for patient in patients]
     assert states.count("no_show") == _DOCTORS * _NO_SHOWS
-    assert len([1 for doctor in morning.doctors for v in doctor.visits if v.patient.arrived]) == 210
-    assert states.count("done") > 190
-    assert morning.moved >= _MOVES * 3 // 4
+    assert len([patient for patient in patients if patient.arrived]) >= _ARRIVALS
+    assert states.count("done") > _ARRIVALS * 0.9
+    assert (morning.called, morning.walked_in) == (_CALLS, _WALK_INS)
+    assert morning.moved >= _MOVES * 0.7
     assert await all_violations(db) == []
