@@ -332,9 +332,10 @@ async def _work(clinic: _Clinic, desks: list[_Desk], plan: DeskPlan) -> None:
     clinic.desks = desks
     feed = ChangeFeed(clinic.environment.dsn)
     book = Book(clinic.environment.database, feed.publish)
-    until = asyncio.get_running_loop().time() + plan.seconds
     watching = [asyncio.create_task(desk.watch()) for desk in desks]
     feeding = asyncio.create_task(feed.run())
+    await asyncio.sleep(_PAUSE_SECONDS)  # by then all wait
+    until = asyncio.get_running_loop().time() + plan.seconds
     try:
         await asyncio.gather(
             _change_as_patients(clinic, book, 1 / plan.changes, until), _use_desks(desks, 1 / plan.changes, until)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from datetime import date
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,8 +17,10 @@ from markupsafe import Markup
 from healthplus.database import Database
 from healthplus.web.book_watchers import BookWatchers
 
-_WAKE_EVERY_SECONDS = 0.5
+_WAKE_EVERY_SECONDS = 0.3
 """How often at most what desks have open is made anew for changes of one book."""
+_WAKE_AFTER_SECONDS = 0.1
+"""Who made a change looks first: then it is read once, and not by them and by pages at the same time."""
 _SHEETS_MAX = 64
 _SHEET_SECONDS = 60.0
 """After so long, as with each minute, it has another version."""
@@ -46,6 +48,9 @@ class KeptDays(BookWatchers):
         """Who asks for a day just now: pages that do so meanwhile wait, so that they find it kept."""
         self._rows: OrderedDict[Hashable, Markup] = OrderedDict()
 
+    def on_change(self, provider_ids: Iterable[int]) -> None:
+        asyncio.get_running_loop().call_later(_WAKE_AFTER_SECONDS, super().on_change, list(provider_ids))
+
     async def sheet(
         self, clinic_id: int, day: date, ask: Callable[[str | None], Awaitable[Found]], *, at_once: bool
     ) -> Found:
@@ -54,10 +59,12 @@ class KeptDays(BookWatchers):
         `at_once`: somebody waits for it, and not a page. Raises what `ask` raises.
         """
         key = clinic_id, day
-        if at_once:
-            return await self._ask(key, ask)
         while (asking := self._asking.get(key)) is not None:
             await asyncio.wait((asking,))
+            if at_once:
+                break
+        if at_once:
+            return await self._ask(key, ask)
         self._asking[key] = asyncio.get_running_loop().create_future()
         try:
             return await self._ask(key, ask)
