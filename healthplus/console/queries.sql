@@ -198,9 +198,25 @@ SELECT console.set_terms($1, $2, $3, $4, $5, $6, $7) AS answer
 -- A day of a clinic, as the desk sees it.
 SELECT console.day_sheet($1, $2, $3, $4, $5, $6)
 
+-- name: day_version
+-- What changes with each change of a day sheet.
+SELECT console.day_version($1, $2, $3)
+
 -- name: record_attendance
 -- Record what an appointment has come to.
 SELECT * FROM console.record_attendance($1, $2, $3, $4, $5, $6)
+
+-- name: phone_queue
+-- The callers of a clinic who wait, and a person who is to join.
+SELECT console.phone_queue($1, $2, $3, $4)
+
+-- name: join_by_phone
+-- Have a caller wait in a queue.
+SELECT console.join_by_phone($1, $2, $3, $4, $5, $6, $7, $8) AS answer
+
+-- name: serve_caller
+-- Call, book or let go a caller.
+SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7) AS answer
 
 -- name: find_people
 -- Whom the desk looks for.

@@ -57,7 +57,10 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
-            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "correct", "extra", "schedule", "in_the_way")),
+            *(
+                f"verbs/{name}.sql"
+                for name in (*_VERBS, "phone", "attend", "correct", "extra", "schedule", "in_the_way")
+            ),
             *("lanes.sql", "rush.sql"),
         ),
     ),
@@ -82,6 +85,7 @@ AREAS = (
             *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_people.sql", "walk_ins.sql"),
+            "phone_queue.sql",
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

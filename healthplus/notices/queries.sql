@@ -55,6 +55,7 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
             WHERE asked.provider_id = taken.provider_id AND asked.booking_id = taken.booking_id AND asked.kind = 'needs_rebooking'
                 AND asked.sent_at IS NOT NULL)) THEN 'void'
         WHEN taken.kind = 'offered' AND NOT (ticket.state = 'offered' AND ticket.offer_id = booking.booking_id) THEN 'void'
+        WHEN taken.kind = 'queued' AND ticket.state <> 'waiting' THEN 'void'
         WHEN taken.kind = 'called' AND NOT (
             ticket.state = 'called' AND ticket.offer_id = booking.booking_id AND ticket.answered_at IS NULL) THEN 'void'
         WHEN taken.kind = 'expired' AND payment.is_booked THEN 'void'  -- it was paid for late, and booked again

@@ -104,6 +104,12 @@ ENGLISH = Texts(
             "The clinic no longer has the times you waited for. You need not wait any more.",
             "Other times",
         ),
+        "queued": Text(
+            "You are in the queue",
+            "You are in the queue. We call you when it is your turn.",
+            "Your place",
+            page=TURN,
+        ),
         "offered": Text(
             "It's your turn",
             "It's your turn: {when} is held for you until {until}, then for the next.",

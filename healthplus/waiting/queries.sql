@@ -107,3 +107,7 @@ ON CONFLICT (provider_id, ticket_id) DO UPDATE SET seen_at = excluded.seen_at
 -- A patient's tickets that are not over, or (for its id, $2) one of theirs.
 SELECT provider_id, ticket_id FROM booking.ticket
 WHERE patient_id = $1 AND ($2::uuid IS NULL AND state IN ('waiting', 'offered', 'called') OR ticket_id = $2)
+
+-- name: note_desks
+-- Note that desks of these clinics are connected; the tickets of callers who were not present.
+SELECT provider_id, ticket_id FROM booking.note_desks($1)

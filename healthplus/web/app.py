@@ -53,6 +53,7 @@ from healthplus.staff.log_in import LogIn
 from healthplus.staff.own_account import OwnAccount
 from healthplus.staff.passwords import Passwords
 from healthplus.staff.sessions import StaffSessions
+from healthplus.waiting.desks import ConnectedDesks
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.admission import Admission
 from healthplus.web.api.openapi import openapi_config
@@ -152,7 +153,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
         book = Book(database, change_feed.publish, tokens)
         background_book = Book(background, change_feed.publish)
-        waiting = WaitingUsers(database, book)
+        waiting, desks = WaitingUsers(database, book), ConnectedDesks(database, book)
         charts = Charts(database, book)
         change_feed.on_change(waiting.on_change)
         days = KeptDays(database)
@@ -167,7 +168,8 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         await (clock := DatabaseClock(background)).follow()
         runs = (
             *_housekeeping(background, background_book),
-            *(waiting.run, charts.run, days.run, change_feed.run, notices.run, clock.run, admission.run, refused.run),
+            *(waiting.run, desks.run, charts.run, days.run, change_feed.run, notices.run, clock.run),
+            *(admission.run, refused.run),
             *(payments.captures.run, payments.captures.run_from_memory, payments.reconciliation.run),
             *(reporter.run, reporter.run_samples),
         )
@@ -184,6 +186,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             reads=SharedReads(),
             sitemap=kept_parts(),
             waiting=waiting,
+            desks=desks,
             payments=payments,
             tokens=tokens,
             key_uses=KeyUses(database),

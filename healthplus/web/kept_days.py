@@ -42,7 +42,7 @@ class KeptDays(BookWatchers):
     """The day sheets of this process, and who waits for news of them. Nobody gets one unless the database said so."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, _WAKE_EVERY_SECONDS, "desks")
+        super().__init__(database, _WAKE_EVERY_SECONDS, "days")
         self._sheets: OrderedDict[tuple[int, date], Found] = OrderedDict()
         self._asking: dict[tuple[int, date], asyncio.Future[None]] = {}
         """Who asks for a day just now: pages that do so meanwhile wait, so that they find it kept."""

@@ -29,6 +29,7 @@ from healthplus.search.browse import Browse
 from healthplus.staff.log_in import LogIn
 from healthplus.staff.own_account import OwnAccount
 from healthplus.staff.sessions import StaffSessions
+from healthplus.waiting.desks import ConnectedDesks
 from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
@@ -53,6 +54,7 @@ class AppServices:
     reads: SharedReads
     sitemap: SharedReads
     waiting: WaitingUsers
+    desks: ConnectedDesks
     payments: Payments
     tokens: KnownTokens
     key_uses: KeyUses

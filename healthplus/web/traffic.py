@@ -82,6 +82,10 @@ _CLASSES = {
         POST /desk/seen
         GET /desk/{clinic_id}/ask
         GET /desk/{clinic_id}/day
+        GET /desk/{clinic_id}/queue
+        GET /desk/{clinic_id}/queue/news
+        POST /desk/{clinic_id}/queue
+        POST /desk/{clinic_id}/queue/{ticket_id}
         GET /desk/{clinic_id}/overbook
         POST /desk/{clinic_id}/overbook
         GET /desk/{clinic_id}/token/{token_id}

@@ -13,13 +13,14 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from healthplus.accounts.actors import Actor, Patient, System
+from healthplus.accounts.actors import Actor, Patient, Staff, System
 from tests.fixtures.terms import Ladder, keeps
 
 HOLD, OFFER, PRESENCE = timedelta(seconds=305), timedelta(seconds=65), timedelta(seconds=60)
 WAIT, DAY = timedelta(hours=1), timedelta(days=1)
 NAMES_MAX = 3  # choices of a hold's person that cost nothing
 TURNS_MAX = 2  # turns let go at a provider within a day
+CALLERS_MAX = 3  # whom one of the staff has waiting with a provider
 CALLS_AFTER, CALLED_MAX, TURNS_MEMORY = 2, 16, timedelta(hours=1)
 OCCUPIES = ("reserved", "booked", "arrived", "fulfilled", "no_show")
 
@@ -208,13 +209,15 @@ class Booking:
     named: int = 0  # how often its person was chosen
     flagged: bool = False
     kept_min: int | None = None  # what cancelling keeps at least
+    by_phone: bool = False  # booked for a caller: nobody pays online
     payments: dict[str, Payment] = field(default_factory=dict)  # by authorisation
     paid: dict[str, Booking] = field(default_factory=dict)  # what the money set aside for this hold pays for
     id: Any = None
 
     @property
     def funding(self) -> str:
-        return self.want.funding_at(self.clinic)
+        funding = self.want.funding_at(self.clinic)
+        return "clinic" if self.by_phone and funding == "online" else funding
 
     @property
     def fee(self) -> int:
@@ -266,6 +269,8 @@ class Ticket:
     answered: bool = False
     let_go: datetime | None = None  # when its turn ended without a booking
     withheld: Run | None = None
+    desk: int | None = None  # the clinic whose desk answers for a caller
+    by: Actor | None = None  # who of its staff had them join
     id: Any = None
 
 
@@ -304,6 +309,7 @@ class Answer:
     at: Book | None = None  # whose book has the patient's own booking in the way
     limit: int | None = None
     retry_at: datetime | None = None
+    funding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -317,6 +323,7 @@ class Wanted:
     by_ticket: bool = False
     without: tuple[Booking | None, ...] = ()
     want: Want = ONE
+    by_phone: bool = False
 
 
 @dataclass
@@ -343,7 +350,7 @@ def describe(code: str, booking: Booking) -> Answer:
     deadline = booking.deadline if booking.state == "reserved" else None
     return Answer(
         code, None, booking, booking.ticket, None, booking.state, booking.clinic, booking.start,
-        booking.visit_end, deadline, booking.terms,
+        booking.visit_end, deadline, booking.terms, funding=booking.funding,
     )  # fmt: skip
 
 
@@ -832,7 +839,7 @@ class Book:
                 return Answer("overlap")
         limits = self.shared.limits
         checks = [("too_many_ahead", ahead, limits.ahead)]
-        if not any(
+        if wanted.by_phone or not any(
             wanted.want.funding_at(c) == "online" and wanted.clinic_id in (None, i) and wanted.want.are_at(i)
             for i, c in self.clinics.items()
         ):
@@ -886,10 +893,11 @@ class Book:
                 return self.refuse(clinic_id, start, want)
             held = Booking(
                 run.clinic, patient, run.seat, run.start, run.end, want, self.now + HOLD, person, self.now,
-                self.terms_of(want, clinic_id), person.name, instead_of,
+                self.terms_of(want, clinic_id), person.name, instead_of, by_phone=isinstance(actor, Staff),
             )  # fmt: skip
             replaced = instead_of[1] if instead_of else None
-            wanted = Wanted(person, clinic_id, run.start, run.end, without=(replaced,), want=want)
+            at = clinic_id, run.start, run.end
+            wanted = Wanted(person, *at, without=(replaced,), want=want, by_phone=held.by_phone)
             beyond = bool(reason) and not isinstance(actor, Patient)
             if refusal := self.claim(patient, held, wanted, beyond=beyond):
                 return refusal
@@ -915,7 +923,7 @@ class Book:
             return describe("named", booking)
         if booking.person is not chosen:
             at = booking.clinic.clinic_id, booking.start, booking.end
-            wanted = Wanted(chosen, *at, without=(booking,), want=booking.want)
+            wanted = Wanted(chosen, *at, without=(booking,), want=booking.want, by_phone=booking.by_phone)
             if refusal := self.refuse_ahead(wanted, more=True):
                 return refusal
         if booking.named >= NAMES_MAX and (refusal := self.spend(chosen.patient)):
@@ -954,7 +962,7 @@ class Book:
             held.instead_of = None
             if held.state == "reserved":
                 at = held.clinic.clinic_id, held.start, held.end
-                wanted = Wanted(held.person, *at, without=(held,), want=held.want)
+                wanted = Wanted(held.person, *at, without=(held,), want=held.want, by_phone=held.by_phone)
                 refusal = self.refuse_ahead(wanted, more=True)
         booked = held if held.state == "reserved" and not refusal else None
         if held.state == "expired" and online and money:
@@ -1086,17 +1094,23 @@ class Book:
         *,
         person_id: Person | None = None,
         service_ids: tuple[Service, ...] = (),
+        desk: int | None = None,
     ) -> Answer:
+        """Join; `desk`: somebody who called that clinic does, of whom the actor may have so many."""
         want = Want(slots, service_ids)
 
-        def act() -> Answer:
+        def act() -> Answer:  # noqa: PLR0911 - a return for each refusal
             if early := self.refuse_early(patient) or self.refuse_services(clinic_id, want):
                 return early
             if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):
                 self.advance()  # what is only held may be worth waiting for; without any, the rows justify a refusal
+                if refusal := self.refuse_caller(desk, actor):
+                    return refusal
             if not self.runs(clinic_id, start, end, want, booked_only=True):
                 return self.refuse_join(clinic_id, start, end, want)
             self.advance()
+            if refusal := self.refuse_caller(desk, actor):
+                return refusal
             if not (person := self.person_of(patient, person_id)):
                 return Answer("not_found")
             if until := self.used_up_until(patient):
@@ -1106,12 +1120,58 @@ class Book:
             ticket = Ticket(number, patient, clinic_id, start, end, at_most, self.now, self.now, person)
             if refusal := self.claim(patient, ticket, Wanted(person, clinic_id, start, end, by_ticket=True, want=want)):
                 return refusal
+            ticket.desk, ticket.by = desk, actor if desk else None
             self.tickets.append(ticket)
             self.serve(ticket, [])
             return describe_ticket(None, ticket)
 
         body = (clinic_id, start, end, want, patient, person_id)
         return self.once(actor, "join", key, body, "waiting offered", act)
+
+    def join_by_phone(
+        self,
+        clinic_id: int | None,
+        start: datetime,
+        end: datetime,
+        slots: int,
+        patient: int,
+        *,
+        desk: int,
+        actor: Actor,
+        key: str | None,
+        **more: Any,
+    ) -> Answer:
+        return self.join_queue(clinic_id, start, end, slots, patient, actor, key, desk=desk, **more)
+
+    def refuse_caller(self, desk: int | None, staff: Actor) -> Answer | None:
+        """Refuse another caller of somebody at the desk who has enough waiting."""
+        live = [t for t in self.tickets if t.by == staff and t.state in ("waiting", "offered", "called")]
+        return Answer("phone_tickets", limit=CALLERS_MAX) if desk and len(live) >= CALLERS_MAX else None
+
+    def serve_caller(self, ticket: Ticket, desk: int, act: str, actor: Actor, key: str | None = None) -> Answer:
+        """Do what the desk of a clinic does for a caller: `call`, `book` or `let_go`."""
+        if ticket not in self.tickets or ticket.desk != desk:
+            return Answer("not_found")
+        if act == "let_go":
+            if ticket.state == "accepted" and ticket.offer:
+                return self.release(ticket.offer, actor, key)
+            return self.leave_queue(ticket, actor, key)
+        if act == "call" or ticket.state != "accepted":
+            called = (self.answer if ticket.state == "called" else self.accept)(ticket, actor, key)
+            if act == "call" or called.code != "accepted":
+                return called
+        assert ticket.offer
+        if ticket.offer.state == "reserved" and self.now < ticket.offer.deadline:
+            ticket.offer.by_phone = True
+        return self.confirm(ticket.offer, None, actor, key)
+
+    def note_desk(self, desk: int) -> list[Ticket]:
+        """Note that a desk is connected; return its callers who were not present."""
+        live = [t for t in self.tickets if t.desk == desk and t.state in ("waiting", "offered", "called")]
+        gone = [t for t in live if t.state == "waiting" and not self.present(t)]
+        for t in live:
+            t.seen = t.seen if t in gone else self.now
+        return gone
 
     def refuse_join(self, clinic_id: int | None, start: datetime, end: datetime, want: Want) -> Answer:
         """Refuse to wait for what can never be had."""

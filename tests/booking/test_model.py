@@ -28,13 +28,14 @@ from healthplus.database import Database
 from tests.fixtures.clock import freeze_clock, set_clock
 from tests.fixtures.directory import close_service, make_city, make_clinic, make_provider, make_service, make_shift
 from tests.fixtures.patients import make_patients, see
+from tests.fixtures.phone import DeskBook
 from tests.fixtures.terms import Ladder, make_terms
 
 from . import both_ways, model
 
 T = TypeVar("T")
 Row: TypeAlias = list[Any]
-DESK = Staff(1)
+DESK, OTHER_DESK = Staff(1), Staff(2)
 # Nights on which clocks change, and one where they never do; far enough ahead that every server started before them.
 NIGHTS = [
     ("Asia/Kolkata", date(2099, 3, 28)),
@@ -50,6 +51,8 @@ STEPS = [
     *["fill", "line_up", "give_back", "accept", "see", "wait", "answer", "let_go", "crowd", "reschedule"] * 2,
     *["attend", "leave", "resume", "settle", "again", "change_shift", "change_leave", "pay_late"],
     *["choose_person", "rename", "replace", "change_service", "change_terms", "line_up", "line_up"],
+    *["phone"] * 3,
+    "look_at_sheet",
 ]
 
 STATE = """
@@ -144,7 +147,7 @@ class Trial:
     def __init__(self, dsn: str, runner: asyncio.Runner) -> None:
         self.runner = runner
         self.db = self.run(Database.connect(dsn, min_size=1, max_size=1))
-        self.book = real.Book(self.db)
+        self.book = DeskBook(self.db)
         self.steps = 0
         self.differed = False
         self.latest = datetime(2099, 1, 1, tzinfo=UTC)
@@ -458,7 +461,7 @@ class Machine(RuleBasedStateMachine):
                 expected.start,
                 expected.end,
                 expected.deadline,
-                (want.fee_at(clinic), want.funding_at(clinic)) if clinic else (None, None),
+                (want.fee_at(clinic), expected.funding) if clinic else (None, None),
                 (([s.id for s in want.services] or None) if clinic else None, expected.terms and expected.terms.id),
                 expected.can_wait,
                 near,
@@ -707,6 +710,40 @@ class Machine(RuleBasedStateMachine):
         called = [t for t in self.books[provider].tickets if t.state == "called" and self.draw.random() < 0.4]
         for ticket in self.draw.sample(called, len(called)):
             self.ask("answer", provider, ticket, Patient(ticket.patient))
+
+    def phone(self, provider: int) -> None:
+        """Have callers join for what others hold; call, book or let go those whose turn it is."""
+        staff = self.draw.choice([DESK, DESK, OTHER_DESK])
+        found = [(p, t) for p, book in self.books.items() for t in book.tickets if t.desk]
+        turns = [x for x in found if x[1].state in ("offered", "called", "accepted")]
+        if found and self.draw.random() < 0.6:
+            provider, ticket = self.draw.choice(turns if turns and self.draw.random() < 0.9 else found)
+            clinics = list(self.books[provider].clinics)
+            desk = ticket.desk if self.draw.random() < 0.9 else self.draw.choice(clinics)
+            act = self.draw.choice(["call", "call", "book", "let_go"])
+            self.ask("serve_caller", provider, ticket, desk, act, staff, self.a_key())
+            return
+        for held in self.draw.sample(taken := self.taken(provider), min(1, len(taken))):
+            clinic = self.draw.choice([None, held.clinic.clinic_id])
+            services = held.want.services if held.want.are_at(clinic) else ()
+            for _ in range(self.draw.choice([1, 2, 4])):
+                patient = self.a_patient()
+                self.ask(
+                    "join_by_phone", provider, clinic, held.start, held.end, 1 if services else held.want.slots,
+                    patient, desk=held.clinic.clinic_id, actor=staff, key=self.a_key(),
+                    person_id=self.a_person(patient), service_ids=services,
+                )  # fmt: skip
+
+    def look_at_sheet(self, provider: int) -> None:
+        """Have the desk of a clinic be connected."""
+        desk = self.draw.choice(list(self.books[provider].clinics))
+        gone = [(p, t) for p, book in self.books.items() for t in book.note_desk(desk)]
+        self.trail.append((self.shared.now, "look_at_sheet", desk))
+        sql = "SELECT provider_id, ticket_id::text FROM booking.note_desks(ARRAY[$1::bigint]) ORDER BY 1, 2"
+        rows = self.run(self.trial.db.fetch(sql, desk))
+        same("callers who were away", [tuple(row) for row in rows], sorted((p, t.id) for p, t in gone))
+        for p, ticket in gone:
+            self.ask("resume", p, ticket, System("desk"))
 
     def confirm(self, _: int) -> None:
         for provider, booking in filter(None, [self.a_booking()]):
@@ -1110,6 +1147,23 @@ BROKEN = {
         "(funding = 'online') = (p_authorisation IS NOT NULL)",
         "true",
     ),
+    "the desk is served before who waits": (
+        "open_book",
+        "is_full := booking.advance_book(p_provider_id, now_at);",
+        "IF p_actor ^@ 'staff:' THEN PERFORM booking.expire_due(p_provider_id, now_at); "
+        "ELSE is_full := booking.advance_book(p_provider_id, now_at); END IF;",
+    ),
+    "the desk takes what is withheld": (
+        "hold_in_book",
+        "p_start, need, p_now);\n    IF NOT FOUND",
+        "p_start, need, p_now, CASE WHEN p_actor ^@ 'staff:' THEN 0 END);\n    IF NOT FOUND",
+    ),
+    "one of the staff has a fourth caller": (
+        "join_by_phone",
+        "booking.phone_tickets_max() <=",
+        "booking.phone_tickets_max() <",
+    ),
+    "a caller pays online": ("book_caller", "SET funding = 'clinic'", "SET funding = funding"),
     "a service begins at any slot": ("is_on_grid", "(p_need).starts_every", "1"),
     "nothing is kept free after a service": ("need_of_services", "+ max(buffer_minutes)", ""),
     "tests begin where one of them may": (
@@ -1145,6 +1199,7 @@ SELDOM_MET = (
     "who waits for another service is called", "a closed service can be held", "a move lessens what is kept",
     "what is kept free after a visit is the patient's", "a move by the clinic keeps terms",
     "another run taken instead of an offer drops terms", "nobody knows when a plain hold ends",
+    "the desk takes what is withheld", "a caller pays online",
 )  # fmt: skip
 """Rules that it may take minutes of random steps to meet."""
 
@@ -1156,6 +1211,8 @@ MET_BY = {
     "tests begin where one of them may": ("hold",),
     "what is too long is full": ("fill", "join", "join", "line_up"),
     "an offer drops terms": ("change_terms", "fill", "line_up", "give_back", "give_back"),
+    "the desk is served before who waits": ("fill", "line_up", "line_up", "wait_for_a_boundary", "phone"),
+    "one of the staff has a fourth caller": ("fill", "phone", "phone"),
     "a move drops terms": ("change_terms", "hold", "hold", "confirm", "reschedule", "reschedule"),
 }
 """The steps that meet a rule in seconds, where all of them would take a minute or more."""

@@ -35,7 +35,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
     FROM pg_proc WHERE pronamespace <> 'console'::regnamespace AND prosrc LIKE '%staff.append_audit(%')
 """
 SHOWS_PATIENT = {
-    *("find_booking", "asks", "day_sheet", "find_people", "booking_choices"),
+    *("find_booking", "asks", "day_sheet", "find_people", "booking_choices", "phone_queue"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -49,7 +49,8 @@ SHOWS_NONE = {
     ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
-    *("record_attendance", "add_person", "book"),
+    *("record_attendance", "day_version", "add_person", "book"),
+    *("join_by_phone", "serve_caller"),
     *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
@@ -58,10 +59,11 @@ SHOWS_NONE = {
     *("add_clinic_picture", "change_clinic_picture"),
 }
 NOT_NOTED = {
-    *("office", "holiday", "week", "provider", "services"),
+    *("office", "holiday", "week", "provider", "services", "day_version"),
     *("walk_in_doctors", "token_slip", "desk_rules"),
 }
-"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a token."""
+"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a version;
+a token."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
@@ -106,6 +108,8 @@ class Calls:
             **{"p_phone": PHONE, "p_takes_sms": True, "p_phone_hash": b"x" * 32, "p_digits": None},
             **{"p_person_id": None, "p_service_ids": None, "p_birth_year": None, "p_sex": None, "p_purpose": "x"},
             **{"p_starts_at": starts, "p_key": "1", "add_person.p_version": "1"},
+            "serve_caller.p_act": "let_go",
+            **{"p_ticket_id": UUID(int=1), "p_service_id": 1},
             **{"p_start": starts, "p_wants_text": True, "p_every": 4, "p_walk_in_cap": 1, "p_overbook_cap": 1},
             "p_monday": date(2026, 1, 5),
             "p_kind": "cancel",
@@ -181,6 +185,9 @@ async def calls(db: Database, environment: Environment, monkeypatch: pytest.Monk
         "SELECT staff.open_ask(1, 1, $1, $2, 'cancel', '{}', booking.as_seen(1, $1), 'x', 1)", held, found.patient_id
     )
     found.values["p_ask_id"] = await db.fetch_value("SELECT ask_id FROM staff.ask")
+    found.values["p_person_id"] = await db.fetch_value(
+        "SELECT person_id FROM accounts.person WHERE patient_id = $1 AND is_holder", found.patient_id
+    )
     found.values["p_remove"] = await db.fetch_value(
         "SELECT array_agg(shift_id) FROM schedule.shift WHERE provider_id = $1 AND clinic_id = 1", PROVIDER
     )

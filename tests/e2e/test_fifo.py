@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from healthplus.database import Database
+from healthplus.database import Database, Range
 from healthplus.ops.check import violations
 from healthplus_bench.client import connect, delete, post
 from healthplus_bench.environment import (
@@ -25,6 +25,8 @@ from healthplus_bench.waiters import overtaking
 CONNECTIONS = 96
 PROCESSES = 3
 PROVIDER, CLINIC = 1, 1
+CALLERS_EVERY = 10
+"""Of so many who want the same, one calls the desk."""
 
 
 async def hold_everything(environment: Environment, port: int) -> list[bytes]:
@@ -56,6 +58,9 @@ async def join_all(environment: Environment, port: int, count: int) -> list[Join
     async def join_some() -> None:
         connection = await connect(port)
         for patient_id in patients:
+            if patient_id % CALLERS_EVERY == 0:
+                joins.append(await join_by_phone(environment, patient_id))
+                continue
             raw = post(f"/providers/{PROVIDER}/waits", environment.token(patient_id), "join", wanted)
             while True:
                 sent = loop.time()
@@ -72,6 +77,20 @@ async def join_all(environment: Environment, port: int, count: int) -> list[Join
 
     await asyncio.gather(*(join_some() for _ in range(CONNECTIONS)))
     return joins
+
+
+async def join_by_phone(environment: Environment, patient_id: int) -> Join:
+    """Have a caller join, each by another of the staff, as these may have few at once."""
+    window = Range(environment.start_of(0), environment.start_of(SLOTS_A_SHIFT - 1) + SLOT_TIME)
+    sent = asyncio.get_running_loop().time()
+    row = await environment.database.fetch_row(
+        "SELECT code, ticket_id::text AS ticket_id, number "
+        "FROM booking.join_by_phone($1, $2, $3, 1, NULL, $4, NULL, $2, $4, NULL)",
+        *(PROVIDER, CLINIC, window, patient_id),
+    )
+    assert row is not None
+    assert row["code"] == "waiting"
+    return Join(PROVIDER, row["ticket_id"], row["number"], sent, asyncio.get_running_loop().time())
 
 
 async def serve_all(environment: Environment, port: int, give_back: list[bytes], count: int) -> None:

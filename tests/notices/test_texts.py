@@ -197,7 +197,7 @@ def test_a_mail_says_the_fee(funding: str, fee_minor: int, currency: str, said: 
 
 def test_links_lead_to_the_turn_or_to_what_they_are_about() -> None:
     for row in ROWS:
-        is_turn = row["kind"] in ("offered", "called") or row["ticket_state"] in ("waiting", "called")
+        is_turn = row["kind"] in ("queued", "offered", "called") or row["ticket_state"] in ("waiting", "called")
         own = f"{SITE}/a/{link_code(row['reminder_id'] or row['booking_id'])}"
         link = f"{SITE}/turn" if is_turn else own
         if row["kind"] == "earlier":
@@ -372,7 +372,9 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     booked = await race.booked(provider, one, 0)
     await tell()
     await race.held(provider, other, 1)
-    await race.waiting(provider, third)
+    waiting = await race.waiting(provider, third)
+    await race.db.execute("SELECT notices.tell_queued($1, $2, public.app_now())", provider.provider_id, waiting)
+    await tell()
     await pass_by(HOLD_TIME)  # expired, and offered to the third
     await pass_by(OFFER_TIME)  # not even looked at
     await race.book.reschedule(provider.provider_id, booked, provider.starts[1], Patient(one))

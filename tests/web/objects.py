@@ -70,6 +70,16 @@ async def _key(db: Database, *_: int) -> object:
     return (await add_key(db, "Acme", ["search"]))[0]
 
 
+async def _ticket(db: Database, clinic_id: int, provider_id: int) -> object:
+    """Have a caller's ticket be known at a clinic; there is none."""
+    return await db.fetch_value(
+        "INSERT INTO booking.phone_ticket (provider_id, ticket_id, clinic_id, staff_id, joined_at) "
+        "VALUES ($2, gen_random_uuid(), $1, 1, public.app_now()) RETURNING ticket_id",
+        clinic_id,
+        provider_id,
+    )
+
+
 async def _day(db: Database, *_: int) -> object:
     return (await product_now(db)).date()
 
@@ -102,6 +112,7 @@ OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "key_id": _key,
     "token_id": _token,
     "day": _day,
+    "ticket_id": _ticket,
 }
 """How to make what a route's path names, at a clinic and nowhere else, for a provider there."""
 OF_NO_CLINIC = {"day"}

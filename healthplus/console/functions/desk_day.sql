@@ -58,6 +58,14 @@ BEGIN
             FROM directory.clinic WHERE clinic_id = p_clinic_id);
 END $$;
 
+-- What changes with each change of a clinic's day sheets and queues (reception.day_version). It shows nobody.
+CREATE FUNCTION console.day_version(p_token_hash bytea, p_address text, p_clinic_id bigint)
+RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    RETURN reception.day_version(p_clinic_id, public.app_now());
+END $$;
+
 -- Records an act of the desk (reception.record); with 'undo', takes back what the same person recorded last (reception.undo).
 CREATE FUNCTION console.record_attendance(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_act text

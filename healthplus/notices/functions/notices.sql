@@ -26,7 +26,7 @@ $$;
 CREATE FUNCTION notices.until(p_kind text, p_deadline timestamptz, p_now timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN p_kind IN ('offered', 'called') THEN p_deadline
-        WHEN p_kind IN ('expired', 'withdrawn', 'queue_closed') THEN p_now + interval '1 hour'
+        WHEN p_kind IN ('expired', 'withdrawn', 'queue_closed', 'queued') THEN p_now + interval '1 hour'
         ELSE p_now + interval '1 day' END
 $$;
 
@@ -60,6 +60,16 @@ BEGIN
     SELECT p_provider_id, channel, p_kind::notices.kind, patient_id, p_ticket_id, p_now, notices.until(p_kind, NULL, p_now), p_now
     FROM booking.ticket CROSS JOIN LATERAL notices.channels_of(patient_id, p_now)
     WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
+END $$;
+
+-- Tells somebody whom the desk had join a queue where they see their place; once.
+CREATE FUNCTION notices.tell_queued(p_provider_id bigint, p_ticket_id uuid, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM notices.add_of_ticket(p_provider_id, p_ticket_id, 'queued', p_now)
+    WHERE NOT EXISTS (
+        SELECT FROM notices.notice JOIN booking.ticket USING (patient_id)
+        WHERE ticket.provider_id = p_provider_id AND ticket.ticket_id = p_ticket_id
+            AND notice.ticket_id = p_ticket_id AND kind = 'queued');
 END $$;
 
 -- What happens to a booking is noted in the same transaction, so that there is no change without its notice and no notice without

@@ -7,6 +7,7 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         see_page, see_accounts, see_patient, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
         see_breaches, see_breach,
         add_patient, book, record_attendance, undo_attendance, walk_in, overbook,
+        see_caller, join_caller, serve_caller,
         ask_change, confirm_ask, refuse_ask, ask_over,
         change_shifts, add_leave, remove_leave,
         add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,
@@ -36,6 +37,12 @@ END $$;
 CREATE FUNCTION staff.was_noted(p_session_id uuid, p_action text, p_booking_id uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM staff.audit_entry WHERE booking_id = p_booking_id AND session_id = p_session_id AND action = p_action AND NOT is_refused)
+$$;
+
+-- Whether a session was noted to have seen a patient in some way.
+CREATE FUNCTION staff.has_seen(p_session_id uuid, p_action text, p_patient_id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM staff.audit_entry WHERE patient_id = p_patient_id AND session_id = p_session_id AND action = p_action AND NOT is_refused)
 $$;
 
 -- Who made the last change of this kind at a clinic, of a provider there (NULL: of none), and when, as `by` and `changed_at`; '{}' where none

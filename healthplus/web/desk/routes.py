@@ -10,6 +10,7 @@ from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.day.book import BookController
 from healthplus.web.desk.day.day import DayController
 from healthplus.web.desk.day.people import PeopleController
+from healthplus.web.desk.day.phone_queue import PhoneQueueController
 from healthplus.web.desk.day.walk_ins import WalkInController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
@@ -25,7 +26,7 @@ _PAGES: dict[type[Exception], str] = {
     ScreenLocked: "/desk/locked",
     ProofDue: "/desk/prove",
 }
-DAY = (DayController, PeopleController, BookController, WalkInController)
+DAY = (DayController, PeopleController, BookController, WalkInController, PhoneQueueController)
 """What a clinic's desk does on the day."""
 
 

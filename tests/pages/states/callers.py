@@ -52,7 +52,8 @@ async def times(window: BrowserWindow) -> None:
         await window.page.locator(".pick").first.click()
     await window.page.locator("[name=start]").first.check()
     await window.product.database.execute(
-        "UPDATE booking.booking SET during = tstzrange($2, $2 + interval '10 minutes') WHERE booking_id = $1",
+        "UPDATE booking.booking SET during = tstzrange(at, at + interval '10 minutes') "
+        "FROM CAST($2 AS timestamptz) AS at WHERE booking_id = $1",
         day.bookings["Zoya Khan"],
         await window.product.database.fetch_value(
             "SELECT (reception.next_starts($1, $2, NULL, public.app_now(), 1, public.app_now()))[1]",

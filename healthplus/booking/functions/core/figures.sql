@@ -21,6 +21,12 @@ CREATE FUNCTION booking.turns_before_calls() RETURNS integer IMMUTABLE LANGUAGE 
 
 CREATE FUNCTION booking.turns_memory_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '1 hour' $$;
 
+-- Callers whom one member of the staff may have waiting with a provider at once; and the age beyond which no ticket is alive: one that was
+-- offered a time within its hour may hold it, the last of several offers, for a hold's time.
+CREATE FUNCTION booking.phone_tickets_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;
+
+CREATE FUNCTION booking.phone_ticket_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '90 minutes' $$;
+
 CREATE FUNCTION booking.called_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 16 $$;
 
 CREATE FUNCTION booking.lapses_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;

@@ -24,6 +24,7 @@ BEGIN
     END IF;
     wanted.during := run.during;
     wanted.clinic_id := p_clinic_id;
+    wanted.funding := NULL;  -- what it costs there is another thing
     refusal := booking.refuse_ahead(wanted, true, p_now);
     IF refusal.code IS NOT NULL THEN
         RETURN refusal;

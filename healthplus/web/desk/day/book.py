@@ -118,7 +118,7 @@ async def _times_page(
     if refused or day is None or not 2000 <= day.year < 2200:
         after = parsed_instant(given.get("from" if refused else "start", ""))
     else:
-        after = datetime.combine(day, time(), ZoneInfo(clinic["time_zone"]))
+        after = datetime.combine(day, _clock(given.get("clock", "")), ZoneInfo(clinic["time_zone"]))
     person_id = _person(given.get("person", ""))
     view = await ask(request, queries.booking_choices, clinic_id, person_id, provider_id, service_ids or None, after)
     say = form.gettext
@@ -151,6 +151,13 @@ def _refusal(row: Any, zone: str, language: Language) -> str:
     if isinstance(row["retry_at"], datetime):
         values["at"] = language.moment(row["retry_at"], zone)
     return language.gettext(_REFUSED[row["code"]]) % values
+
+
+def _clock(text: str) -> time:
+    try:
+        return time.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        return time()
 
 
 def _person(text: str) -> UUID:

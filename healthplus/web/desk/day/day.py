@@ -19,6 +19,7 @@ from markupsafe import Markup
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
+from healthplus.web.desk.day.phone_queue import SERVED, read_callers
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Row, Sheet
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
@@ -48,6 +49,7 @@ _REFUSED = {
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
 }
 _DONE = {
+    **SERVED,
     **ACTS,
     "call": N_("Called"),
     "undo": N_("Undone"),
@@ -75,9 +77,11 @@ class DayController(Controller):
         """Return a day once it is not as in a version any more, for the page's script; nothing after 25 s."""
 
         async def look() -> Found | None:
+            services(request).desks.see(clinic_id)
             found = await _found(request, clinic_id, day, after, at_once=False)
             return found if "sheet" in found else None
 
+        services(request).desks.see(clinic_id)
         found = await _found(request, clinic_id, day, after, at_once=False)
         if "sheet" not in found and (watched := found["provider_ids"]):
             found = await services(request).days.wait_for_update(watched[0], look, *watched[1:]) or found
@@ -160,13 +164,16 @@ async def _found(request: AnyRequest, clinic_id: int, day: date, after: str = ""
     return await services(request).days.sheet(clinic_id, day, ask_database, at_once=at_once)
 
 
-async def _news(request: AnyRequest, clinic_id: int, day: date, found: Found) -> Response[bytes]:
-    """Return what has changed, made once for all to whom the same is shown."""
+async def _news(request: AnyRequest, clinic_id: int, day: date, found: Found) -> Response[Any]:
+    """Return what has changed, made once for all to whom the same is shown; callers are shown to each by themselves."""
     sheet: Sheet = found["sheet"]
+    callers = (await read_callers(request, clinic_id))["callers"]
     key = (*await _seen_by(request, clinic_id), *sheet.undoable_by(str(require_staff(request).actor)))
     news = found["news"].get(key)
-    if news is None:
-        page = await _day_page(request, clinic_id, day, template="day/columns.html", found=found)
+    if callers or news is None:
+        page = await _day_page(request, clinic_id, day, template="day/columns.html", found=found, callers=callers)
+        if callers:
+            return page
         body = page.content.encode()
         news = found["news"][key] = News(dict(page.headers), body, gzip.compress(body, _GZIP_LEVEL, mtime=0))
     is_gzipped = takes_gzip(request)
@@ -190,8 +197,11 @@ async def _day_page(
     about: UUID | None = None,
     template: str = "day/day.html",
     found: Found | None = None,
+    callers: list[dict[str, Any]] | None = None,
 ) -> Response[str]:
     found = found or await _found(request, clinic_id, day)
+    if callers is None:
+        callers = (await read_callers(request, clinic_id))["callers"]
     viewer = str(require_staff(request).actor)
     view: Sheet = found["sheet"]
     can_overbook = view.overbook_cap > 0 and require_staff(request).may("change_booking", clinic_id)
@@ -211,6 +221,7 @@ async def _day_page(
         version=found["version"],
         view=view,
         can_overbook=can_overbook,
+        callers=callers,
         viewer=viewer,
         keep=keep,
         states=STATES,

@@ -176,7 +176,7 @@ async def _choices(
 async def _walk_in_page(request: AnyRequest, clinic_id: int, form: Form) -> Response[str]:
     values = await _values(request, clinic_id, form)
     doctors = with_instants(await console(request).fetch_value(queries.walk_in_doctors, clinic_id))
-    # Of those whom they can see the one who was chosen, or whom the same member of the staff booked last; else the first.
+    # Of those whom they can see the chosen one, or whom the same member of the staff booked last; else the first.
     open_ids = [one["provider_id"] for one in doctors if one["free_at"] or one["tokens_left"]]
     wanted = values["chosen"] if values["chosen"] in open_ids else next(iter(open_ids), None)
     return desk_page(request, "day/walk_in.html", **values, doctors=doctors, wanted=wanted)

@@ -8,6 +8,7 @@ const matches = (visit, wanted) => {
   return !wanted || name.includes(wanted) || [token, label].includes(wanted) || (wanted.length === 4 && wanted === digits);
 };
 const narrow = () => {
+  if (!search) return;
   const wanted = search.value.trim().toLowerCase();
   for (const visit of document.querySelectorAll(".day-row")) {
     visit.hidden = Boolean(wanted) && !(visit.dataset.find && matches(visit, wanted));
@@ -40,11 +41,12 @@ document.addEventListener("keydown", (event) => {
     const rows = shown();
     const next = visit ? rows[rows.indexOf(visit) + step] : rows[0];
     next?.focus();
-  } else if (key === "/") {
+  } else if (key === "/" && search) {
     search.focus();
     search.select();
   } else if (key === "?") {
     const help = document.querySelector("#keys");
+    if (!help) return;
     help.open = !help.open;
     help.querySelector("summary").focus();
   } else if (key === "p") {

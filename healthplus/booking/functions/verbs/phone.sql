@@ -1,0 +1,139 @@
+-- Callers who wait by phone (docs/decisions/0065-phone-tickets.md): each has a ticket like any other, which the desk of a clinic answers for.
+-- Order, offers and turns are those of all tickets; the desk accepts by saying that it calls.
+
+-- A clinic's callers who wait, are offered something, or hold it as the desk calls them: who took it themselves needs no call.
+CREATE FUNCTION booking.callers_of(p_clinic_id bigint, p_now timestamptz)
+RETURNS TABLE (waiter booking.ticket, by_staff_id bigint, held booking.booking) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY
+    SELECT ticket, phone.staff_id, own
+    FROM booking.phone_ticket AS phone
+    JOIN booking.ticket ON ticket.provider_id = phone.provider_id AND ticket.ticket_id = phone.ticket_id
+    LEFT JOIN booking.booking AS own ON own.provider_id = ticket.provider_id AND own.booking_id = ticket.offer_id
+    WHERE phone.clinic_id = p_clinic_id AND phone.joined_at > p_now - booking.phone_ticket_time() AND CASE
+        WHEN ticket.state = 'waiting' THEN ticket.expires_at > p_now
+        WHEN ticket.state IN ('offered', 'called') OR ticket.state = 'accepted' AND phone.called_at IS NOT NULL
+            THEN own.state = 'reserved' AND own.deadline > p_now
+        ELSE false END;
+END $$;
+
+-- Notes that a desk of each of these clinics is connected: their callers are present. Returns those who are not, as no desk was connected when
+-- they could have been served: they take booking.resume. In the order of the key, as every batch of presence.
+CREATE FUNCTION booking.note_desks(p_clinic_ids bigint[]) RETURNS TABLE (provider_id bigint, ticket_id uuid) LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    now_at timestamptz := public.app_now();
+BEGIN
+    RETURN QUERY
+    WITH live AS MATERIALIZED (
+        SELECT ticket.provider_id, ticket.ticket_id, ticket.state <> 'waiting' OR booking.is_present(ticket, now_at) AS is_present
+        FROM booking.phone_ticket AS phone
+        JOIN booking.ticket USING (provider_id, ticket_id)
+        WHERE phone.clinic_id = ANY (p_clinic_ids) AND phone.joined_at > now_at - booking.phone_ticket_time()
+            AND ticket.state IN ('waiting', 'offered', 'called')
+    ), noted AS (
+        INSERT INTO booking.presence (provider_id, ticket_id, seen_at)
+        SELECT provider_id, ticket_id, now_at FROM live WHERE is_present ORDER BY provider_id, ticket_id
+        ON CONFLICT (provider_id, ticket_id) DO UPDATE SET seen_at = excluded.seen_at
+    )
+    SELECT provider_id, ticket_id FROM live WHERE NOT is_present;
+END $$;
+
+-- Joins the queue for somebody who called the desk of a clinic: as booking.join_queue by one of its staff, but that p_staff_id may have only so
+-- many callers waiting with a provider at once ('phone_tickets').
+CREATE FUNCTION booking.join_by_phone(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_desk_clinic_id bigint, p_staff_id bigint, p_key text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+    staff_actor text := 'staff:' || p_staff_id;
+    request text := booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id);
+    answer booking.outcome;
+BEGIN
+    answer := booking.refuse_join_early(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, staff_actor, p_key, request, public.app_now());
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    opened := booking.open_book(p_provider_id, staff_actor, 'join', p_key, request);
+    answer := opened.answer;
+    IF answer.code = 'not_found' THEN
+        RETURN booking.refuse('no_such_slot', answer.reason);
+    ELSIF answer.code IS NOT NULL THEN
+        RETURN answer;
+    ELSIF booking.phone_tickets_max() <= (
+        SELECT count(*) FROM booking.phone_ticket AS phone JOIN booking.ticket USING (provider_id, ticket_id)
+        WHERE phone.provider_id = p_provider_id AND phone.staff_id = p_staff_id AND ticket.state IN ('waiting', 'offered', 'called')
+            AND phone.joined_at > opened.now_at - booking.phone_ticket_time())
+    THEN
+        answer.code := 'phone_tickets';
+        answer.limit_max := booking.phone_tickets_max();
+        RETURN answer;
+    END IF;
+    answer := booking.join_in_book(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id, staff_actor, p_key, opened.is_full,
+        opened.now_at);
+    INSERT INTO booking.phone_ticket (provider_id, ticket_id, clinic_id, staff_id, joined_at)
+    SELECT p_provider_id, answer.ticket_id, p_desk_clinic_id, p_staff_id, opened.now_at
+    WHERE answer.code IN ('waiting', 'offered');
+    RETURN answer;
+END $$;
+
+-- The desk calls somebody whose ticket was offered something: the ticket takes it, and has it for a hold's time. As booking.accept, or
+-- booking.answer where several are called.
+CREATE FUNCTION booking.call_caller(p_ticket booking.ticket, p_actor text, p_key text) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+BEGIN
+    IF p_ticket.state = 'called' THEN
+        answer := booking.answer(p_ticket.provider_id, p_ticket.ticket_id, p_actor, p_key);
+    ELSE
+        answer := booking.accept(p_ticket.provider_id, p_ticket.ticket_id, NULL, NULL, p_actor, p_key);
+    END IF;
+    UPDATE booking.phone_ticket SET called_at = public.app_now()
+    WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id AND answer.code IN ('accepted', 'answered');
+    RETURN answer;
+END $$;
+
+-- Books what a caller's ticket was offered or holds, to be paid at the clinic: at the desk, nobody pays online.
+CREATE FUNCTION booking.book_caller(p_ticket booking.ticket, p_actor text, p_key text) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+BEGIN
+    IF p_ticket.state <> 'accepted' THEN
+        answer := booking.call_caller(p_ticket, p_actor, p_key);
+        IF answer.code <> 'accepted' THEN
+            RETURN answer;
+        END IF;
+        p_ticket.offer_id := answer.booking_id;
+    END IF;
+    UPDATE booking.booking SET funding = 'clinic'
+    WHERE provider_id = p_ticket.provider_id AND booking_id = p_ticket.offer_id AND state = 'reserved' AND funding = 'online'
+        AND deadline > public.app_now();
+    RETURN booking.confirm(p_ticket.provider_id, p_ticket.offer_id, NULL, p_actor, p_key);
+END $$;
+
+-- What the desk of a clinic does for one of its callers: p_act is 'call' (booking.call_caller), 'book' (booking.book_caller) or 'let_go': they do
+-- not answer or do not want it any more, and what they were offered or hold goes to the next. 'not_found', or what the verb answers.
+CREATE FUNCTION booking.serve_caller(
+    p_provider_id bigint, p_ticket_id uuid, p_desk_clinic_id bigint, p_act text, p_staff_id bigint, p_key text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    waiter booking.ticket;
+    staff_actor text := 'staff:' || p_staff_id;
+BEGIN
+    PERFORM FROM booking.phone_ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND clinic_id = p_desk_clinic_id;
+    IF NOT FOUND OR NOT booking.lock_book(p_provider_id) THEN
+        RETURN booking.refuse('not_found');
+    END IF;
+    SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
+    IF p_act = 'call' THEN
+        RETURN booking.call_caller(waiter, staff_actor, p_key);
+    ELSIF p_act = 'book' THEN
+        RETURN booking.book_caller(waiter, staff_actor, p_key);
+    ELSIF waiter.state = 'accepted' THEN
+        RETURN booking.release(p_provider_id, waiter.offer_id, staff_actor, p_key);
+    END IF;
+    RETURN booking.leave_queue(p_provider_id, p_ticket_id, staff_actor, p_key);
+END $$;
