@@ -53,6 +53,12 @@ class TooManyAhead(Conflict):
     code = "too_many_ahead"
 
 
+class OnlineOnly(Conflict):
+    """This person pays online only at this clinic for now, and books it themselves."""
+
+    code = "online_only"
+
+
 class TooManyLapses(HealthPlusError):
     """Too many of your holds ran out unpaid in the last day; `retry_at` says when you may hold or wait again."""
 

@@ -128,7 +128,7 @@ AheadCode: TypeAlias = Literal["overlap", "same_day", "too_many_unpaid", "too_ma
 ClaimCode: TypeAlias = AheadCode | Literal["claimed", "lapses", "hold_budget", "not_found"]
 
 Held: TypeAlias = BookingChanged[Literal["reserved"]]
-HoldRefused: TypeAlias = Refused[SlotCode | ClaimCode | Literal["key_reused"]]
+HoldRefused: TypeAlias = Refused[SlotCode | ClaimCode | Literal["key_reused", "online_only"]]
 Booked: TypeAlias = BookingChanged[Literal["booked"]]
 ConfirmRefused: TypeAlias = Refused[OwnCode | AheadCode | Literal["expired", "payment_required", "time_changed"]]
 Released: TypeAlias = BookingChanged[Literal["released"]]
@@ -160,7 +160,7 @@ RefusalCode: TypeAlias = (
     | SlotCode
     | ClaimCode
     | Literal["expired", "payment_required", "time_changed", "too_late", "offer_over", "turns_used"]
-    | Literal["busy", "conflict", "shift_overlap", "invalid"]
+    | Literal["busy", "conflict", "shift_overlap", "invalid", "online_only"]
 )
 """Every code that means that nothing was changed."""
 

@@ -206,6 +206,26 @@ SELECT console.day_version($1, $2, $3)
 -- Record what an appointment has come to.
 SELECT * FROM console.record_attendance($1, $2, $3, $4, $5, $6)
 
+-- name: change_booking
+-- Change an appointment at once.
+SELECT * FROM console.change_booking($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: undo_change
+-- Take back what one has just changed.
+SELECT * FROM console.undo_change($1, $2, $3, $4)
+
+-- name: booking_history
+-- What became of an appointment.
+SELECT * FROM console.booking_history($1, $2, $3, $4)
+
+-- name: no_show_rule
+-- What a clinic does where somebody often does not come.
+SELECT console.no_show_rule($1, $2, $3)
+
+-- name: set_no_show_rule
+-- Set it.
+SELECT console.set_no_show_rule($1, $2, $3, $4, $5, $6) AS answer
+
 -- name: phone_queue
 -- The callers of a clinic who wait, and a person who is to join.
 SELECT console.phone_queue($1, $2, $3, $4)

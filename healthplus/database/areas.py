@@ -28,7 +28,11 @@ _VERBS = (
 )
 AREAS = (
     Area("database", "public", ("clock.sql", "append_only.sql")),
-    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql", "office.sql", "pictures.sql")),
+    Area(
+        "directory",
+        "directory",
+        ("currency.sql", "rating.sql", "services.sql", "office.sql", "pictures.sql", "no_shows.sql"),
+    ),
     Area("schedule", "schedule", ("openings.sql", "shifts.sql")),
     Area(
         "accounts",
@@ -54,13 +58,12 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("figures", "needs", "terms", "actors", "states", "next_due")),
             *("core/outcome.sql", "core/idempotency.sql", "core/ids.sql"),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
-            *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
+            *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "staff_acts", "no_shows")),
+            *(f"core/{name}.sql" for name in ("reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
-            *(
-                f"verbs/{name}.sql"
-                for name in (*_VERBS, "phone", "attend", "correct", "extra", "schedule", "in_the_way")
-            ),
+            *(f"verbs/{name}.sql" for name in (*_VERBS, "phone", "attend", "correct", "undo_act", "extra", "schedule")),
+            "verbs/in_the_way.sql",
             *("lanes.sql", "rush.sql"),
         ),
     ),
@@ -84,7 +87,8 @@ AREAS = (
         (
             *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
-            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "desk_day.sql", "desk_people.sql", "walk_ins.sql"),
+            *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "no_shows.sql"),
+            *("desk_day.sql", "desk_changes.sql", "desk_people.sql", "walk_ins.sql"),
             "phone_queue.sql",
         ),
     ),

@@ -33,6 +33,11 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
     CASE
         WHEN way.address IS NULL THEN 'void'
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'
+        WHEN taken.kind = 'moved' AND EXISTS (  -- a later one says the same
+            SELECT FROM notices.notice AS later
+            WHERE later.patient_id = taken.patient_id AND later.created_at > taken.created_at AND later.provider_id = taken.provider_id
+                AND later.booking_id = taken.booking_id AND later.kind = 'moved' AND later.channel = taken.channel
+                AND (later.due_at IS NOT NULL OR later.sent_at IS NOT NULL)) THEN 'void'
         WHEN taken.kind = 'token' AND booking.state <> 'arrived' THEN 'void'
         WHEN taken.kind IN ('reminder', 'not_cancelled') AND NOT (
             booking.state = 'booked' AND NOT needs_rebooking AND lower(during) > (SELECT public.app_now())

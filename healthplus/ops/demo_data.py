@@ -132,6 +132,7 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     await _store_directory(tx, maker.directory, book.stars, now)
     await _store_book(tx, book, {row["patient_id"]: row for row in await tx.fetch(_queries.holders, patients)})
     await tx.execute(_queries.put_books)
+    await tx.execute(_queries.put_attendance, now)
     await tx.execute(_queries.advance_ids)
     await tx.execute(_queries.analyze)
     await tx.execute(_queries.refresh_availability, now)

@@ -86,6 +86,31 @@ SELECT provider_id, (SELECT count(*) FROM booking.event_log WHERE event_log.prov
 FROM directory.provider
 WHERE identifier LIKE 'demo:%'
 
+-- name: put_attendance
+-- What the desks recorded of the visits that took place in the last 60 days: a session for each day of a provider, tokens in order of time.
+WITH visit AS (
+    SELECT provider_id, booking_id, clinic_id, booking.during, (lower(booking.during) AT TIME ZONE time_zone)::date AS day
+    FROM booking.booking JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
+    JOIN directory.provider USING (provider_id)
+    WHERE provider.identifier LIKE 'demo:%' AND booking.state = 'fulfilled' AND lower(booking.during) > $1::timestamptz - interval '60 days'
+), sitting AS (
+    INSERT INTO reception.session (provider_id, clinic_id, during, last_token)
+    SELECT provider_id, clinic_id, tstzrange(min(lower(during)), max(upper(during))), count(*)
+    FROM visit GROUP BY provider_id, clinic_id, day
+    RETURNING *
+)
+INSERT INTO reception.attendance (
+    provider_id, booking_id, session_id, token, arrived_at, calls, called_from, entered_at, finished_at, act, act_at, actor)
+SELECT provider_id, visit.booking_id, session_id, row_number() OVER (PARTITION BY provider_id, session_id ORDER BY lower(visit.during)),
+    came.at, ARRAY[lower(visit.during)], 'booked', lower(visit.during) + interval '1 minute', upper(visit.during), 'finish',
+    upper(visit.during), 'system:demo'
+FROM visit
+JOIN sitting USING (provider_id, clinic_id)
+CROSS JOIN LATERAL (
+    SELECT max(at) AS at FROM booking.event_log
+    WHERE event_log.provider_id = visit.provider_id AND event_log.booking_id = visit.booking_id AND kind = 'arrived') AS came
+WHERE sitting.during @> visit.during
+
 -- name: refresh_availability
 -- Work out when each provider is next free, and on which days their last slots are taken.
 SELECT count(booking.refresh_availability(provider_id, $1)::text),

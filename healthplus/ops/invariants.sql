@@ -38,18 +38,20 @@ WITH step AS (
     FROM booking.event
     WHERE booking_id IS NOT NULL
         AND kind IN (
-            'reserved', 'booked', 'expired', 'released', 'cancelled', 'arrived', 'fulfilled', 'no_show', 'attendance_undone')
+            'reserved', 'booked', 'expired', 'released', 'cancelled', 'arrived', 'fulfilled', 'no_show', 'attendance_undone',
+            'uncancelled')
     WINDOW turn AS (PARTITION BY provider_id, booking_id ORDER BY seq)
 )
 SELECT provider_id, booking_id, booking.state::text, step.before, step.kind
 FROM booking.booking FULL JOIN step USING (provider_id, booking_id)
 WHERE step.kind IS NULL OR booking.state IS NULL
-    OR (step.after IS NULL AND CASE step.kind WHEN 'attendance_undone' THEN 'booked' ELSE step.kind END <> booking.state::text)
+    OR (step.after IS NULL AND CASE WHEN step.kind IN ('attendance_undone', 'uncancelled') THEN 'booked' ELSE step.kind END <> booking.state::text)
     OR (coalesce(step.before, ''), step.kind) NOT IN (
         ('', 'reserved'), ('reserved', 'booked'), ('reserved', 'expired'), ('reserved', 'released'), ('booked', 'cancelled'),
         ('booked', 'arrived'), ('booked', 'no_show'), ('arrived', 'fulfilled'), ('arrived', 'attendance_undone'),
         ('no_show', 'attendance_undone'), ('fulfilled', 'attendance_undone'), ('attendance_undone', 'arrived'), ('attendance_undone', 'no_show'),
-        ('attendance_undone', 'cancelled'))
+        ('attendance_undone', 'cancelled'), ('cancelled', 'uncancelled'), ('uncancelled', 'cancelled'), ('uncancelled', 'arrived'),
+        ('uncancelled', 'no_show'))
 
 -- name: tickets_match_events
 -- Every ticket changed only in ways its states allow, and is in the state that its last event says.

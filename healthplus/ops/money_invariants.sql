@@ -20,6 +20,10 @@ FROM booking.booking JOIN booking.event USING (provider_id, booking_id)
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
     AND event.kind = 'booked' AND event.at < (SELECT public.app_now()) - interval '2 minutes'
     AND NOT EXISTS (
+        SELECT FROM booking.event AS back
+        WHERE back.provider_id = booking.provider_id AND back.booking_id = booking.booking_id AND back.kind = 'uncancelled'
+            AND back.at >= (SELECT public.app_now()) - interval '2 minutes')
+    AND NOT EXISTS (
         SELECT FROM ledger.payment
         WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
             AND payment.hold_id = ANY (ledger.holds_paid(booking.provider_id, booking.booking_id))
@@ -50,4 +54,6 @@ WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'releas
     AND NOT EXISTS (
         SELECT FROM booking.event
         WHERE event.provider_id = booking.provider_id AND event.booking_id = booking.booking_id
-            AND event.at >= (SELECT public.app_now()) - interval '2 minutes')
+            -- what staff give back waits until they cannot undo it any more
+            AND event.at >= (SELECT public.app_now()) - interval '2 minutes'
+            - CASE WHEN event.actor ^@ 'staff:' THEN booking.undo_time() ELSE interval '0' END)

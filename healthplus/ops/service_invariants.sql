@@ -29,3 +29,10 @@ FROM directory.terms LEFT JOIN (
 GROUP BY terms_id
 HAVING count(hours_before) NOT BETWEEN 1 AND 20 OR count(kept_percent) NOT IN (0, count(hours_before))
     OR bool_or(kept_before > coalesce(kept_percent, kept_minor))
+
+-- name: no_shows_are_recorded
+-- What counts against a person who did not come is an appointment of which that is recorded.
+SELECT provider_id, booking_id, no_show.person_id, booking.state::text
+FROM booking.no_show LEFT JOIN booking.booking USING (provider_id, booking_id)
+WHERE booking.state IS DISTINCT FROM 'no_show'
+    OR (booking.patient_id, booking.clinic_id, lower(booking.during)) IS DISTINCT FROM (no_show.patient_id, no_show.clinic_id, no_show.starts_at)

@@ -65,7 +65,7 @@ RETURNING provider_id, hold_id, authorisation, due::text AS due,
 -- Money set aside for a hold that was then refused.
 SELECT provider_id, hold_id, authorisation, amount_minor, due::text AS due, currency
 FROM ledger.payment
-WHERE provider_id = $1 AND hold_id = $2 AND due = 'void'
+WHERE provider_id = $1 AND hold_id = $2 AND due = 'void' AND at <= (SELECT public.app_now())
 
 -- name: money
 -- The money for a booking or hold; 'unanswered' where it was requested and the bank has not said whether it moved any.

@@ -61,6 +61,9 @@ SELECT jsonb_build_object(
     'attendance', (
         SELECT coalesce(jsonb_agg(to_jsonb(attendance) - '{actor,before}'::text[] ORDER BY act_at), '[]')
         FROM own_booking JOIN reception.attendance USING (provider_id, booking_id)),
+    'no_shows', (SELECT coalesce(jsonb_agg(to_jsonb(no_show) ORDER BY starts_at), '[]') FROM booking.no_show WHERE patient_id = $1),
+    'changes_by_staff', (
+        SELECT coalesce(jsonb_agg(to_jsonb(staff_act) - 'actor'), '[]') FROM own_booking JOIN booking.staff_act USING (provider_id, booking_id)),
     'known_to_clinics', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'clinic_id', clinic_id, 'person_id', person_id, 'since', known_at) ORDER BY known_at), '[]')
@@ -146,6 +149,10 @@ SELECT EXISTS (
 -- name: erase_names
 -- Of the persons the patient booked for.
 UPDATE booking.booking SET patient_name = NULL WHERE patient_id = $1 AND patient_name IS NOT NULL
+
+-- name: erase_no_shows
+-- When the patient did not come; the clinic's figures have the appointments.
+DELETE FROM booking.no_show WHERE patient_id = $1
 
 -- name: erase_reasons
 -- Why the patient came.

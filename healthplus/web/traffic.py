@@ -98,6 +98,11 @@ _CLASSES = {
         POST /desk/{clinic_id}/book
         POST /desk/{clinic_id}/people
         POST /desk/{clinic_id}/{day}
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/history
+        POST /desk/{clinic_id}/{day}/visit/{booking_id}/change
+        POST /desk/{clinic_id}/{day}/visit/{booking_id}/ask
+        POST /desk/{clinic_id}/{day}/visit/{booking_id}/undo
         POST /desk/{clinic_id}/ask
         GET /office
         GET /office/new
@@ -128,7 +133,9 @@ _CLASSES = {
         POST /office/{clinic_id}/services
         POST /office/{clinic_id}/services/{service_id}/close
         GET /office/{clinic_id}/terms
+        GET /office/{clinic_id}/no-shows
         POST /office/{clinic_id}/terms
+        POST /office/{clinic_id}/no-shows
         GET /office/{clinic_id}/week/{provider_id}
         POST /office/{clinic_id}/week/{provider_id}
         GET /office/{clinic_id}/week/{provider_id}/copy

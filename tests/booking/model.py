@@ -6,6 +6,7 @@ What the real verbs answer and leave behind must be exactly what this says. Noth
 from __future__ import annotations
 
 import math
+from calendar import monthrange
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -52,6 +53,7 @@ class Person:
 
 
 NOBODY = Person(0, "")
+NO_SHOW_MONTHS = 4
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ class Booking:
     named: int = 0  # how often its person was chosen
     flagged: bool = False
     kept_min: int | None = None  # what cancelling keeps at least
+    online_only: bool = False  # where others pay at the clinic
     by_phone: bool = False  # booked for a caller: nobody pays online
     payments: dict[str, Payment] = field(default_factory=dict)  # by authorisation
     paid: dict[str, Booking] = field(default_factory=dict)  # what the money set aside for this hold pays for
@@ -216,6 +219,8 @@ class Booking:
 
     @property
     def funding(self) -> str:
+        if self.online_only:
+            return "online"
         funding = self.want.funding_at(self.clinic)
         return "clinic" if self.by_phone and funding == "online" else funding
 
@@ -332,6 +337,7 @@ class Shared:
 
     now: datetime
     limits: Limits = field(default_factory=Limits)
+    no_shows_max: int = 3
     books: list[Book] = field(default_factory=list)
     persons: dict[int, list[Person]] = field(default_factory=dict)
     replacements: list[tuple[Book, Booking, datetime]] = field(default_factory=list)  # and since when
@@ -344,6 +350,12 @@ class Shared:
 def instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
     """Return the instant of a time on the wall; of two, or of none as the clock is put forward, the later."""
     return max(datetime.combine(day, wall.replace(fold=fold), zone).astimezone(UTC) for fold in (0, 1))
+
+
+def add_months(at: datetime, months: int) -> datetime:
+    """Return the same day of a later month, or its last, by clocks that show UTC."""
+    year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
+    return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]))
 
 
 def describe(code: str, booking: Booking) -> Answer:
@@ -633,6 +645,7 @@ class Book:
             t.offer = Booking(
                 best.clinic, t.patient, best.seat, best.start, best.end, t.want, self.now + OFFER, t.person, self.now,
                 self.terms_of(t.want, best.clinic.clinic_id), t.person.name, ticket=t, offer=True,
+                online_only=self.is_online_only(t.want, best.clinic, t.person),
             )  # fmt: skip
             t.state = "offered"
             self.bookings.append(t.offer)
@@ -641,6 +654,7 @@ class Book:
             ):
                 t.state = "called"
                 t.offer.patient, t.offer.person, t.offer.name = None, NOBODY, ""
+                t.offer.online_only = False
                 groups.append(GroupOffer(t.offer))
             return
         open_groups = [g for g in groups if not g.closed and g.called < self.group_size() and self.fits(t, g.offer)]
@@ -717,6 +731,7 @@ class Book:
                 self.miss(t, offer)
         if winner and not late:
             offer.patient, offer.person, offer.name = winner.patient, winner.person, winner.person.name
+            offer.online_only |= self.must_pay_online(offer, winner.person)
             offer.ticket, offer.offer, offer.deadline = winner, False, self.now + HOLD
 
     def too_late_to_win(self, offer: Booking) -> bool:
@@ -840,7 +855,9 @@ class Book:
         limits = self.shared.limits
         checks = [("too_many_ahead", ahead, limits.ahead)]
         if wanted.by_phone or not any(
-            wanted.want.funding_at(c) == "online" and wanted.clinic_id in (None, i) and wanted.want.are_at(i)
+            (wanted.want.funding_at(c) == "online" or self.is_online_only(wanted.want, c, wanted.person))
+            and wanted.clinic_id in (None, i)
+            and wanted.want.are_at(i)
             for i, c in self.clinics.items()
         ):
             checks += [
@@ -851,6 +868,25 @@ class Book:
             if more and len(found) >= most:
                 return replace(describe(code, found[0][1]), at=found[0][0], limit=most)
         return None
+
+    def online_only_until(self, person: Person, clinic_id: int) -> datetime | None:
+        """Return until when somebody pays online only: all of a run lies within the time in which it counts."""
+        missed = [
+            b.start
+            for book in self.shared.books
+            for b in book.bookings
+            if b.state == "no_show" and b.person is person and b.clinic.clinic_id == clinic_id
+        ]
+        return add_months(max(missed), NO_SHOW_MONTHS) if len(missed) >= self.shared.no_shows_max else None
+
+    def is_online_only(self, want: Want, clinic: Clinic, person: Person) -> bool:
+        is_at_clinic = want.funding_at(clinic) == "clinic" and want.fee_at(clinic) > 0
+        return is_at_clinic and self.online_only_until(person, clinic.clinic_id) is not None
+
+    def must_pay_online(self, booking: Booking, person: Person) -> bool:
+        """Return whether somebody for whom a hold is by now pays it online, where it was to be paid at the clinic."""
+        until = self.online_only_until(person, booking.clinic.clinic_id)
+        return booking.funding == "clinic" and booking.fee > 0 and until is not None
 
     def person_of(self, patient: int | None, person: Person | None) -> Person | None:
         if patient is None:
@@ -877,7 +913,7 @@ class Book:
     ) -> Answer:
         want = Want(slots, service_ids)
 
-        def act() -> Answer:
+        def act() -> Answer:  # noqa: PLR0911 - a return for each refusal
             if early := self.refuse_early(patient) or self.refuse_services(clinic_id, want):
                 return early
             there = [b for b in self.bookings if b.state in OCCUPIES and b.start <= start < b.end]
@@ -888,12 +924,18 @@ class Book:
             person = self.person_of(patient, person_id)
             if not person or (instead_of and not self.is_replaceable(instead_of[1], person)):
                 return Answer("not_found")
+            at_clinic = self.clinics.get(clinic_id)
+            until = self.online_only_until(person, clinic_id) if isinstance(actor, Staff) else None
+            if until and at_clinic and want.fee_at(at_clinic):
+                return Answer("online_only", retry_at=until)
+            online_only = bool(at_clinic and self.is_online_only(want, at_clinic, person))
             run = self.place(clinic_id, start, want)
             if not run:
                 return self.refuse(clinic_id, start, want)
             held = Booking(
                 run.clinic, patient, run.seat, run.start, run.end, want, self.now + HOLD, person, self.now,
-                self.terms_of(want, clinic_id), person.name, instead_of, by_phone=isinstance(actor, Staff),
+                self.terms_of(want, clinic_id), person.name, instead_of, online_only=online_only,
+                by_phone=isinstance(actor, Staff),
             )  # fmt: skip
             replaced = instead_of[1] if instead_of else None
             at = clinic_id, run.start, run.end
@@ -930,6 +972,7 @@ class Book:
             return refusal
         if booking.person is not chosen:
             booking.person, booking.instead_of = chosen, None
+            booking.online_only |= self.must_pay_online(booking, chosen)
         booking.name, booking.named = chosen.name, booking.named + 1
         return describe("named", booking)
 
@@ -994,7 +1037,7 @@ class Book:
             return None
         late = Booking(
             held.clinic, held.patient, run.seat, run.start, run.end, held.want, held.deadline, held.person, self.now,
-            held.terms, instead_of=held.instead_of,
+            held.terms, instead_of=held.instead_of, online_only=held.online_only,
         )  # fmt: skip
         self.bookings.append(late)
         claim.on = late if claim.on in (held, held.ticket) else claim.on
@@ -1156,6 +1199,11 @@ class Book:
             if ticket.state == "accepted" and ticket.offer:
                 return self.release(ticket.offer, actor, key)
             return self.leave_queue(ticket, actor, key)
+        offer = ticket.offer
+        if act == "book" and offer and offer.state == "reserved" and self.now < offer.deadline:
+            until = self.online_only_until(ticket.person, offer.clinic.clinic_id)
+            if until and offer.fee:
+                return Answer("online_only", retry_at=until)
         if act == "call" or ticket.state != "accepted":
             called = (self.answer if ticket.state == "called" else self.accept)(ticket, actor, key)
             if act == "call" or called.code != "accepted":
@@ -1215,6 +1263,7 @@ class Book:
             return refusal
         offer.clinic, offer.seat, offer.start, offer.end = run.clinic, run.seat, run.start, run.end
         offer.terms = self.terms_of(ticket.want, clinic_id)
+        offer.online_only = self.is_online_only(ticket.want, run.clinic, ticket.person)
         return None
 
     def accept(

@@ -183,7 +183,7 @@ class Machine(RuleBasedStateMachine):
         zone = ZoneInfo(zone_name)
         self.zone, self.minutes = zone, minutes
         now = datetime.combine(day, time(22), zone).astimezone(UTC)
-        self.shared = model.Shared(now, LIMITS)
+        self.shared = model.Shared(now, LIMITS, no_shows_max=1 + seed % 3)
         self.books: dict[int, model.Book] = {}
         self.known: set[str] = set()
         self.trail: list[tuple[datetime, str, Any]] = []
@@ -245,6 +245,7 @@ class Machine(RuleBasedStateMachine):
             for service in self.offered(minutes, first if index else second):
                 await self._open(provider, service)
                 book.services.append(service)
+        await db.execute("UPDATE directory.clinic SET no_shows_max = $1", self.shared.no_shows_max)
         self.providers = list(self.books)
         for clinic in self.draw.sample(list(leads), self.draw.choice([0, 1, 2, 2])):
             await self._set_terms(clinic, [])
@@ -1171,7 +1172,8 @@ BROKEN = {
         "directory.starts_together(array_agg(DISTINCT starts_every))",
         "max(starts_every)",
     ),
-    "a hold drops terms": ("hold_in_book", "terms_id\n    FROM booking.price_of", "NULL\n    FROM booking.price_of"),
+    "a hold drops terms": ("hold_in_book", "p_service_ids, price.terms_id)", "p_service_ids, NULL)"),
+    "who often did not come pays at the clinic": ("funding_for", "THEN 'online'", "THEN 'clinic'"),
     "an offer drops terms": ("make_offer", "p_ticket.service_ids, terms_id", "p_ticket.service_ids, NULL"),
     "another run taken instead of an offer drops terms": ("swap_offer", ", terms_id = price.terms_id", ""),
     "a move drops terms": ("reschedule", "terms_id = held.terms_id", "terms_id = NULL"),

@@ -52,6 +52,7 @@ SHOWS_NONE = {
     *("record_attendance", "day_version", "add_person", "book"),
     *("join_by_phone", "serve_caller"),
     *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
+    *("change_booking", "undo_change", "booking_history", "no_show_rule", "set_no_show_rule"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
@@ -60,10 +61,9 @@ SHOWS_NONE = {
 }
 NOT_NOTED = {
     *("office", "holiday", "week", "provider", "services", "day_version"),
-    *("walk_in_doctors", "token_slip", "desk_rules"),
+    *("walk_in_doctors", "token_slip", "desk_rules", "no_show_rule"),
 }
-"""What may leave no row in the audit: reads of a clinic's own set-up, with nobody in it but its doctors; a version;
-a token."""
+"""What may leave no row: reads of a clinic’s own set-up, with nobody in it but its doctors; a version; a token."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
@@ -127,8 +127,10 @@ class Calls:
             **dict.fromkeys(("p_staff_id", "p_breach_id", "p_key_id", "p_service_id", "p_former_id"), 1),
             **dict.fromkeys(("p_leave_id", "p_holiday_id"), UUID(int=1)),
             **dict.fromkeys(("p_link_hash", "p_key_hash"), b"x" * 32),
-            **dict.fromkeys(("p_people", "p_per_minute", "p_per_day", "p_rows", "p_rows_max"), 50),
-            **{name: {} for name in ("p_moves", "p_was", "p_wish", "p_clinic", "p_provider", "p_service")},
+            **dict.fromkeys(
+                ("p_times", "p_months", "p_people", "p_per_minute", "p_per_day", "p_rows", "p_rows_max"), 50
+            ),
+            **{name: {} for name in ("p_moves", "p_was", "p_wish", "p_seen", "p_clinic", "p_provider", "p_service")},
             # Whatever it is, and the first page of it; what is in the way was not shown yet.
             **dict.fromkeys(
                 ("p_who", "p_action", "p_search", "p_after", "p_after_name", "p_after_id", "p_kept", "p_seen_at")

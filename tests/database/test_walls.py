@@ -37,6 +37,7 @@ WRITES = {
     ("ops", "*"): "the demo's data is made in bulk, into an empty database",
     ("privacy", "booking.booking"): "erasing clears the names of the people that a patient booked for",
     ("privacy", "booking.reason"): "and why they came",
+    ("privacy", "booking.no_show"): "and when they did not come",
     ("privacy", "reviews.review"): "erasing deletes what a patient wrote of providers",
     ("privacy", "reviews.report"): "and what they reported of others",
     ("privacy", "booking.idempotency"): "erasing deletes the stored results of a patient's requests",

@@ -26,7 +26,7 @@ from healthplus.notices.texts import (
 )
 from tests.fixtures.clock import move_clock_to
 from tests.fixtures.directory import make_city, make_clinic
-from tests.fixtures.races import HOLD_TIME, OFFER_TIME, RaceEnvironment
+from tests.fixtures.races import HOLD_TIME, OFFER_TIME, UNDO_TIME, RaceEnvironment
 from tests.fixtures.terms import set_terms
 from tests.notices.sending import SITE, Recorder, notices, phone, reachable, sweep_all
 
@@ -383,10 +383,10 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     await race.book.add_leave(
         provider_id, None, provider.opens_at, provider.closes_at, "", Staff(1), flag_for_rebooking=True
     )
-    await tell()
+    await pass_by(UNDO_TIME)
     (leave,) = await race.db.fetch("SELECT leave_id FROM schedule.leave WHERE provider_id = $1", provider_id)
     await race.book.remove_leave(provider_id, leave["leave_id"], Staff(1))
-    await tell()
+    await pass_by(UNDO_TIME)
     await race.book.cancel(provider_id, booked, Patient(one))
     await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
     await cancel_by_terms(race, other)

@@ -96,6 +96,10 @@ FAULTS = {
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
         SELECT provider_id, patient_id, booking_id, 5, app_now() FROM booking.booking WHERE state = 'booked';
         UPDATE directory.provider SET rating_total = 5, rating_count = 1""",
+    "no_shows_are_recorded": """
+        INSERT INTO booking.no_show (provider_id, booking_id, clinic_id, patient_id, person_id, starts_at)
+        SELECT provider_id, booking_id, clinic_id, patient_id, gen_random_uuid(), lower(during) FROM booking.booking
+        WHERE state = 'booked'""",
     "reviews_have_ratings": """
         INSERT INTO reviews.review (provider_id, patient_id, text, written_at)
         SELECT provider_id, patient_id, 'She listens.', app_now() FROM booking.booking WHERE state = 'booked'""",

@@ -201,6 +201,9 @@ async def test_the_shown_patients_have_something_to_rate_and_to_cancel(db: Datab
     assert {row["state"] for row in past} == {"fulfilled"}
     assert any(row["service_ids"] and len(row["service_ids"]) >= 1 for row in past)
     assert [row["stars"] is not None for row in past] == [True] + [False] * (len(past) - 1)
+    # The desk recorded who came lately, as it would have.
+    recorded = await db.fetch("SELECT booking_id FROM reception.attendance WHERE finished_at IS NOT NULL")
+    assert {row["booking_id"] for row in past[-2:]} <= {row["booking_id"] for row in recorded}
     assert ahead
     assert {row["state"] for row in ahead} == {"booked"}
     assert ahead[0]["terms_id"] is not None

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from tests.pages.states.changes import tomorrow
 from tests.pages.states.day import NAMES, a_day, record
 from tests.pages.states.staff import go
 from tests.pages.window import BrowserWindow
@@ -57,3 +58,26 @@ async def test_what_others_record_is_seen_within_seconds_and_takes_no_focus(wind
     await record(window, day, NAMES[5], "arrive")
     await expect(row).to_have_class(re.compile("here"))
     await expect(row).to_be_focused()
+
+
+async def test_an_appointment_is_moved_and_moved_back_by_keys(window: BrowserWindow) -> None:
+    """`m`, arrows and Enter; then `u`: seven keys at most for one that waits for nobody."""
+    day = await tomorrow(window)
+    await go(window, day.path)
+    page = window.page
+    row = page.locator(f"#visit-{day.booking}")
+    await row.focus()
+    async with page.expect_navigation(url="**?do=move"):
+        await page.keyboard.press("m")
+    chosen = page.locator('input[name="start"]:checked')
+    await expect(chosen).to_be_focused()
+    await page.keyboard.press("ArrowUp")  # to the last, as the first may begin too soon to be taken back
+    async with page.expect_navigation(url="**?changed=move&about=*"):
+        await page.keyboard.press("Enter")
+    await expect(page.locator(".changed")).to_contain_text("Moved")
+    async with page.expect_navigation(url="**?changed=undone&about=*"):
+        await page.keyboard.press("u")
+    await expect(row).to_be_focused()
+    for key, address in (("k", "**?do=cancel"), ("Escape", f"**{day.path}?about=*"), ("h", "**/history")):
+        async with page.expect_navigation(url=address):
+            await page.keyboard.press(key)

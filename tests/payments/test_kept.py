@@ -78,6 +78,10 @@ async def test_what_others_cancel_goes_back_whole(
     await set_terms(environment.db, ONLINE, {ALWAYS: "100%"})
     held = await booked(payments, environment, captured=captured)
     assert (await environment.book.cancel(PROVIDER, held, actor)).code == "cancelled"
+    if isinstance(actor, Staff):  # they may take it back until then
+        await environment.pass_time(minutes=2, seconds=50)
+        assert await payments.captures.poll() == (0, 0)
+        await environment.pass_time(seconds=10)
     await settle(payments, environment)
     assert await money(environment) == ("refunded" if captured else "voided", None)
     assert await money_back(payments, held) == ("refunded" if captured else "voided", 0, FEE)

@@ -254,7 +254,10 @@ async def play(db: Database, bank: Bank, data: st.DataObject) -> None:
                 await visit.settle()
     late = data.draw(st.timedeltas(timedelta(), timedelta(days=20)), label="late")
     ways = ("patient", "replacement", "patient", "replacement", "staff", "system")
-    kept_minor = await visit.cancel(data.draw(st.sampled_from(ways)), late)
+    way = data.draw(st.sampled_from(ways))
+    kept_minor = await visit.cancel(way, late)
+    if way == "staff":  # who may take it back for three minutes
+        await set_clock(db, await product_now(db) + timedelta(minutes=3))
     await visit.settle()
     fee = visit.fee
     money = await visit.payments.money(visit.provider, visit.booking)

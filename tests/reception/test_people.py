@@ -90,3 +90,44 @@ async def test_a_name_is_found_in_either_script_and_by_its_sound(
         await db.execute("UPDATE accounts.person SET name = $2 WHERE person_id = $1", person, name)
     assert [row["name"] for row in await db.fetch(NAMED, AT_CLINIC, looked_for)] == found
     assert await db.fetch(NAMED, FREE, looked_for) == []
+
+
+async def test_the_number_of_an_erased_patient_has_a_new_account_and_what_it_spent_counts_on(db: Database) -> None:
+    erased = await db.fetch_value("INSERT INTO accounts.patient (name) VALUES ('Asha') RETURNING patient_id")
+    await db.execute(
+        "INSERT INTO accounts.former_account (patient_id, phone_hash, erased_at) VALUES ($1, $2, public.app_now())",
+        *(erased, b"number"),
+    )
+    added = await db.fetch_row(
+        "SELECT * FROM accounts.add_at_desk("
+        "'+919876543210', true, $1, 'Asha', NULL, NULL, 'appointments', '1', 'staff:1')",
+        b"number",
+    )
+    assert added is not None
+    assert added["outcome"] == "added"
+    assert added["patient_id"] != erased
+    assert await db.fetch_value("SELECT successor_id FROM accounts.former_account") == added["patient_id"]
+
+
+@pytest.mark.breaks_invariants  # the bookings have no events
+async def test_what_was_booked_before_the_first_look_is_read_in_parts(db: Database, environment: Environment) -> None:
+    """And what is booked meanwhile is not left out."""
+    await db.execute("SELECT booking.advance($1)", PROVIDER)
+    await db.execute(
+        """
+        WITH patients AS (
+            INSERT INTO accounts.patient (name) SELECT 'Patient' FROM generate_series(1, 2100) RETURNING patient_id
+        )
+        INSERT INTO booking.booking (
+            provider_id, clinic_id, patient_id, during, seat, slots_needed, state, fee_minor, funding, created_at)
+        SELECT $1, $2, patient_id, tstzrange(at, at + interval '30 minutes'), 1, 1, 'cancelled', 0, 'free',
+            public.app_now()
+        FROM patients, CAST($3 AS timestamptz) AS at
+        """,
+        *(PROVIDER, AT_CLINIC, environment.instant(15)),
+    )
+    learn = "SELECT reception.learn_of($1, $2)"
+    assert await db.fetch_value(learn, AT_CLINIC, PROVIDER) is False
+    await book(environment, 13, AT_CLINIC, "asha")
+    assert [await db.fetch_value(learn, AT_CLINIC, PROVIDER) for _ in range(3)] == [False, True, True]
+    assert len(await known(db)) == 2101

@@ -84,6 +84,25 @@ async def _day(db: Database, *_: int) -> object:
     return (await product_now(db)).date()
 
 
+async def _booking(db: Database, clinic_id: int, provider_id: int) -> object:
+    """Make an appointment that took place, each of them at another time."""
+    await db.execute("SELECT booking.lock_book($1)", provider_id)
+    made = await db.fetch_value(
+        "INSERT INTO booking.booking (provider_id, clinic_id, patient_id, patient_name, during, seat, slots_needed, "
+        "state, fee_minor, funding, created_at) SELECT $1, $2, min(patient_id), 'Asha', tstzrange(starts, starts + "
+        "interval '1 minute'), 1, 1, 'fulfilled', 0, 'free', starts FROM accounts.patient, LATERAL (SELECT "
+        "public.app_now() - interval '30 days' + make_interval(mins => $3) AS starts) AS at GROUP BY starts "
+        "RETURNING booking_id",
+        provider_id,
+        clinic_id,
+        next(_serial),
+    )
+    for kind in ("reserved", "booked", "arrived", "fulfilled"):
+        append = "SELECT booking.append_event($1, public.app_now(), $2, $3, NULL, 'system')"
+        await db.execute(append, provider_id, kind, made)
+    return made
+
+
 async def _token(db: Database, clinic_id: int, _: int) -> object:
     """Take in somebody who came without an appointment, at a doctor of their own."""
     provider_id = await make_provider(db, {clinic_id: (0, "free")})
@@ -112,6 +131,7 @@ OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "key_id": _key,
     "token_id": _token,
     "day": _day,
+    "booking_id": _booking,
     "ticket_id": _ticket,
 }
 """How to make what a route's path names, at a clinic and nowhere else, for a provider there."""

@@ -17,7 +17,8 @@ from healthplus.booking.numbers import number_of
 from healthplus.database import Database
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
-from tests.web.client import Browser
+from tests.web.client import Browser, Client
+from tests.web.phone import Phone, sign_in
 from tests.web.staff import audit_entries, goes_to, log_in, words
 
 pytestmark = pytest.mark.dates
@@ -145,7 +146,7 @@ async def test_of_a_number_nobody_of_whom_was_here_no_name_is_shown(
 
 
 async def test_somebody_new_is_added_and_has_the_account_when_they_sign_in(
-    desk: Browser, db: Database, environment: Environment
+    desk: Browser, db: Database, environment: Environment, http: httpx.AsyncClient, anyone: Client, phone: Phone
 ) -> None:
     page = await desk.get(f"{BOOK}?{httpx.QueryParams({'q': NOBODYS})}")
     assert "Nobody has this number yet" in words(page)
@@ -169,6 +170,12 @@ async def test_somebody_new_is_added_and_has_the_account_when_they_sign_in(
     assert "done=book" in goes_to(booked)
     kinds = await db.fetch("SELECT kind FROM notices.notice WHERE patient_id = $1", row["patient_id"])
     assert "booked" in {one["kind"] for one in kinds}
+    me = Client(http, await sign_in(anyone, phone, "+919876543210"))
+    export = (await me.get("me/export")).json()
+    assert [one["name"] for one in export["persons"]] == ["Meera Kale"]
+    assert [one["given_at_the_desk"] for one in export["consents"]] == [True]
+    assert [one["clinic_id"] for one in export["known_to_clinics"]] == [AT_CLINIC]
+    assert len(export["bookings"]) == 1
 
 
 async def test_what_is_wrong_with_somebody_new_is_said_and_nothing_typed_is_lost(

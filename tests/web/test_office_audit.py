@@ -45,6 +45,8 @@ class Step(NamedTuple):
 _TOLD = {"told": "2026-11-01T10:00", "happened": "x"}
 _ASK = {"number": "{number}", "booking": "{booking_id}", "reason": "x"}
 _ASKED = "see_booking ask_change"
+_VISIT = "/desk/{clinic_id}/{day}/visit/{booking_id}"
+_MOVE = {"kind": "move", "start": "{start}", "reason": "x"}
 _NEW = {"phone": "9876543210", "name": "Meera", "consent": CURRENT.version}
 _BOOKED = {"person": "{person_id}", "provider": str(PROVIDER), "start": "{start}", "key": "1"}
 _RULES = {"walk_in_every": "4", "walk_in_cap": "9", "overbook_cap": "1"}
@@ -64,6 +66,9 @@ STEPS = [
     Step("/office/staff/{staff_id}/link", "make_link"),
     Step("/office/staff/{staff_id}/disable", "disable", {"sure": "1"}),
     Step("/office/staff/{staff_id}/enable", "enable make_link"),
+    Step(f"{_VISIT}/ask", _ASKED, _MOVE, "seen", role="desk"),
+    Step(f"{_VISIT}/change", "see_booking change_booking", _MOVE, "seen"),
+    Step(f"{_VISIT}/undo", "undo_change"),
     Step("/desk/{clinic_id}/ask", _ASKED, {**_ASK, "kind": "edit_patient", "name": "Asha"}, role="desk"),
     Step("/office/{clinic_id}/asks/{ask_id}/refuse", "refuse_ask"),
     Step("/desk/{clinic_id}/ask", _ASKED, {**_ASK, "kind": "cancel"}, role="desk"),
@@ -89,6 +94,7 @@ STEPS = [
             ("services", "put_service", _SERVICE, ""),
             ("services/{service_id}/close", "close_service", {"sure": "1"}, ""),
             ("terms", "set_terms", {"service": "", "unit": "percent", "hours_1": "4", "kept_1": "50"}, ""),
+            ("no-shows", "set_no_show_rule", {"times": "2", "months": "3"}, "version"),
             ("provider/{provider_id}", "change_provider", {**DOCTOR, "funding": "online"}, "version"),
             ("provider/{provider_id}/photo", "set_photo", {}, ""),
             ("provider/{provider_id}/photo/remove", "remove_photo", {}, ""),
@@ -231,7 +237,7 @@ async def test_every_change_leaves_its_row_in_the_audit(
     booking = await environment.held(AT_CLINIC, 13)
     assert (await environment.book.confirm(PROVIDER, booking, None, environment.actor("asha"))).code == "booked"
     values = {"clinic_id": AT_CLINIC, "booking_id": booking, "number": number_of(booking)}
-    values |= await make_objects(db, AT_CLINIC, OBJECTS)
+    values = await make_objects(db, AT_CLINIC, OBJECTS) | values
     values["person_id"] = await db.fetch_value("SELECT person_id FROM booking.booking WHERE booking_id = $1", booking)
     values["start"] = environment.at(24 + 13)
     values["other_id"] = await db.fetch_value(
@@ -267,6 +273,6 @@ async def send(browser: Browser, step: Step, values: dict[str, object]) -> None:
         files = {"photo": ("a.png", picture("PNG"), "image/png")}
         assert goes_to(await browser.http.post(path, files=files, data=form))
         return
-    page = path.removesuffix("/end")
+    page = re.sub("/(end|ask|change)$", "", path) if step.was else path
     was = {step.was: hidden(await browser.get(page), step.was)} if step.was else {}
     assert goes_to(await browser.post(path, {**form, **was}))

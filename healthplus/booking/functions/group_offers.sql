@@ -198,7 +198,8 @@ BEGIN
         IF waiter.number = winner AND NOT is_too_late THEN
             UPDATE booking.booking
             SET patient_id = waiter.patient_id, person_id = waiter.person_id, patient_name = booking.name_of(waiter),
-                ticket_id = waiter.ticket_id, offer = false, deadline = p_now + booking.hold_time()
+                ticket_id = waiter.ticket_id, offer = false, deadline = p_now + booking.hold_time(),
+                funding = booking.funding_for(funding, fee_minor, waiter.person_id, clinic_id, p_now)
             WHERE provider_id = p_call.provider_id AND booking_id = p_call.booking_id;
             PERFORM booking.end_ticket(waiter, 'accepted', p_now, p_actor, NULL, '');
         ELSIF waiter.answered_at IS NOT NULL OR waiter.number > winner THEN

@@ -49,7 +49,8 @@ BEGIN
         fee_minor, funding, created_at, person_id, patient_name, service_ids, terms_id)
     SELECT p_ticket.provider_id, booking.new_id(p_ticket.provider_id), run.clinic_id, owner.patient_id,
         tstzrange(run.starts_at, run.ends_at), run.seat, p_ticket.slots_needed, 'reserved',
-        p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_minor, funding, p_now,
+        p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_minor,
+        booking.funding_for(funding, fee_minor, owner.person_id, run.clinic_id, p_now), p_now,
         owner.person_id, booking.name_of(owner), p_ticket.service_ids, terms_id
     FROM booking.price_of(p_ticket.provider_id, run.clinic_id, p_ticket.service_ids)
     RETURNING * INTO offer;

@@ -178,18 +178,8 @@ BEGIN
         THEN
             PERFORM staff.require_proof(caller.is_proven);
         END IF;
-        code := CASE asked.kind
-            WHEN 'move' THEN (booking.reschedule(
-                asked.provider_id, asked.booking_id, to_timestamp((asked.wish ->> 'starts_at')::double precision), caller.actor, NULL, NULL)).code
-            WHEN 'cancel' THEN (booking.cancel(asked.provider_id, asked.booking_id, caller.actor, NULL)).code
-            WHEN 'refund' THEN (booking.refund(asked.provider_id, asked.booking_id, caller.actor)).code
-            WHEN 'correct' THEN (booking.correct_attendance(
-                asked.provider_id, asked.booking_id, (asked.wish ->> 'state')::booking.booking_state, caller.actor)).code
-            ELSE booking.edit_patient(
-                asked.provider_id, asked.booking_id, asked.wish ->> 'name', (asked.wish ->> 'birth_year')::integer, asked.wish ->> 'sex',
-                caller.actor) END;
-        IF code IN ('moved', 'cancelled', 'refunded', 'corrected', 'changed') THEN
-            code := 'done';
+        code := booking.change(asked.kind::text, asked.provider_id, asked.booking_id, asked.wish, caller.actor);
+        IF code = 'done' THEN
             PERFORM staff.close_ask(p_ask_id, 'done', caller.staff_id);
         END IF;
     END IF;

@@ -40,19 +40,31 @@ CREATE FUNCTION ledger.part_due_at(p_at timestamptz) RETURNS timestamptz STABLE 
 
 -- Orders the money of a booking that has ended to be voided, or refunded where it was captured. p_kept_minor: what is kept of the money
 -- that pays for it. A gateway captures all or nothing: where something is kept, all is captured first, and then the rest refunded.
-CREATE FUNCTION ledger.order_return(p_provider_id bigint, p_booking_id uuid, p_now timestamptz, p_kept_minor integer DEFAULT 0)
-RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- p_from: not before then (NULL: at once), as it may be taken back until then.
+CREATE FUNCTION ledger.order_return(
+    p_provider_id bigint, p_booking_id uuid, p_now timestamptz, p_kept_minor integer DEFAULT 0, p_from timestamptz DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE ledger.payment
-    SET at = CASE WHEN due IS NULL AND p_kept_minor BETWEEN 1 AND amount_minor - 1 THEN ledger.part_due_at(p_now) ELSE p_now END,
+    SET returns_from = p_from,
+        at = CASE WHEN p_from IS NOT NULL THEN p_from WHEN due IS NULL AND p_kept_minor BETWEEN 1 AND amount_minor - 1 THEN ledger.part_due_at(p_now) ELSE p_now END,
         kept_minor = CASE WHEN p_kept_minor > 0 AND (due = 'capture' OR due IS NULL) THEN least(p_kept_minor, amount_minor) END,
         due = CASE
             WHEN p_kept_minor > 0 AND due = 'capture' THEN 'capture'
             WHEN p_kept_minor >= amount_minor AND due IS NULL THEN NULL
             WHEN state = 'authorised' THEN 'void' ELSE 'refund' END::ledger.payment_step
     WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
-        AND state IN ('authorised', 'captured');
+        AND state IN ('authorised', 'captured') AND (due IS NULL OR due = 'capture');  -- what came twice is on its way back
 END $$;
+
+-- Takes such an order back, of the whole, whose time has not come: the money pays again for what it paid for.
+CREATE FUNCTION ledger.take_back_return(p_provider_id bigint, p_booking_id uuid, p_now timestamptz) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    UPDATE ledger.payment
+    SET due = CASE state WHEN 'authorised' THEN 'capture'::ledger.payment_step END, at = p_now, returns_from = NULL
+    WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
+        AND state IN ('authorised', 'captured') AND due IN ('void', 'refund') AND returns_from > p_now
+$$;
 
 -- What becomes of a payment: `money` is its state, or with _due what is to be done next, or 'kept'; and how much of it is kept after its
 -- booking was cancelled, and goes back or has gone. What was let go before it was taken is kept by nobody.
@@ -112,7 +124,9 @@ CREATE FUNCTION ledger.advance_payments(
         UPDATE ledger.payment
         SET state = greatest(payment.state, free.state),
             at = CASE WHEN free.state <= payment.state THEN at
-                WHEN free.state = 'captured' AND kept_minor < amount_minor THEN ledger.part_due_at(p_now) ELSE p_now END,
+                WHEN free.state = 'captured' AND kept_minor < amount_minor THEN ledger.part_due_at(p_now)
+                WHEN free.state = 'captured' AND due = 'void' THEN greatest(returns_from, p_now)
+                ELSE p_now END,
             due = CASE WHEN free.state <= payment.state THEN due
                 WHEN free.state = 'captured' AND (due = 'void' OR kept_minor < amount_minor) THEN 'refund'::ledger.payment_step END,
             captured_at = CASE free.state WHEN 'captured' THEN p_now ELSE captured_at END,

@@ -31,13 +31,14 @@ CREATE FUNCTION notices.until(p_kind text, p_deadline timestamptz, p_now timesta
 $$;
 
 -- Notes that a booking's patient is to be sent a notice, by each channel on which they can be reached. p_booking_id may be NULL
--- for an offer or a call, whose ticket names it. Called in the transaction that changes the booking.
-CREATE FUNCTION notices.add(p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid, p_kind text, p_now timestamptz)
-RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- for an offer or a call, whose ticket names it. Called in the transaction that changes the booking. p_due_at: not before then (NULL: at once).
+CREATE FUNCTION notices.add(
+    p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid, p_kind text, p_now timestamptz, p_due_at timestamptz DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO notices.notice (provider_id, channel, kind, patient_id, booking_id, ticket_id, created_at, until, due_at)
     SELECT p_provider_id, way.channel, p_kind::notices.kind, way.patient_id, booking_id, p_ticket_id, p_now,
-        notices.until(p_kind, deadline, p_now), p_now
+        notices.until(p_kind, deadline, p_now), coalesce(p_due_at, p_now)
     FROM booking.booking
     CROSS JOIN LATERAL (
         SELECT patient_id, channel
@@ -62,6 +63,32 @@ BEGIN
     WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
 END $$;
 
+-- What an event of an appointment does to what its patient is still to be told of what staff did: what was taken back is not told, and what
+-- was done before it waits as long as it does, as a notice says how an appointment is.
+CREATE FUNCTION notices.hold_back(p_event booking.event_log, p_told_at timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    undone text := CASE p_event.kind WHEN 'uncancelled' THEN 'cancelled' WHEN 'moved_back' THEN 'moved' WHEN 'cancelled' THEN 'booked' END;
+BEGIN
+    IF undone IS NOT NULL AND p_told_at IS NULL THEN
+        UPDATE notices.notice SET due_at = NULL
+        FROM (
+            SELECT provider_id, notice_id, rank() OVER (ORDER BY notice.created_at DESC) AS turn
+            FROM booking.booking JOIN notices.notice USING (patient_id, provider_id, booking_id)
+            WHERE booking.provider_id = p_event.provider_id AND booking.booking_id = p_event.booking_id
+                AND notice.created_at > p_event.at - booking.undo_time() AND notice.kind = undone::notices.kind
+                AND notice.due_at > p_event.at AND tries = 0
+        ) AS last
+        WHERE notice.provider_id = last.provider_id AND notice.notice_id = last.notice_id AND turn = 1;
+    ELSIF p_told_at > p_event.at THEN
+        UPDATE notices.notice SET due_at = p_told_at
+        FROM booking.booking
+        WHERE booking.provider_id = p_event.provider_id AND booking.booking_id = p_event.booking_id
+            AND notice.patient_id = booking.patient_id AND notice.provider_id = booking.provider_id
+            AND notice.booking_id = booking.booking_id AND notice.created_at > p_event.at - booking.undo_time()
+            AND notice.due_at > p_event.at AND tries = 0 AND notice.kind IN ('booked', 'moved');
+    END IF;
+END $$;
+
 -- Tells somebody whom the desk had join a queue where they see their place; once.
 CREATE FUNCTION notices.tell_queued(p_provider_id bigint, p_ticket_id uuid, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -76,6 +103,8 @@ END $$;
 -- its change. A trigger keeps its function, which is therefore replaced in place. While old events are moved, which
 -- are no news, healthplus.retention is set.
 CREATE OR REPLACE FUNCTION notices.on_event() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    told_at timestamptz;
 BEGIN
     IF coalesce(current_setting('healthplus.retention', true), '') = 'on' THEN
         RETURN NULL;
@@ -84,6 +113,13 @@ BEGIN
     ELSIF NEW.kind = 'full' THEN
         PERFORM notices.add_of_ticket(NEW.provider_id, NEW.ticket_id, 'queue_closed', NEW.at);
         RETURN NULL;
+    ELSIF NEW.kind IN ('uncancelled', 'moved_back') OR (NEW.kind = 'cancelled' AND NEW.reason = 'undone') THEN
+        PERFORM notices.hold_back(NEW, NULL);
+        RETURN NULL;
+    ELSIF NEW.actor ^@ 'staff:' AND NEW.kind IN ('booked', 'cancelled', 'moved', 'needs_rebooking', 'stands') THEN
+        SELECT booking.told_at(NEW.actor, NEW.at, ARRAY[lower(during), booking.moved_from(NEW.reason)]) INTO told_at
+        FROM booking.booking WHERE provider_id = NEW.provider_id AND booking_id = NEW.booking_id;
+        PERFORM notices.hold_back(NEW, told_at);
     END IF;
     -- Most who book can be reached nowhere: to see that costs half of what `add` does.
     PERFORM FROM booking.booking
@@ -94,7 +130,8 @@ BEGIN
         AND NOT EXISTS (SELECT FROM notices.push_subscription WHERE push_subscription.patient_id = booking.patient_id);
     IF NOT FOUND THEN
         PERFORM notices.add(
-            NEW.provider_id, NEW.booking_id, NEW.ticket_id, CASE NEW.kind WHEN 'released' THEN 'withdrawn' ELSE NEW.kind::text END, NEW.at);
+            NEW.provider_id, NEW.booking_id, NEW.ticket_id, CASE NEW.kind WHEN 'released' THEN 'withdrawn' ELSE NEW.kind::text END, NEW.at,
+            told_at);
     END IF;
     RETURN NULL;
 END $$;
@@ -103,7 +140,8 @@ END $$;
 CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event_log FOR EACH ROW
     WHEN (((new.kind = ANY (ARRAY['booked'::booking.event_kind, 'expired'::booking.event_kind, 'offered'::booking.event_kind,
         'called'::booking.event_kind, 'cancelled'::booking.event_kind, 'moved'::booking.event_kind,
-        'needs_rebooking'::booking.event_kind, 'stands'::booking.event_kind]))
+        'needs_rebooking'::booking.event_kind, 'stands'::booking.event_kind, 'uncancelled'::booking.event_kind,
+        'moved_back'::booking.event_kind]))
         OR ((new.kind = ANY (ARRAY['released'::booking.event_kind, 'full'::booking.event_kind]))
         AND (new.reason = ANY (ARRAY['shift_changed'::text, 'leave_changed'::text])))))
     EXECUTE FUNCTION notices.on_event();

@@ -230,8 +230,12 @@ BEGIN
     END IF;
     IF kept.booking_id IS NULL AND reception.booked_just_now_by(target, opened.now_at) = p_actor THEN
         -- What it frees goes to who waits; it costs nobody anything.
-        SELECT (answer).code, (answer).state INTO code, state FROM booking.cancel(p_provider_id, p_booking_id, p_actor, NULL) AS answer;
-        code := CASE code WHEN 'cancelled' THEN 'undone' ELSE 'too_late' END;
+        code := booking.undo_act(p_provider_id, p_booking_id, p_clinic_id, p_actor);
+        IF code <> 'undone' THEN  -- it begins soon, so the patient has been told, and is told of this, too
+            SELECT CASE (answer).code WHEN 'cancelled' THEN 'undone' ELSE 'too_late' END INTO code
+            FROM booking.cancel(p_provider_id, p_booking_id, p_actor, NULL) AS answer;
+        END IF;
+        state := CASE code WHEN 'undone' THEN 'cancelled' END;
         RETURN;
     END IF;
     IF kept.before IS NULL OR kept.actor <> p_actor OR kept.act_at <= opened.now_at - reception.undo_time() THEN

@@ -6,21 +6,21 @@ CREATE FUNCTION reception.next_starts(
 ) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
     need booking.need := booking.need_of(1, p_provider_id, p_service_ids);
-    found timestamptz[] := '{}';
+    starts timestamptz[] := '{}';
     steps interval[] := '{0 days,2 days,8 days,60 days,370 days}';
 BEGIN
     FOR i IN 1 .. array_length(steps, 1) - 1 LOOP
-        found := found || ARRAY (
+        starts := starts || ARRAY (
             SELECT DISTINCT starts_at
             -- what begins in a step may end after it
             FROM booking.obtainable_runs(
                 p_provider_id, p_clinic_id, p_from + steps[i], p_from + steps[i + 1] + make_interval(hours => 8, mins => coalesce(need.minutes, 0)),
                 need, p_now, p_is_desk => true)
             WHERE starts_at >= p_from + steps[i] AND starts_at < p_from + steps[i + 1] AND starts_at > p_now
-            ORDER BY starts_at LIMIT p_count - cardinality(found));
-        EXIT WHEN cardinality(found) >= p_count;
+            ORDER BY starts_at LIMIT p_count - cardinality(starts));
+        EXIT WHEN cardinality(starts) >= p_count;
     END LOOP;
-    RETURN found;
+    RETURN starts;
 END $$;
 
 -- A clinic's doctors, and of one of them (p_provider_id; else the first) what can be chosen: see console.booking_choices.

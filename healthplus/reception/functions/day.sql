@@ -15,6 +15,7 @@ LANGUAGE sql STABLE AS $$
             'since_at', coalesce(left_at, finished_at, entered_at, calls[cardinality(calls)], arrived_at),
             'can_arrive', stands.state = 'expected' AND reception.is_near(booking.during, p_now),
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
+            'change_undo_until_at', booking.undo_until(booking.provider_id, booking_id, changed_by, p_now), 'change_undo_by', changed_by,
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
             'undo_until_at', CASE WHEN undo.since_at + reception.undo_time() > p_now THEN undo.since_at + reception.undo_time() END,
             'undo_by', undo.actor) END
@@ -34,6 +35,9 @@ LANGUAGE sql STABLE AS $$
     CROSS JOIN LATERAL (
         SELECT string_agg(service_type.name, ', ' ORDER BY service_type.name) AS services
         FROM directory.service JOIN directory.service_type USING (service_type_id) WHERE service_id = ANY (service_ids)) AS named
+    LEFT JOIN LATERAL (
+        SELECT actor AS changed_by FROM booking.staff_act
+        WHERE staff_act.provider_id = booking.provider_id AND staff_act.booking_id = booking.booking_id AND until > p_now) AS changed ON true
     CROSS JOIN LATERAL (SELECT reception.state_of(booking.state_at(booking, p_now), attendance) AS state) AS stands
     CROSS JOIN LATERAL (SELECT
         CASE WHEN before IS NOT NULL THEN act_at WHEN booking.state = 'booked' THEN booking.created_at END AS since_at,

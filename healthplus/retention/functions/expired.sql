@@ -350,6 +350,24 @@ CREATE FUNCTION retention.forget_asks(p_now timestamptz, p_rows_max integer) RET
     SELECT count(*) FROM gone
 $$;
 
+-- What staff could take back.
+CREATE FUNCTION retention.forget_staff_acts(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM booking.staff_act WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM booking.staff_act WHERE until <= p_now
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Who did not come, once it cannot count any more: within twelve months, and then for 24 at most.
+CREATE FUNCTION retention.forget_no_shows(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM booking.no_show WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM booking.no_show WHERE starts_at <= p_now - interval '37 months'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 -- What a clinic's desk recorded, after a year and a month; what became of each appointment stays with it.
 CREATE FUNCTION retention.forget_attendance(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH gone AS (

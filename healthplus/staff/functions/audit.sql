@@ -7,12 +7,13 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         see_page, see_accounts, see_patient, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
         see_breaches, see_breach,
         add_patient, book, record_attendance, undo_attendance, walk_in, overbook,
+        change_booking, undo_change,
         see_caller, join_caller, serve_caller,
         ask_change, confirm_ask, refuse_ask, ask_over,
         change_shifts, add_leave, remove_leave,
         add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,
         add_picture, change_picture, remove_picture,
-        add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms, set_desk_rules,
+        add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms, set_desk_rules, set_no_show_rule,
         add_key, revoke_key, note_breach, add_to_breach
     }'::text[]
 $$;

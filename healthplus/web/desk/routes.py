@@ -8,6 +8,7 @@ from healthplus.errors import LogInNeeded, ProofDue, ScreenLocked
 from healthplus.web.desk import errors
 from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.day.book import BookController
+from healthplus.web.desk.day.changes import ChangeController
 from healthplus.web.desk.day.day import DayController
 from healthplus.web.desk.day.people import PeopleController
 from healthplus.web.desk.day.phone_queue import PhoneQueueController
@@ -26,7 +27,7 @@ _PAGES: dict[type[Exception], str] = {
     ScreenLocked: "/desk/locked",
     ProofDue: "/desk/prove",
 }
-DAY = (DayController, PeopleController, BookController, WalkInController, PhoneQueueController)
+DAY = (DayController, ChangeController, PeopleController, BookController, WalkInController, PhoneQueueController)
 """What a clinic's desk does on the day."""
 
 

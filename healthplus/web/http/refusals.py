@@ -88,6 +88,8 @@ def _kind_and_detail(  # noqa: C901, PLR0911, PLR0912 - a case for each code
             return refusals.TooManyUnpaid, f"{said}; cancel one, or choose a time that is paid online."
         case "too_many_ahead":
             return refusals.TooManyAhead, None
+        case "online_only":  # of the desk alone: a patient's own hold is paid online
+            return refusals.OnlineOnly, None
         case "key_reused":
             return errors.KeyReused, None
         case "expired":

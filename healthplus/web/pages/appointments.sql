@@ -102,6 +102,7 @@ SELECT
             SELECT FROM notices.reminder
             WHERE reminder.provider_id = booking.provider_id AND reminder.booking_id = booking.booking_id
                 AND reminder.starts_at = lower(during))) AS is_to_be_asked,
+    CASE WHEN booking.state = 'no_show' THEN booking.online_only_until(person_id, clinic_id, now_at) END AS online_only_until,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at, changed.moved_from,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
     money.returned_at, money.twice_minor, money.is_twice_returned
@@ -117,7 +118,7 @@ CROSS JOIN LATERAL (
         booking.moved_from((array_agg(reason ORDER BY seq DESC) FILTER (WHERE kind = 'moved'))[1]) AS moved_from
     FROM booking.event_log
     WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
-        AND kind IN ('moved', 'needs_rebooking', 'stands', 'cancelled')) AS changed
+        AND kind IN ('moved', 'needs_rebooking', 'stands', 'cancelled', 'moved_back', 'uncancelled')) AS changed
 LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
 WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_id = $3
     AND booking.state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')

@@ -65,6 +65,9 @@ SELECT
     (SELECT number FROM booking.ticket
         WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id) AS ticket_number,
     person_id, patient_name, deadline,
+    CASE WHEN funding = 'online' THEN (  -- where others pay at the clinic
+        SELECT booking.online_only_until(person_id, booking.clinic_id, now_at)
+        FROM booking.price_of(provider_id, booking.clinic_id, service_ids) AS price WHERE price.funding = 'clinic') END AS online_only_until,
     booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
     instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,

@@ -313,6 +313,8 @@ class ChartView:
                 return self.limit.text
             case "no_such_slot":
                 return self.choice.fault or no_such_slot_text(self.language, outcome.reason or "")
+            case "online_only":  # of the desk alone
+                return _("Pay online to book this.")
             case "key_reused" | "claimed" | "expired" | "wrong_state" | "too_late" | "not_found":
                 return _("This form was sent before with another time. Choose again.")
             case code:

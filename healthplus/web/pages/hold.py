@@ -77,6 +77,10 @@ class HoldController(Controller):
             if hold["funding"] == "online" and method not in app.payments.methods:
                 raise FormError(_("Choose how to pay."), "method")
             await _choose_person(request, session, hold, form)
+            if hold["funding"] == "clinic":
+                hold = await _hold(request, session, provider_id, hold_id)
+                if hold["funding"] == "online":  # for whom it is now
+                    raise FormError(_("For this person it is paid online. See below why, and pay."), "pay")
             await _store_reason(request, session, hold, form)
         except FormError as error:
             # What was refused may have ended meanwhile: then its page says so.

@@ -89,7 +89,7 @@ BEGIN
         SELECT FROM directory.provider_clinic AS place
         CROSS JOIN LATERAL booking.price_of(p_wanted.provider_id, place.clinic_id, p_wanted.service_ids) AS price
         WHERE provider_id = p_wanted.provider_id AND (clinic_id = p_wanted.clinic_id OR p_wanted.clinic_id IS NULL)
-            AND price.funding = 'online'))
+            AND booking.funding_for(price.funding, price.fee_minor, p_wanted.person_id, place.clinic_id, p_now) = 'online'))
     THEN
         IF cardinality(unpaid) >= booking.unpaid_max() THEN
             RETURN booking.refuse_for_own('too_many_unpaid', p_wanted.patient_id, unpaid[1], booking.unpaid_max());

@@ -31,7 +31,8 @@ BEGIN
     END IF;
     UPDATE booking.booking
     SET during = run.during, seat = run.seat, clinic_id = p_clinic_id,
-        fee_minor = price.fee_minor, funding = price.funding, terms_id = price.terms_id
+        fee_minor = price.fee_minor,
+        funding = booking.funding_for(price.funding, price.fee_minor, p_offer.person_id, p_clinic_id, p_now), terms_id = price.terms_id
     FROM booking.price_of(p_offer.provider_id, p_clinic_id, p_offer.service_ids) AS price
     WHERE booking.provider_id = p_offer.provider_id AND booking.booking_id = p_offer.booking_id;
     PERFORM booking.append_event(p_offer.provider_id, p_now, 'moved', p_offer.booking_id, p_ticket.ticket_id, p_actor);

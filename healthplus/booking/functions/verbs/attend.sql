@@ -21,6 +21,7 @@ BEGIN
     END IF;
     UPDATE booking.booking SET state = p_state
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
+    PERFORM booking.note_no_show(target) WHERE p_state = 'no_show';
     PERFORM booking.append_event(p_provider_id, opened.now_at, p_state::text, p_booking_id, target.ticket_id, p_actor);
     RETURN booking.describe(p_state::text, target);
 END $$;

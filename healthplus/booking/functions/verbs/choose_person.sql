@@ -34,6 +34,7 @@ BEGIN
         held.person_id := person.person_id;
         held.instead_of_provider_id := NULL;
         held.instead_of_id := NULL;
+        held.funding := booking.funding_for(held.funding, held.fee_minor, held.person_id, held.clinic_id, opened.now_at);
         answer := booking.refuse_ahead(held, true, opened.now_at);
         IF answer.code IS NOT NULL THEN
             RETURN answer;
@@ -48,7 +49,7 @@ BEGIN
             END IF;
         END IF;
         UPDATE booking.booking
-        SET times_named = held.times_named, person_id = held.person_id, patient_name = held.patient_name, instead_of_provider_id = held.instead_of_provider_id,
+        SET funding = held.funding, times_named = held.times_named, person_id = held.person_id, patient_name = held.patient_name, instead_of_provider_id = held.instead_of_provider_id,
             instead_of_id = held.instead_of_id
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'named', p_booking_id, held.ticket_id, p_actor);

@@ -44,6 +44,7 @@ BEGIN
         RETURN booking.describe('overlap', target);
     END IF;
     UPDATE booking.booking SET state = p_state WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
+    PERFORM booking.note_no_show(target);
     PERFORM booking.append_event(p_provider_id, opened.now_at, 'attendance_undone', p_booking_id, target.ticket_id, p_actor);
     FOREACH step IN ARRAY CASE p_state
         WHEN 'fulfilled' THEN ARRAY['arrived', 'fulfilled'] WHEN 'booked' THEN ARRAY[]::text[] ELSE ARRAY[p_state::text] END
@@ -67,7 +68,8 @@ BEGIN
     ELSIF target.state = 'no_show' AND booking.has_other_then(target) THEN
         RETURN 'overlap';
     END IF;
-    UPDATE booking.booking SET state = p_state WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    UPDATE booking.booking SET state = p_state WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
+    PERFORM booking.note_no_show(target);
     PERFORM booking.append_event(p_provider_id, now_at, 'attendance_undone', p_booking_id, target.ticket_id, p_actor);
     IF p_state = 'arrived' THEN
         PERFORM booking.append_event(p_provider_id, now_at, 'arrived', p_booking_id, target.ticket_id, p_actor);
@@ -91,6 +93,8 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
     target booking.booking;
+    before booking.booking;
+    told_at timestamptz;
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, 'refund', NULL, NULL);
     IF (opened.answer).code IS NOT NULL THEN
@@ -102,10 +106,14 @@ BEGIN
     ELSIF target.state NOT IN ('arrived', 'fulfilled', 'no_show') OR booking.paid_minor(target) = 0 THEN
         RETURN booking.describe('wrong_state', target);
     END IF;
-    PERFORM ledger.order_return(p_provider_id, p_booking_id, opened.now_at);
+    before := target;
+    told_at := booking.told_at(p_actor, opened.now_at, ARRAY[lower(target.during)]);
+    PERFORM ledger.order_return(p_provider_id, p_booking_id, opened.now_at, p_from => nullif(told_at, opened.now_at));
     UPDATE booking.booking SET funding = 'free', fee_minor = 0
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
-    PERFORM booking.append_event(p_provider_id, opened.now_at, 'refunded', p_booking_id, target.ticket_id, p_actor);
+    PERFORM booking.keep_staff_act(
+        before, 'refunded', booking.append_event(p_provider_id, opened.now_at, 'refunded', p_booking_id, target.ticket_id, p_actor),
+        p_actor, opened.now_at, told_at);
     RETURN booking.describe('refunded', target);
 END $$;
 
@@ -133,4 +141,22 @@ BEGIN
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'named', p_booking_id, target.ticket_id, p_actor);
     END IF;
     RETURN answer;
+END $$;
+
+-- Changes an appointment as staff wish (staff.is_ask has looked at the wish): 'done', or as these verbs refuse it.
+CREATE FUNCTION booking.change(p_kind text, p_provider_id bigint, p_booking_id uuid, p_wish jsonb, p_actor text) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    code text;
+BEGIN
+    code := CASE p_kind
+        WHEN 'move' THEN (booking.reschedule(
+            p_provider_id, p_booking_id, to_timestamp((p_wish ->> 'starts_at')::double precision), p_actor, NULL, NULL)).code
+        WHEN 'cancel' THEN (booking.cancel(p_provider_id, p_booking_id, p_actor, NULL)).code
+        WHEN 'refund' THEN (booking.refund(p_provider_id, p_booking_id, p_actor)).code
+        WHEN 'correct' THEN (booking.correct_attendance(
+            p_provider_id, p_booking_id, (p_wish ->> 'state')::booking.booking_state, p_actor)).code
+        ELSE booking.edit_patient(
+            p_provider_id, p_booking_id, p_wish ->> 'name', (p_wish ->> 'birth_year')::integer, p_wish ->> 'sex', p_actor) END;
+    RETURN CASE WHEN code IN ('moved', 'cancelled', 'refunded', 'corrected', 'changed') THEN 'done' ELSE code END;
 END $$;

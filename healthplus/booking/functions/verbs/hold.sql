@@ -54,6 +54,7 @@ DECLARE
     person accounts.person := booking.person_of(p_patient_id, p_person_id);
     answer booking.outcome;
     held booking.booking;
+    price record;
     need booking.need := booking.need_of(p_slots, p_provider_id, p_service_ids);
     is_desk boolean := booking.may_act(p_actor, NULL);
 BEGIN
@@ -67,6 +68,16 @@ BEGIN
         OR (p_instead_of_id IS NOT NULL AND NOT booking.is_replaceable(p_instead_of_provider_id, p_instead_of_id, p_patient_id, person, p_now))
     THEN
         RETURN booking.refuse('not_found');
+    END IF;
+    SELECT * INTO price FROM booking.price_of(p_provider_id, p_clinic_id, p_service_ids);
+    IF NOT p_actor ^@ 'staff:' THEN
+        price.funding := booking.funding_for(price.funding, price.fee_minor, person.person_id, p_clinic_id, p_now);
+    ELSIF price.fee_minor > 0 THEN  -- who pays online books it, not the desk
+        answer.retry_at := booking.online_only_until(person.person_id, p_clinic_id, p_now);
+        IF answer.retry_at IS NOT NULL THEN
+            answer.code := 'online_only';
+            RETURN answer;
+        END IF;
     END IF;
     SELECT seat, during INTO held.seat, held.during
     FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, need, p_now, p_is_desk => is_desk);
@@ -91,11 +102,10 @@ BEGIN
     INSERT INTO booking.booking (
         provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
         person_id, patient_name, instead_of_provider_id, instead_of_id, service_ids, terms_id)
-    SELECT p_provider_id, held.booking_id, p_clinic_id, p_patient_id, held.during, held.seat, p_slots, 'reserved',
-        p_now + booking.hold_time(), fee_minor, CASE funding WHEN 'online' THEN coalesce(held.funding, funding) ELSE funding END, p_now,
-        person.person_id, nullif(person.name, ''),
-        p_instead_of_provider_id, p_instead_of_id, p_service_ids, terms_id
-    FROM booking.price_of(p_provider_id, p_clinic_id, p_service_ids)
+    VALUES (p_provider_id, held.booking_id, p_clinic_id, p_patient_id, held.during, held.seat, p_slots, 'reserved',
+        p_now + booking.hold_time(), price.fee_minor, CASE price.funding WHEN 'online' THEN coalesce(held.funding, 'online') ELSE price.funding END,
+        p_now, person.person_id, nullif(person.name, ''),
+        p_instead_of_provider_id, p_instead_of_id, p_service_ids, price.terms_id)
     ON CONFLICT DO NOTHING
     RETURNING * INTO held;
     IF NOT FOUND THEN
@@ -114,7 +124,8 @@ BEGIN
 END $$;
 
 -- Holds a run of slots, or (p_service_ids) what services need, for a person of a patient's account (NULL: the holder): 'reserved', or
--- 'slot_full', 'slot_held', 'no_such_slot', or what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any
+-- 'slot_full', 'slot_held', 'no_such_slot', 'online_only' (to staff, of a person who pays online here until retry_at: they book it
+-- themselves), or what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any
 -- provider, which this one replaces once it is confirmed. p_reason: why the desk goes beyond what a person may have ahead.
 CREATE FUNCTION booking.hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,

@@ -101,7 +101,13 @@ CREATE FUNCTION booking.book_caller(p_ticket booking.ticket, p_actor text, p_key
 DECLARE
     answer booking.outcome;
 BEGIN
-    IF p_ticket.state <> 'accepted' THEN
+    SELECT booking.online_only_until(p_ticket.person_id, clinic_id, public.app_now()) INTO answer.retry_at
+    FROM booking.booking WHERE provider_id = p_ticket.provider_id AND booking_id = p_ticket.offer_id AND fee_minor > 0
+        AND state = 'reserved' AND deadline > public.app_now();
+    IF answer.retry_at IS NOT NULL THEN
+        answer.code := 'online_only';  -- they take and pay it on their own page
+        RETURN answer;
+    ELSIF p_ticket.state <> 'accepted' THEN
         answer := booking.call_caller(p_ticket, p_actor, p_key);
         IF answer.code <> 'accepted' THEN
             RETURN answer;

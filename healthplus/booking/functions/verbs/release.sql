@@ -4,11 +4,18 @@ CREATE FUNCTION booking.end_booking(
     p_held booking.booking, p_state booking.booking_state, p_now timestamptz, p_actor text, p_reason text DEFAULT '',
     p_kept_minor integer DEFAULT 0
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    told_at timestamptz := p_now;
+    seq bigint;
 BEGIN
     UPDATE booking.booking SET state = p_state
     WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id;
-    PERFORM booking.append_event(p_held.provider_id, p_now, p_state::text, p_held.booking_id, p_held.ticket_id, p_actor, p_reason);
-    PERFORM ledger.order_return(p_held.provider_id, p_held.booking_id, p_now, p_kept_minor);
+    seq := booking.append_event(p_held.provider_id, p_now, p_state::text, p_held.booking_id, p_held.ticket_id, p_actor, p_reason);
+    IF p_state = 'cancelled' THEN
+        told_at := booking.told_at(p_actor, p_now, ARRAY[lower(p_held.during)]);
+        PERFORM booking.keep_staff_act(p_held, 'cancelled', seq, p_actor, p_now, told_at);
+    END IF;
+    PERFORM ledger.order_return(p_held.provider_id, p_held.booking_id, p_now, p_kept_minor, nullif(told_at, p_now));
 END $$;
 
 -- Ends a live hold ('released') or a booking that has not started ('cancelled'), and serves the queue; else 'expired',

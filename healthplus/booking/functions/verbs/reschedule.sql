@@ -38,6 +38,8 @@ DECLARE
     need booking.need;
     run record;
     said text := coalesce(p_reason, '');
+    before booking.booking;
+    seq bigint;
     is_desk boolean := booking.may_act(p_actor, NULL);
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, 'reschedule', p_key, request);
@@ -70,6 +72,7 @@ BEGIN
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
+    before := held;
     -- What the clinic moved, or was about to change, costs nothing.
     IF NOT p_actor ^@ 'patient:' OR held.needs_rebooking THEN
         held.terms_id := NULL;
@@ -84,7 +87,10 @@ BEGIN
     UPDATE booking.booking SET during = run.during, seat = run.seat, extra = NULL, needs_rebooking = false,
         terms_id = held.terms_id, kept_min_minor = held.kept_min_minor
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
-    PERFORM booking.append_event(p_provider_id, now_at, 'moved', p_booking_id, held.ticket_id, p_actor, said);
+    seq := booking.append_event(p_provider_id, now_at, 'moved', p_booking_id, held.ticket_id, p_actor, said);
+    PERFORM booking.keep_staff_act(
+        before, 'moved', seq, p_actor, now_at, booking.told_at(p_actor, now_at, ARRAY[lower(before.during), lower(held.during)]))
+    WHERE held.state = 'booked';
     PERFORM booking.make_offers(p_provider_id, now_at);
     PERFORM booking.refresh_availability(p_provider_id, now_at);
     PERFORM booking.refresh_scarce_days(p_provider_id, now_at, held.clinic_id, held.during);

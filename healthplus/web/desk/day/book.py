@@ -53,6 +53,10 @@ _REFUSED = {
         "Nothing is booked: the patient has as many appointments ahead as there may be (%(limit)s). Say why there "
         "should be one more."
     ),
+    "online_only": N_(
+        "Nothing is booked: the patient missed several appointments here, and pays online until %(at)s. They can book "
+        "and pay on the website themselves."
+    ),
     "lapses": N_(
         "Nothing is booked: too many times were held with this number and not booked. It can be done from %(at)s on."
     ),

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
+from healthplus.web.desk.day.changes import change_notice
 from healthplus.web.desk.day.phone_queue import SERVED, read_callers
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Row, Sheet
 from healthplus.web.desk.office.asks import SEXES
@@ -208,7 +209,8 @@ async def _day_page(
     seen_by = (*await _seen_by(request, clinic_id), can_overbook)
 
     def keep(row: Row, card: Callable[[Row, dict[str, Any]], Markup], provider: dict[str, Any]) -> Markup:
-        key = (*seen_by, provider["provider_id"], provider["name"], tuple(row.acts(viewer)), *row.says)
+        can_do = (*row.acts(viewer), row.can_undo_change(viewer))
+        key = (*seen_by, day, provider["provider_id"], provider["name"], *can_do, *row.says)
         return services(request).days.row(key, lambda: card(row, provider))
 
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}
@@ -231,5 +233,6 @@ async def _day_page(
         done=_DONE.get(query.get("done", "")),
         about=str(about) if about else query.get("about", ""),
         search=query.get("q", "")[:100],
+        **change_notice(query),
         sexes=SEXES,
     )

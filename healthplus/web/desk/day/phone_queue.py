@@ -43,6 +43,10 @@ _NOT_SERVED = {
     "expired": N_("The five minutes are over, and the time went to the next in the queue."),
     "wrong_state": N_("This was not done: somebody did something else meanwhile. What is shown now is right."),
     "claimed": N_("This was not done: the patient holds something else meanwhile."),
+    "online_only": N_(
+        "This was not done: the patient missed several appointments here, and pays online for now. The link in their "
+        "message leads to where they can."
+    ),
     "overlap": N_("This was not done: the patient has another appointment at that time."),
     "same_day": N_("This was not done: the patient has an appointment with this doctor on that day."),
     "too_many_unpaid": N_("This was not done: the patient has too many appointments ahead that are not paid."),

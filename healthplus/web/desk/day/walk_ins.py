@@ -39,6 +39,7 @@ _REFUSED = {
         "They have an appointment with this doctor today. Find them on the day sheet, and record their arrival."
     ),
     "overlap": N_("They have another appointment at this time."),
+    "online_only": N_("They missed several appointments here, and pay online for now, on the website."),
     "claimed": N_("They hold a time or wait in a queue just now. That has to end first, on their phone or by itself."),
     "too_many_ahead": N_("They have as many appointments ahead as one person may have. Say why they get one more."),
     "too_many_unpaid": N_("They have as many unpaid appointments ahead as one may have. Say why they get one more."),
@@ -176,7 +177,7 @@ async def _choices(
 async def _walk_in_page(request: AnyRequest, clinic_id: int, form: Form) -> Response[str]:
     values = await _values(request, clinic_id, form)
     doctors = with_instants(await console(request).fetch_value(queries.walk_in_doctors, clinic_id))
-    # Of those whom they can see the chosen one, or whom the same member of the staff booked last; else the first.
+    # Of those whom they can see the one chosen, or whom the same member of the staff booked last; else the first.
     open_ids = [one["provider_id"] for one in doctors if one["free_at"] or one["tokens_left"]]
     wanted = values["chosen"] if values["chosen"] in open_ids else next(iter(open_ids), None)
     return desk_page(request, "day/walk_in.html", **values, doctors=doctors, wanted=wanted)

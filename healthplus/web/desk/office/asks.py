@@ -39,13 +39,13 @@ STATES = {
     "no_show": N_("Did not come"),
 }
 SEXES = {"female": N_("Female"), "male": N_("Male"), "other": N_("Other"), "unknown": N_("Not said")}
-_REASON_LENGTH_MAX = 500
+REASON_LENGTH_MAX = 500
 _SECONDS_MAX = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
-_NOT_ASKED = {
+NOT_ASKED = {
     "asked_before": N_("This was asked already, and nobody has answered yet."),
     "wrong_state": N_("This cannot be done with the appointment as it is now. Look again."),
 }
-_NOT_DONE = {
+NOT_DONE = {
     "slot_full": N_("This time was taken meanwhile. Refuse it, and have the desk ask for another."),
     "slot_held": N_("Somebody holds this time just now. Try again in a few minutes, or refuse it."),
     "overlap": N_("The patient has another appointment then."),
@@ -53,7 +53,7 @@ _NOT_DONE = {
     "too_late": N_("The appointment has begun."),
     "birth_year": N_("This year of birth cannot be: it is to come, or over 120 years ago."),
 }
-_CANNOT = N_("This cannot be done as it is now. Look at the appointment, or refuse it.")
+CANNOT = N_("This cannot be done as it is now. Look at the appointment, or refuse it.")
 
 
 class AskController(Controller):
@@ -70,7 +70,7 @@ class AskController(Controller):
         form = await read_form(request)
         kind = form.choice("kind", tuple(KINDS))
         wish = _wish(form, kind, services(request).clock.now().year)
-        reason = form.text("reason", _REASON_LENGTH_MAX, required=True)
+        reason = form.text("reason", REASON_LENGTH_MAX, required=True)
         booking_from, booking_to = booking_range(form, "number")
         if form.is_good and booking_from is not None:
             found = await console(request).fetch(queries.find_booking, clinic_id, booking_from, booking_to)
@@ -83,7 +83,7 @@ class AskController(Controller):
                 outcome = await _send(request, clinic_id, row, kind, wish, reason)
                 if outcome == "asked":
                     return see_other(request, f"/desk/{clinic_id}/ask", {"done": "asked"})
-                form.fail("kind", form.gettext(_NOT_ASKED.get(outcome, _NOT_ASKED["wrong_state"])))
+                form.fail("kind", form.gettext(NOT_ASKED.get(outcome, NOT_ASKED["wrong_state"])))
             else:
                 form.fail("number", form.gettext("No appointment at this clinic has this number."))
         return await _ask_page(request, clinic_id, form)
@@ -120,7 +120,7 @@ async def _answer(request: AnyRequest, clinic_id: int, ask_id: UUID, *, confirms
     if outcome in ("done", "refused", "over", "answered"):
         return see_other(request, f"/office/{clinic_id}/asks", {"done": outcome})
     form = await read_form(request)
-    form.fail(f"ask-{ask_id}", form.gettext(_NOT_DONE.get(outcome, _CANNOT)))
+    form.fail(f"ask-{ask_id}", form.gettext(NOT_DONE.get(outcome, CANNOT)))
     return await _asks_page(request, clinic_id, form)
 
 

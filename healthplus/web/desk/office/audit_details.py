@@ -33,6 +33,8 @@ _WORDS: dict[str, str] = {
     "described": N_("what is known now"),
     "closed": N_("the breach is closed"),
     "changed": "",
+    "undone": "",
+    "over": N_("the appointment had changed"),
     "conflict": N_("appointments are in the way"),
     "not_moved": N_("an appointment could not be moved there"),
     "stale": N_("somebody else had changed it"),
@@ -45,6 +47,7 @@ _WORDS: dict[str, str] = {
     "slot_held": N_("the time was held"),
     "overlap": N_("the patient has another appointment then"),
     "same_day": N_("the patient has an appointment with this doctor on that day"),
+    "online_only": N_("the patient pays online only"),
     "birth_year": N_("this year of birth cannot be"),
     **dict.fromkeys(("added", "booked"), ""),
     "linked": N_("the number’s account had them"),
@@ -177,6 +180,14 @@ def _terms(detail: str, reader: Reader) -> Iterator[Part]:
         yield reader.say(N_("all is refunded until it begins"))
 
 
+def _no_shows(detail: str, reader: Reader) -> Iterator[Part]:
+    times, _, months = detail.partition(" ")
+    if times == "0":
+        yield reader.say(N_("nothing follows"))
+    else:
+        yield reader.say(N_("after %(times)s: online payment only, for %(months)s months"), times=times, months=months)
+
+
 def _search(detail: str, reader: Reader) -> Iterator[Part]:
     who, _, action = f" {detail}".rpartition(" ")
     yield Part(f"{who} {action}".strip() if action not in ACTIONS else who.strip(), is_typed=True)
@@ -211,7 +222,7 @@ def _typed(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - a r
 
 
 _READINGS: dict[str, _Reading] = {
-    **dict.fromkeys(("ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
+    **dict.fromkeys(("change_booking", "ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
     **dict.fromkeys(("set_photo", "remove_photo", "see_patient"), _nothing),
     "book": _book,
     **dict.fromkeys(("add_provider", "change_provider"), _provider),
@@ -224,6 +235,7 @@ _READINGS: dict[str, _Reading] = {
     "put_service": _service,
     "close_service": _closed_service,
     "set_terms": _terms,
+    "set_no_show_rule": _no_shows,
     "see_in_the_way": _booked,
 }
 """By the action; of others it is one word, or none."""

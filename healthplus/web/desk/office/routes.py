@@ -12,6 +12,7 @@ from healthplus.web.desk.office.clinic_pictures import ClinicPicturesController
 from healthplus.web.desk.office.clinics import ClinicController, OfficesController
 from healthplus.web.desk.office.desk_accounts import DeskAccountsController
 from healthplus.web.desk.office.leave import LeaveController
+from healthplus.web.desk.office.no_shows import NoShowsController
 from healthplus.web.desk.office.providers import ProvidersController
 from healthplus.web.desk.office.services import ServicesController
 from healthplus.web.desk.office.system import SystemController
@@ -25,6 +26,7 @@ OFFICE: tuple[type[Controller], ...] = (
     WeekController,
     LeaveController,
     ServicesController,
+    NoShowsController,
     WalkInRulesController,
     ProvidersController,
     DeskAccountsController,

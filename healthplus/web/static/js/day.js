@@ -60,7 +60,7 @@ document.addEventListener("keydown", (event) => {
           document.querySelector(`[data-page-key="${CSS.escape(key)}"]`));
     if (!press) return;
     const provider = visit?.closest("form").provider.value;
-    if (key === "n" && provider) press.search = `?provider=${provider}`;
+    if ("nw".includes(key) && provider) press.search = `?provider=${provider}`;
     press.click();
   }
   event.preventDefault();

@@ -1,0 +1,40 @@
+-- Who did not come: after some times within a year they pay online at that clinic, for some months. Facts only, never a guess.
+
+-- Within which time they are counted.
+CREATE FUNCTION booking.no_show_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '12 months' $$;
+
+-- Until when a person pays online only at a clinic; NULL: they need not.
+CREATE FUNCTION booking.online_only_until(p_person_id uuid, p_clinic_id bigint, p_now timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT max(starts_at + make_interval(months => no_show_months))
+    FROM (
+        SELECT starts_at, count(*) OVER (
+            ORDER BY starts_at RANGE BETWEEN booking.no_show_time() PRECEDING AND CURRENT ROW) AS times
+        FROM booking.no_show WHERE person_id = p_person_id AND clinic_id = p_clinic_id
+    ) AS missed
+    JOIN directory.clinic ON clinic_id = p_clinic_id
+    WHERE times >= no_shows_max
+    HAVING max(starts_at + make_interval(months => no_show_months)) > p_now
+$$;
+
+-- How a person pays a fee at a clinic that is paid in this way by others.
+CREATE FUNCTION booking.funding_for(
+    p_funding directory.funding, p_fee_minor integer, p_person_id uuid, p_clinic_id bigint, p_now timestamptz
+) RETURNS directory.funding LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_funding = 'clinic' AND p_fee_minor > 0 AND booking.online_only_until(p_person_id, p_clinic_id, p_now) IS NOT NULL
+        THEN 'online' ELSE p_funding END
+$$;
+
+-- Notes that the patient of an appointment did not come, or (its state is another) that they did. Its caller has written the state.
+CREATE FUNCTION booking.note_no_show(p_booking booking.booking) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF p_booking.state = 'no_show' THEN
+        INSERT INTO booking.no_show (provider_id, booking_id, clinic_id, patient_id, person_id, starts_at)
+        SELECT p_booking.provider_id, p_booking.booking_id, p_booking.clinic_id, p_booking.patient_id, person_id, lower(p_booking.during)
+        FROM booking.person_of(p_booking.patient_id, p_booking.person_id) AS person
+        WHERE person_id IS NOT NULL
+        ON CONFLICT DO NOTHING;
+    ELSE
+        DELETE FROM booking.no_show WHERE provider_id = p_booking.provider_id AND booking_id = p_booking.booking_id;
+    END IF;
+END $$;

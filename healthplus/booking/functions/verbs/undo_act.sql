@@ -1,0 +1,81 @@
+-- Brings an appointment to a time that it had, unless others have it by now (rule 6) or its person is elsewhere then: NULL where it is, or why
+-- not: 'slot_full', 'slot_held', 'no_such_slot', 'not_found' (the account or person is gone), or what booking.refuse_ahead refuses with.
+CREATE FUNCTION booking.bring_back(p_target booking.booking, p_act booking.staff_act, p_kind text, p_actor text, p_now timestamptz) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    wanted booking.booking := p_target;
+    need booking.need := booking.need_of(p_target.slots_needed, p_target.provider_id, p_target.service_ids);
+    starts_at timestamptz := lower(p_act.during);
+    refusal booking.outcome;
+BEGIN
+    SELECT seat, during INTO wanted.seat, wanted.during
+    FROM booking.seat_for(p_target.provider_id, p_target.clinic_id, starts_at, need, p_now, NULL, p_target.booking_id, p_is_desk => true);
+    IF NOT FOUND THEN
+        RETURN (booking.refuse_run(
+            p_target.provider_id, p_target.clinic_id, starts_at, need, p_now,
+            booking.why_not(p_target.provider_id, p_target.clinic_id, starts_at, need, p_now, p_target.booking_id, p_is_desk => true))).code;
+    END IF;
+    PERFORM booking.lock_patient(p_target.patient_id);
+    IF EXISTS (SELECT FROM accounts.patient WHERE patient_id = p_target.patient_id AND erased_at IS NOT NULL)
+        OR (p_target.person_id IS NOT NULL AND (booking.person_of(p_target.patient_id, p_target.person_id)).person_id IS NULL)
+    THEN
+        RETURN 'not_found';
+    END IF;
+    refusal := booking.refuse_ahead(wanted, false, p_now);
+    IF refusal.code IS NOT NULL THEN
+        RETURN refusal.code;
+    END IF;
+    UPDATE booking.booking SET state = 'booked', during = wanted.during, seat = wanted.seat, extra = NULL, terms_id = p_act.terms_id,
+        kept_min_minor = p_act.kept_min_minor, needs_rebooking = p_act.needs_rebooking
+    WHERE provider_id = p_target.provider_id AND booking_id = p_target.booking_id;
+    PERFORM ledger.take_back_return(p_target.provider_id, p_target.booking_id, p_now);
+    PERFORM booking.append_event(p_target.provider_id, p_now, p_kind, p_target.booking_id, p_target.ticket_id, p_actor);
+    PERFORM booking.make_offers(p_target.provider_id, p_now);
+    PERFORM booking.refresh_availability(p_target.provider_id, p_now);
+    PERFORM booking.refresh_scarce_days(p_target.provider_id, p_now, p_target.clinic_id, wanted.during);
+    RETURN NULL;
+END $$;
+
+-- Takes back what one of the staff did last to an appointment at a clinic, before its patient is told of it: 'undone'; or 'too_late' (three
+-- minutes are over, it begins soon, or something happened since), 'not_found', or why it cannot have its time again, as above.
+CREATE FUNCTION booking.undo_act(p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+    now_at timestamptz;
+    target booking.booking;
+    act booking.staff_act;
+    refusal text;
+BEGIN
+    opened := booking.open_book(p_provider_id, p_actor, 'undo_act', NULL, NULL);
+    now_at := opened.now_at;
+    SELECT * INTO target FROM booking.booking
+    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
+    IF NOT FOUND OR (opened.answer).code IS NOT NULL THEN
+        RETURN 'not_found';
+    ELSIF booking.undo_until(p_provider_id, p_booking_id, p_actor, now_at) IS NULL THEN
+        RETURN 'too_late';
+    END IF;
+    SELECT * INTO act FROM booking.staff_act WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    CASE act.kind
+        WHEN 'cancelled' THEN
+            refusal := booking.bring_back(target, act, 'uncancelled', p_actor, now_at);
+        WHEN 'moved' THEN
+            refusal := booking.bring_back(target, act, 'moved_back', p_actor, now_at);
+        WHEN 'refunded' THEN
+            UPDATE booking.booking SET fee_minor = act.fee_minor, funding = act.funding
+            WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+            PERFORM ledger.take_back_return(p_provider_id, p_booking_id, now_at);
+            PERFORM booking.append_event(p_provider_id, now_at, 'refund_undone', p_booking_id, target.ticket_id, p_actor);
+        ELSE
+            PERFORM booking.end_booking(target, 'cancelled', now_at, p_actor, 'undone');
+            PERFORM booking.make_offers(p_provider_id, now_at);
+            PERFORM booking.refresh_availability(p_provider_id, now_at);
+    END CASE;
+    IF refusal IS NOT NULL THEN
+        RETURN refusal;
+    END IF;
+    -- What comes back cannot be taken back again.
+    DELETE FROM booking.staff_act WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    RETURN 'undone';
+END $$;

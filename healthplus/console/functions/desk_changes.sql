@@ -1,0 +1,102 @@
+-- What a day sheet's row leads to: changing an appointment, taking that back, and its history.
+
+-- Changes an appointment at a clinic at once, as console.answer_ask does what was asked, where it still is what was seen of it
+-- (p_seen, as staff.part_of_seen has it): 'done', and until when who did it can take it back; 'over' (somebody changed it meanwhile),
+-- 'wrong_ask', 'not_found', or why it cannot be done, as the verbs of the booking area say it.
+CREATE FUNCTION console.change_booking(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_kind text, p_wish jsonb,
+    p_seen jsonb, p_reason text
+) RETURNS TABLE (outcome text, undo_until timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    target booking.booking;
+    code text;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'change_booking', p_clinic_id);
+    IF NOT staff.is_ask(p_kind, p_wish, p_reason) THEN
+        RETURN QUERY SELECT 'wrong_ask', NULL::timestamptz;
+        RETURN;
+    END IF;
+    PERFORM FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'not_found', NULL::timestamptz;
+        RETURN;
+    END IF;
+    -- So that nothing changes between looking and doing.
+    PERFORM booking.lock_book(p_provider_id);
+    SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    IF staff.part_of_seen(p_kind::staff.ask_kind, booking.as_seen(p_provider_id, p_booking_id)) IS DISTINCT FROM p_seen THEN
+        code := 'over';
+    ELSE
+        IF p_kind IN ('cancel', 'refund') AND booking.paid_minor(target) > staff.proof_amount_minor((
+            SELECT currency FROM directory.clinic WHERE clinic_id = p_clinic_id))
+        THEN
+            PERFORM staff.require_proof(caller.is_proven);
+        END IF;
+        code := booking.change(p_kind, p_provider_id, p_booking_id, p_wish, caller.actor);
+    END IF;
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'change_booking', code <> 'done',
+        p_kind || CASE code WHEN 'done' THEN '' ELSE ' ' || code END || ': ' || p_reason, NULL, p_clinic_id, target.patient_id,
+        p_provider_id, p_booking_id);
+    RETURN QUERY SELECT code, booking.undo_until(p_provider_id, p_booking_id, caller.actor, public.app_now());
+END $$;
+
+-- Takes back what the same person did last to an appointment at a clinic (booking.undo_act), with its provider.
+CREATE FUNCTION console.undo_change(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid)
+RETURNS TABLE (outcome text, provider_id bigint)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller record;
+    target booking.booking;
+    code text;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'book', p_clinic_id);
+    SELECT booking.* INTO target FROM directory.provider_clinic
+    JOIN booking.booking ON booking.provider_id = provider_clinic.provider_id AND booking.booking_id = p_booking_id
+    WHERE provider_clinic.clinic_id = p_clinic_id AND booking.clinic_id = p_clinic_id;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'not_found', NULL::bigint;
+        RETURN;
+    END IF;
+    code := booking.undo_act(target.provider_id, p_booking_id, p_clinic_id, caller.actor);
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'undo_change', code <> 'undone', code, NULL, p_clinic_id,
+        target.patient_id, target.provider_id, p_booking_id);
+    RETURN QUERY SELECT code, target.provider_id;
+END $$;
+
+-- What became of one appointment at a clinic, and who did it: what the book has, and what staff changed; not who looked at it, which is
+-- for those who see the audit (console.history). The latest first.
+CREATE FUNCTION console.booking_history(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid)
+RETURNS TABLE (at timestamptz, is_event boolean, actor text, actor_name text, action text, is_refused boolean, detail text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller record;
+    target booking.booking;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    SELECT booking.* INTO target FROM directory.provider_clinic
+    JOIN booking.booking ON booking.provider_id = provider_clinic.provider_id AND booking.booking_id = p_booking_id
+    WHERE provider_clinic.clinic_id = p_clinic_id AND booking.clinic_id = p_clinic_id;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_history', false, '', NULL, p_clinic_id,
+        target.patient_id, target.provider_id, p_booking_id);
+    RETURN QUERY
+    SELECT found.at, found.is_event, found.actor, doer.name, found.action, found.is_refused, found.detail
+    FROM (
+        SELECT event.at, true AS is_event, event.actor, event.kind AS action, false AS is_refused, event.reason AS detail, event.seq AS number
+        FROM booking.event
+        WHERE event.provider_id = target.provider_id AND event.booking_id = p_booking_id
+        UNION ALL
+        SELECT entry.at, false, entry.actor, entry.action, entry.is_refused, entry.detail, entry.entry_id
+        FROM staff.find_audit(p_clinic_id, NULL, NULL, NULL, p_booking_id, p_booking_id, NULL, NULL, NULL, NULL, 300) AS entry
+        WHERE NOT entry.action ^@ 'see_'
+    ) AS found
+    LEFT JOIN staff.account AS doer ON found.actor = 'staff:' || doer.staff_id
+    ORDER BY found.at DESC, found.is_event, found.number DESC
+    LIMIT 300;
+END $$;

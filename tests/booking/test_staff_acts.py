@@ -1,0 +1,224 @@
+"""What staff change is told, and money goes, after three minutes; until then they can take it back."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from healthplus.accounts.actors import Patient, Staff
+from healthplus.database import Database
+from healthplus.ops.check import all_violations
+from tests.fixtures.environment import AT_CLINIC, ONLINE, PROVIDER, Environment
+from tests.fixtures.races import UNDO_TIME, RaceEnvironment
+from tests.notices.sending import Recorder, give_addresses, notices, sweep_all
+
+WARD, OTHER = Staff(1), Staff(2)
+
+
+@pytest.fixture
+async def told(environment: Environment) -> Recorder:
+    """Takes what is sent; Asha has a telephone."""
+    await give_addresses(environment.db, [environment.ids["asha"]])
+    return Recorder()
+
+
+@pytest.fixture
+async def booked(environment: Environment, told: Recorder) -> UUID:
+    """An appointment of Asha's at nine, paid online, of which she was told."""
+    held = await environment.held(hour=9)
+    assert (await environment.book.confirm(PROVIDER, held, "auth_1", environment.actor("asha"))).code == "booked"
+    await sweep_all(notices(environment.db, told))
+    told.sent.clear()
+    return held
+
+
+async def undo(db: Database, booking: UUID, actor: Staff = WARD, clinic: int = ONLINE, provider: int = PROVIDER) -> str:
+    return str(await db.fetch_value("SELECT booking.undo_act($1, $2, $3, $4)", provider, booking, clinic, str(actor)))
+
+
+async def come_to(db: Database, booking: UUID) -> tuple[str, datetime]:
+    row = await db.fetch_row("SELECT state::text, lower(during) FROM booking.booking WHERE booking_id = $1", booking)
+    assert row is not None
+    return tuple(row)
+
+
+async def money(db: Database) -> tuple[str | None, datetime]:
+    row = await db.fetch_row("SELECT due::text, at FROM ledger.payment")
+    assert row is not None
+    return tuple(row)
+
+
+async def test_a_cancelled_one_is_told_after_three_minutes(
+    environment: Environment, booked: UUID, told: Recorder
+) -> None:
+    sending = notices(environment.db, told)
+    assert (await environment.book.cancel(PROVIDER, booked, WARD)).code == "cancelled"
+    await sweep_all(sending)
+    assert told.sent == []
+    due, at = await money(environment.db)
+    assert due == "void"
+    assert at > await environment.now() + UNDO_TIME - timedelta(seconds=30)
+    await environment.pass_time(minutes=3)
+    await sweep_all(sending)
+    assert told.templates == ["cancelled_refund"]
+    assert await undo(environment.db, booked) == "too_late"
+
+
+async def test_what_is_taken_back_tells_nobody_and_keeps_the_money(
+    environment: Environment, booked: UUID, told: Recorder
+) -> None:
+    was = await come_to(environment.db, booked)
+    assert (await environment.book.cancel(PROVIDER, booked, WARD)).code == "cancelled"
+    # Captured meanwhile by what remembered it: it must not go back at once.
+    await environment.db.execute(
+        "SELECT count(*) FROM ledger.advance_payments(ARRAY[1::bigint], ARRAY[$1::uuid], ARRAY['auth_1'], "
+        "ARRAY['captured'::ledger.payment_state], 'answer', public.app_now())",
+        booked,
+    )
+    assert (await money(environment.db))[0] == "refund"
+    assert (await money(environment.db))[1] > await environment.now()
+    assert await undo(environment.db, booked, OTHER) == "too_late"
+    assert await undo(environment.db, booked, clinic=AT_CLINIC) == "not_found"
+    assert await undo(environment.db, booked) == "undone"
+    assert await come_to(environment.db, booked) == was
+    assert (await money(environment.db))[0] is None
+    assert await undo(environment.db, booked) == "too_late"
+    await environment.pass_time(minutes=4)
+    await sweep_all(notices(environment.db, told))
+    assert told.sent == []
+    assert await all_violations(environment.db) == []
+
+
+async def test_a_move_comes_back_with_its_terms(environment: Environment, booked: UUID, told: Recorder) -> None:
+    sending = notices(environment.db, told)
+    db, move = environment.db, environment.book.reschedule
+    await db.execute("UPDATE booking.booking SET kept_min_minor = 7")
+    assert (await move(PROVIDER, booked, environment.instant(10), WARD)).code == "moved"
+    await environment.pass_time(minutes=2)
+    assert (await move(PROVIDER, booked, environment.instant(11), WARD)).code == "moved"
+    await environment.pass_time(minutes=1, seconds=10)
+    await sweep_all(sending)
+    assert told.sent == []  # the first move would be told with the second's time, which may be taken back
+    assert await undo(db, booked) == "undone"
+    assert await come_to(db, booked) == ("booked", environment.instant(10))
+    await environment.pass_time(minutes=2)
+    await sweep_all(sending)
+    assert told.templates == ["moved"]
+
+    assert (await move(PROVIDER, booked, environment.instant(9), OTHER)).code == "moved"
+    assert await undo(db, booked) == "too_late"  # what somebody else did is theirs
+    assert await undo(db, booked, OTHER) == "undone"
+
+
+async def test_terms_that_a_move_let_go_count_again(environment: Environment, booked: UUID) -> None:
+    await environment.db.execute("UPDATE booking.booking SET kept_min_minor = 7")
+    assert (await environment.book.reschedule(PROVIDER, booked, environment.instant(10), WARD)).code == "moved"
+    kept = "SELECT kept_min_minor FROM booking.booking"
+    assert await environment.db.fetch_value(kept) is None
+    assert await undo(environment.db, booked) == "undone"
+    assert await environment.db.fetch_value(kept) == 7
+
+
+async def test_what_the_patient_did_since_is_not_undone(environment: Environment, booked: UUID, told: Recorder) -> None:
+    move = environment.book.reschedule
+    assert (await move(PROVIDER, booked, environment.instant(10), WARD)).code == "moved"
+    assert (await move(PROVIDER, booked, environment.instant(11), environment.actor("asha"))).code == "moved"
+    assert await undo(environment.db, booked) == "too_late"
+    await environment.pass_time(minutes=3)
+    await sweep_all(notices(environment.db, told))
+    assert told.templates == ["moved"]  # once: both would say the same
+
+
+async def test_what_begins_soon_is_told_at_once(environment: Environment, booked: UUID, told: Recorder) -> None:
+    await environment.pass_until(environment.instant(7, 1))
+    assert (await environment.book.cancel(PROVIDER, booked, WARD)).code == "cancelled"
+    await sweep_all(notices(environment.db, told))
+    assert told.templates == ["cancelled_refund"]
+    assert (await money(environment.db))[1] <= await environment.now()
+    assert await undo(environment.db, booked) == "too_late"
+
+
+async def test_a_refund_waits_and_comes_back(environment: Environment, booked: UUID) -> None:
+    db = environment.db
+    await environment.pass_until(environment.instant(10))
+    assert (await environment.book.attend(PROVIDER, booked, "arrived", WARD)).code == "arrived"
+    refund = "SELECT (booking.refund($1, $2, $3)).code"
+    assert await db.fetch_value(refund, PROVIDER, booked, str(WARD)) == "refunded"
+    assert (await money(db))[1] > await environment.now()
+    assert await undo(db, booked) == "undone"
+    assert (await money(db))[0] == "capture"
+    row = await db.fetch_row("SELECT funding::text, fee_minor FROM booking.booking")
+    assert row is not None
+    assert tuple(row) == ("online", 50000)
+
+
+async def test_what_the_desk_booked_is_taken_back(environment: Environment, told: Recorder) -> None:
+    held = await environment.book.hold(PROVIDER, AT_CLINIC, environment.instant(13), 1, environment.ids["asha"], WARD)
+    assert held.booking_id is not None
+    assert (await environment.book.confirm(PROVIDER, held.booking_id, None, WARD)).code == "booked"
+    assert await undo(environment.db, held.booking_id, clinic=AT_CLINIC) == "undone"
+    assert (await come_to(environment.db, held.booking_id))[0] == "cancelled"
+    await environment.pass_time(minutes=4)
+    await sweep_all(notices(environment.db, told))
+    assert told.sent == []
+    assert await undo(environment.db, held.booking_id, clinic=AT_CLINIC) == "too_late"
+
+
+async def test_a_leave_that_is_taken_back_tells_nobody(environment: Environment, booked: UUID, told: Recorder) -> None:
+    sending = notices(environment.db, told)
+    day = (environment.day, environment.day + timedelta(days=1))
+    book = environment.book
+    assert (await book.add_leave(PROVIDER, None, *day, "", WARD, flag_for_rebooking=True)).code == "changed"
+    await sweep_all(sending)
+    leave_id = await environment.db.fetch_value("SELECT leave_id FROM schedule.leave")
+    assert (await book.remove_leave(PROVIDER, leave_id, WARD)).code == "changed"
+    await environment.pass_time(minutes=4)
+    await sweep_all(sending)
+    assert told.sent == []
+
+
+async def test_the_queue_is_not_passed(race: RaceEnvironment) -> None:
+    """Undoing is a booking under rule 6: what went to a ticket is gone, whichever of the two came first."""
+    provider, patient, waiter = await race.provider(), await race.patient(), await race.patient()
+    booking = await race.booked(provider, patient)
+    assert (await race.book.cancel(provider.provider_id, booking, WARD)).code == "cancelled"
+
+    async def take_back() -> str:
+        return await undo(race.db, booking, WARD, provider.clinic_id, provider.provider_id)
+
+    async def hold() -> str:
+        return (await race.hold(provider, waiter)).code
+
+    first, second = await race.in_order(provider, [hold(), take_back()])
+    assert (first, second) in (("reserved", "slot_held"), ("slot_full", "undone"))
+    assert await race.occupants(provider) == 1
+
+    # Who waits is offered it by the cancelling itself.
+    full = await race.provider(slots=2)
+    booking = await race.booked(full, await race.patient())
+    await race.held(full, await race.patient(), slot=1)
+    await race.waiting(full, await race.patient())
+    assert (await race.book.cancel(full.provider_id, booking, WARD)).code == "cancelled"
+    assert await undo(race.db, booking, WARD, full.clinic_id, full.provider_id) == "slot_held"
+
+
+async def test_two_of_the_staff_at_once(race: RaceEnvironment) -> None:
+    """One wins, and only they can take it back."""
+    provider, patient = await race.provider(slots=3), await race.patient()
+    booking = await race.booked(provider, patient)
+
+    async def cancel(actor: Staff) -> str:
+        return (await race.book.cancel(provider.provider_id, booking, actor)).code
+
+    codes = await race.at_once(provider, [cancel(WARD), cancel(OTHER)])
+    assert sorted(codes) == ["cancelled", "wrong_state"]
+    winner, loser = (WARD, OTHER) if codes[0] == "cancelled" else (OTHER, WARD)
+    where = (provider.clinic_id, provider.provider_id)
+    assert await undo(race.db, booking, loser, *where) == "too_late"
+    undone = await asyncio.gather(undo(race.db, booking, winner, *where), undo(race.db, booking, winner, *where))
+    assert sorted(undone) == ["too_late", "undone"]
+    assert await race.occupants(provider) == 1
+    assert (await race.book.cancel(provider.provider_id, booking, Patient(patient))).code == "cancelled"

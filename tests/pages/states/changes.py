@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from healthplus.accounts.actors import Patient
+from healthplus.booking.book import Book
+from tests.fixtures.patients import make_patients
+from tests.pages.states import state
+from tests.pages.states.day import a_day
+from tests.pages.states.office import office
+from tests.pages.states.staff import go, staff_id_of
+from tests.pages.window import BrowserWindow
+
+_TOMORROW = "SELECT (date_trunc('day', public.app_now(), 'Asia/Kolkata') + interval '1 day 12 hours')"
+
+
+class Tomorrow(NamedTuple):
+    """Where tomorrow's sheet is, and an appointment at twelve."""
+
+    path: str
+    booking: UUID
+
+    @property
+    def visit(self) -> str:
+        return f"{self.path}/visit/{self.booking}"
+
+
+async def tomorrow(window: BrowserWindow) -> Tomorrow:
+    """Have the ward administrator be logged in, and a patient be expected tomorrow: today may begin soon."""
+    day = await a_day(window)
+    db = window.product.database
+    (patient,) = await make_patients(db, 1)
+    noon = await db.fetch_value(_TOMORROW)
+    book = Book(db)
+    held = await book.hold(day.provider_id, day.clinic_id, noon, 1, patient, Patient(patient))
+    assert held.booking_id is not None, held
+    assert (await book.confirm(day.provider_id, held.booking_id, None, Patient(patient))).code == "booked"
+    date = await db.fetch_value("SELECT ($1::timestamptz AT TIME ZONE 'Asia/Kolkata')::date", noon)
+    return Tomorrow(f"/desk/{day.clinic_id}/{date}", held.booking_id)
+
+
+@state("desk-change-move")
+async def move(window: BrowserWindow) -> None:
+    """Move what somebody else has moved meanwhile."""
+    day = await tomorrow(window)
+    await go(window, f"{day.visit}?do=move")
+    await window.page.locator('input[name="seen"]').evaluate("field => { field.value = 'booked 0 clinic'; }")
+    await window.press("Move it to another time")
+    await window.page.locator(".error").first.wait_for()
+
+
+@state("desk-change-cancel")
+async def cancel(window: BrowserWindow) -> None:
+    day = await tomorrow(window)
+    await go(window, f"{day.visit}?do=cancel")
+
+
+@state("desk-changed")
+async def changed(window: BrowserWindow) -> None:
+    """Have cancelled; it can be taken back."""
+    day = await tomorrow(window)
+    await go(window, f"{day.visit}?do=cancel")
+    await window.press("Cancel it, and give all back that was paid")
+    await window.page.locator(".changed").wait_for()
+
+
+@state("desk-history")
+async def history(window: BrowserWindow) -> None:
+    day = await tomorrow(window)
+    actor = f"staff:{await staff_id_of(window, 'demo-ward')}"
+    await window.product.database.execute(
+        "SELECT booking.cancel(provider_id, booking_id, $2, NULL) FROM booking.booking WHERE booking_id = $1",
+        *(day.booking, actor),
+    )
+    await go(window, f"{day.visit}/history")
+
+
+@state("office-no-shows")
+async def no_shows(window: BrowserWindow) -> None:
+    path, _ = await office(window)
+    await go(window, f"{path}/no-shows")
+    await window.page.fill("#months", "99")
+    await window.page.locator("main form").evaluate("form => form.setAttribute('novalidate', '')")
+    await window.press("Save")

@@ -1,0 +1,177 @@
+"""From a day sheet's row: a ward administrator moves, cancels, refunds and corrects, the desk asks; taking it back."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import datetime
+from uuid import UUID
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from healthplus.accounts.actors import Staff
+from healthplus.database import Database
+from tests.fixtures.environment import ONLINE, PROVIDER, Environment
+from tests.fixtures.staff import cheap_hashes
+from tests.web.client import Browser
+from tests.web.staff import audit_entries, goes_to, hidden, log_in, shows, words
+
+pytestmark = pytest.mark.dates
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap_hashes(monkeypatch)
+
+
+@pytest.fixture
+async def booking(environment: Environment) -> UUID:
+    """An appointment of Asha's, at nine, paid online."""
+    held = await environment.held(hour=9)
+    assert (await environment.book.confirm(PROVIDER, held, "auth_1", environment.actor("asha"))).code == "booked"
+    return held
+
+
+@pytest.fixture
+async def ward(app: Litestar, db: Database, booking: UUID) -> Browser:
+    return await log_in(app, db, "ward")
+
+
+@pytest.fixture
+def sheet(environment: Environment) -> str:
+    return f"/desk/{ONLINE}/{environment.instant(9).date()}"
+
+
+@pytest.fixture
+def visit(sheet: str, booking: UUID) -> str:
+    return f"{sheet}/visit/{booking}"
+
+
+async def change(browser: Browser, visit: str, how: str = "change", **form: str) -> httpx.Response:
+    """Open the page of a change, and send its form."""
+    seen = hidden(await browser.get(visit), "seen")
+    return await browser.post(f"{visit}/{how}", {"seen": seen, "reason": "x", **form})
+
+
+async def now_is(db: Database) -> tuple[str, datetime]:
+    row = await db.fetch_row("SELECT state::text, lower(during) FROM booking.booking")
+    assert row is not None
+    return tuple(row)
+
+
+async def test_moving_and_taking_it_back(
+    ward: Browser, sheet: str, visit: str, booking: UUID, environment: Environment, db: Database
+) -> None:
+    page = await ward.get(sheet)
+    assert f'href="{visit}"' in page.text
+    page = await ward.get(f"{visit}?do=move")
+    assert re.search(r'name="start" value="[^"]+" checked autofocus', page.text)
+    ten = environment.instant(10)
+    moved = goes_to(await change(ward, visit, kind="move", start=ten.isoformat()))
+    assert moved == f"{sheet}?changed=move&about={booking}&undo={booking}"
+    assert await now_is(db) == ("booked", ten)
+    page = await ward.get(moved)
+    assert page.text.count(f'action="{visit}/undo"') == 2  # in the notice, and on the row
+    assert goes_to(await ward.post(f"{visit}/undo")) == f"{sheet}?changed=undone&about={booking}"
+    assert await now_is(db) == ("booked", environment.instant(9))
+    again = await ward.post(f"{visit}/undo")
+    assert again.status_code == 409
+    assert "was not taken back" in words(again)
+    noted = [*await audit_entries(db, "change_booking"), *await audit_entries(db, "undo_change")]
+    assert [(row["detail"], row["is_refused"]) for row in noted] == [
+        ("move: x", False),
+        ("undone", False),
+        ("too_late", True),
+    ]
+    history = await shows(ward, f"{visit}/history")
+    assert re.search("Took back a change.*Moved back.*Changed an appointment.*Moved .*Booked", history)
+
+
+async def test_a_stale_page_changes_nothing_and_keeps_the_choice(
+    ward: Browser, visit: str, booking: UUID, environment: Environment, db: Database
+) -> None:
+    seen = hidden(await ward.get(visit), "seen")
+    asha = environment.actor("asha")
+    assert (await environment.book.reschedule(PROVIDER, booking, environment.instant(10), asha)).code == "moved"
+    form = {"kind": "move", "start": environment.at(11), "seen": seen, "reason": "She called"}
+    answer = await ward.post(f"{visit}/change", form)
+    assert answer.status_code == 409
+    assert "somebody changed this appointment meanwhile" in words(answer)
+    assert f'value="{environment.at(11)}" checked' in answer.text
+    assert 'value="She called"' in answer.text
+    assert await now_is(db) == ("booked", environment.instant(10))
+    # What stands there now is what the form is about.
+    assert goes_to(await ward.post(f"{visit}/change", {**form, "seen": hidden(answer, "seen")}))
+
+
+async def test_two_wards_at_once(
+    app: Litestar, ward: Browser, visit: str, sheet: str, environment: Environment, db: Database
+) -> None:
+    """One wins; the other is told what happened."""
+    other = await log_in(app, db, "ward", ONLINE, "ward.two")
+    seen = hidden(await ward.get(visit), "seen")
+    answers = await asyncio.gather(
+        *(
+            browser.post(f"{visit}/change", {"kind": "move", "start": at, "seen": seen, "reason": "x"})
+            for browser, at in ((ward, environment.at(10)), (other, environment.at(11)))
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+    winner, loser = (0, 1) if answers[0].status_code == 303 else (1, 0)
+    assert await now_is(db) == ("booked", environment.instant((10, 11)[winner]))
+    assert f"{(10, 11)[winner]}:00" in words(answers[loser])
+    assert (await (ward, other)[loser].post(f"{visit}/undo")).status_code == 409
+    assert goes_to(await (ward, other)[winner].post(f"{visit}/undo"))
+
+
+async def test_refunds_of_two_at_once(
+    app: Litestar, visit: str, booking: UUID, environment: Environment, db: Database
+) -> None:
+    await environment.pass_until(environment.instant(9, 5))
+    assert (await environment.book.attend(PROVIDER, booking, "arrived", Staff(9))).code == "arrived"
+    other = await log_in(app, db, "ward", ONLINE, "ward.two")
+    mine = await log_in(app, db, "ward", ONLINE, "ward.three")
+    assert "₹500 goes back" in words(await mine.get(f"{visit}?do=refund"))
+    seen = hidden(await mine.get(f"{visit}?do=refund"), "seen")
+    form = {"kind": "refund", "seen": seen, "reason": "Doctor was called away"}
+    answers = await asyncio.gather(*(one.post(f"{visit}/change", form) for one in (mine, other)))
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+    assert await db.fetch_value("SELECT funding::text FROM booking.booking") == "free"
+    kinds = await db.fetch("SELECT kind FROM booking.event WHERE kind = 'refunded'")
+    assert len(kinds) == 1
+
+
+async def test_the_desk_asks(
+    app: Litestar, ward: Browser, visit: str, sheet: str, booking: UUID, environment: Environment, db: Database
+) -> None:
+    desk = await log_in(app, db, "desk")
+    assert (await desk.post(f"{visit}/change", {"kind": "cancel"})).status_code == 403
+    assert goes_to(await change(desk, visit, "ask", kind="cancel")) == f"{sheet}?changed=asked&about={booking}"
+    assert await now_is(db) == ("booked", environment.instant(9))
+    page = await shows(desk, visit)
+    assert "Asked" in page
+    assert "A ward administrator confirms or refuses it" in await shows(desk, f"{sheet}?changed=asked")
+    # A stale page asks for nothing, either.
+    seen = hidden(await desk.get(visit), "seen")
+    await environment.book.reschedule(PROVIDER, booking, environment.instant(10), Staff(9))
+    form = {"kind": "move", "start": environment.at(11), "seen": seen, "reason": "x"}
+    assert (await desk.post(f"{visit}/ask", form)).status_code == 409
+    assert len(await db.fetch("SELECT FROM staff.ask WHERE kind = 'move'")) == 0
+    assert "Moved" in await shows(desk, f"{visit}/history")
+
+
+async def test_what_is_wrong_is_said_by_its_field(ward: Browser, visit: str, environment: Environment) -> None:
+    answer = await change(ward, visit, kind="move", start="", reason="")
+    assert answer.status_code == 422
+    assert "Choose a time." in words(answer)
+    for form in ({"kind": "x"}, {"kind": "correct", "state": "y"}, {"kind": "move", "start": "9999-12-31T23:59:59"}):
+        assert (await change(ward, visit, **form)).status_code in (409, 422), form
+    for seen in ("", "booked", "booked nan online", "booked 1e400 online", "a b c d"):
+        form = {"kind": "cancel", "seen": seen, "reason": "x"}
+        assert (await ward.post(f"{visit}/change", form)).status_code == 409, seen
+    elsewhere = f"{visit[:-36]}{UUID(int=1)}"
+    for path in (elsewhere, f"{elsewhere}/history"):
+        assert (await ward.get(path)).status_code == 404
+    assert (await ward.post(f"{elsewhere}/undo")).status_code == 404
