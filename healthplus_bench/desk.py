@@ -22,10 +22,11 @@ import msgspec
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Refused
-from healthplus.database import BULK, ChangeFeed, Database, Record, load
+from healthplus.database import ChangeFeed, Record
 from healthplus.ops.check import violations
 from healthplus.ops.demo_facts import FACTS
 from healthplus_bench.client import percentile_ms
+from healthplus_bench.desk_patients import DEVANAGARI, put_patients, queries
 from healthplus_bench.environment import (
     SLOTS_A_DAY,
     BenchFailed,
@@ -34,8 +35,6 @@ from healthplus_bench.environment import (
     running_app,
 )
 from healthplus_bench.processes import cpu_seconds, used_since
-
-queries = load(Path(__file__).with_name("desk.sql"))
 
 _PROVIDERS = 3
 _CLINIC = 1
@@ -52,10 +51,6 @@ _LIVE_SECONDS_MAX = 10.0
 _PAUSE_SECONDS = 1.0
 """After an answer that has nothing new, as the page's script has it."""
 _SEED = 17
-_DEVANAGARI = (
-    ("सुनीता", "राजेश", "अनिल", "मीना", "कविता", "रवि", "प्रिया", "विजय", "आशा", "मोहन"),
-    ("कुलकर्णी", "शर्मा", "पाटिल", "वर्मा", "जोशी", "गुप्ता", "देशमुख", "यादव"),
-)
 _ROW = re.compile(r'class="day-row (\w+)[^"]*" id="visit-([0-9a-f-]{36})"')
 _BUTTON = re.compile(r'name="do" value="(arrive|call|enter|finish) ([0-9a-f-]{36})"')
 _VERSION = re.compile(r'data-version="([^"]*)"')
@@ -82,7 +77,8 @@ class DeskResult(msgspec.Struct):
     `page_p95_ms`: of all pages and presses but searches, `by_kind` has the median and the 95th percentile of each.
     `live_`: from when a change is asked for until it is shown by an answer to a desk, for each change and each desk.
     `alone_p50_ms`, `alone_cpu_ms`: when nobody else asks, and what the app and the database then use of CPU for one.
-    `cpu_share`: of the cores, used by each kind of process while all is open. `violations`: broken invariants.
+    `cpu_share`: of a core, used by each kind of process while all is open. `kb`: of what is sent when something is new.
+    `violations`: broken invariants.
     """
 
     desks: int
@@ -163,7 +159,7 @@ class _Clinic:
         """Fill the day by the verbs, and all accounts there are in one go; it is an hour after the doors open."""
         database = environment.database
         await database.execute(queries.pay_at_the_clinic)
-        await _put_patients(environment.dsn, plan.patients)
+        await put_patients(environment.dsn, _BOOKERS, plan.patients)
         known = await database.fetch_row(queries.person_of, plan.patients // 20 * 20 - 13)
         assert known is not None
         path = f"/desk/{_CLINIC}/{environment.first_shift.date()}"
@@ -189,7 +185,7 @@ class _Clinic:
 
     def paths(self) -> dict[str, str]:
         """Return the pages that are looked at, by kind: the sheet, a phone booking, and whom a desk looks for."""
-        family, devanagari = FACTS["names"]["west"]["family"][0], _DEVANAGARI[1][0]
+        family, devanagari = FACTS["names"]["west"]["family"][0], DEVANAGARI[1][0]
         searches = {
             "digits": self.known["phone"][-4:],
             "number": self.known["phone"][3:],
@@ -228,19 +224,6 @@ class _Clinic:
         self.log[booking].append((state, asked_at))
         for desk in self.desks:
             desk.look(booking)
-
-
-async def _put_patients(dsn: str, patients: int) -> None:
-    givens = [name for names in FACTS["names"].values() for sex in ("female", "male") for name in names[sex]]
-    families = [name for names in FACTS["names"].values() for name in names["family"]]
-    names = givens + list(_DEVANAGARI[0]), families + list(_DEVANAGARI[1])
-    async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
-        async with database.transaction() as tx:
-            await tx.execute(queries.name_patients, *names)
-            await tx.execute(queries.without_triggers)
-            await tx.execute(queries.put_households, _BOOKERS + 1, patients, *names)
-            await tx.execute(queries.put_known)
-        await database.execute(queries.tidy)
 
 
 @contextlib.asynccontextmanager
@@ -282,7 +265,9 @@ class _Desk:
             text = await answer.text()
         if answer.status != (200 if form is None else 303) and (kind, answer.status) != ("news", 204):
             raise BenchFailed(f"{method} {path} answers {answer.status}.")
-        if kind != "news":  # which is answered when there is something
+        if kind == "news":  # which is answered when there is something
+            self.clinic.page_bytes = max(self.clinic.page_bytes, int(answer.headers.get("Content-Length", 0)))
+        else:
             self.clinic.times[kind].append(asyncio.get_running_loop().time() - began)
         return text
 
@@ -301,7 +286,6 @@ class _Desk:
         if found is None:
             raise BenchFailed("A sheet without a version.")
         self.version = found[1]
-        self.clinic.page_bytes = max(self.clinic.page_bytes, len(text.encode()))
         self.states = {booking: state for state, booking in _ROW.findall(text)}
         for booking in self.clinic.log:
             self.look(booking)

@@ -50,7 +50,7 @@ WITH desk AS (
     INSERT INTO staff.membership (staff_id, clinic_id, role) SELECT staff_id, 1, 'desk' FROM desk
 )
 INSERT INTO staff.session (token_hash, staff_id, version, agent, created_at, seen_at, proven_at)
-SELECT sha256(convert_to($2::text || n, 'UTF8')), staff_id, version, 'Bench', at, at, at FROM desk, public.app_now() AS at
+SELECT sha256(convert_to($2::text || n, 'UTF8')), staff_id, version, 'Bench', public.app_now(), public.app_now(), public.app_now() FROM desk
 
 -- name: move_clock_to
 -- Have the clock show an instant from now on.
