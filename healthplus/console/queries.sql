@@ -206,6 +206,26 @@ SELECT console.day_version($1, $2, $3)
 -- Record what an appointment has come to.
 SELECT * FROM console.record_attendance($1, $2, $3, $4, $5, $6)
 
+-- name: today_order
+-- One doctor's order of today.
+SELECT console.today_order($1, $2, $3, $4)
+
+-- name: own_day
+-- A doctor's own day.
+SELECT console.own_day($1, $2, $3, $4, $5)
+
+-- name: own_day_version
+-- What changes with a doctor's own day.
+SELECT console.own_day_version($1, $2, $3, $4)
+
+-- name: board_setup
+-- The key of a clinic's board, and how far off it was what patients were told.
+SELECT console.board_setup($1, $2, $3)
+
+-- name: renew_board
+-- Give a clinic's board a new key.
+SELECT console.renew_board($1, $2, $3, $4) AS answer
+
 -- name: change_booking
 -- Change an appointment at once.
 SELECT * FROM console.change_booking($1, $2, $3, $4, $5, $6, $7, $8, $9)

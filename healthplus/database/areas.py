@@ -70,9 +70,12 @@ AREAS = (
     Area(
         "reception",
         "reception",
-        ("people.sql", "tokens.sql", "order.sql", "attendance.sql", "day.sql", "choices.sql", "walk_ins.sql"),
+        (
+            *("people.sql", "tokens.sql", "order.sql", "chain.sql", "attendance.sql", "expected.sql", "day.sql"),
+            *("choices.sql", "walk_ins.sql", "board.sql", "today.sql"),
+        ),
     ),
-    Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql")),
+    Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql", "delays.sql")),
     Area("backup", "backup"),
     Area("payments", "payments", ("currency.sql", "gateway_events.sql")),
     Area(
@@ -89,7 +92,7 @@ AREAS = (
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "no_shows.sql"),
             *("desk_day.sql", "desk_changes.sql", "desk_people.sql", "walk_ins.sql"),
-            "phone_queue.sql",
+            *("phone_queue.sql", "desk_board.sql"),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

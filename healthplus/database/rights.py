@@ -26,7 +26,7 @@ from healthplus.database.logins import (
 from healthplus.errors import BadInput, DatabaseError
 
 APPEND_ONLY = (
-    *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry"),
+    *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry", "reception.call_entry"),
     *("ledger.former_entry", "ledger.entry"),
 )
 """Beside staff.audit_entry and staff.audit_link, on which that role has no right at all. The last is a view, to which

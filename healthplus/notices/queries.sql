@@ -14,7 +14,7 @@ WITH taken AS (
     RETURNING *
 )
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, public.app_now() AS taken_at, taken.patient_id, taken.booking_id,
-    taken.reminder_id, taken.told_id,
+    taken.reminder_id, taken.told_id, come.come_at,
     coalesce(preference.language, 'en') AS language, way.address,
     coalesce(told.free_at, lower(booking.during), lower(ticket.queue_window)) AS starts_at,
     city.time_zone, coalesce(booking.deadline, taken.until) AS deadline, booking.offer, coalesce(booking.fee_minor, 0) AS fee_minor,
@@ -54,6 +54,7 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
                 SELECT FROM booking.seat_for(
                     taken.provider_id, booking.clinic_id, told.free_at, booking.need_of(booking.slots_needed, taken.provider_id, booking.service_ids),
                     (SELECT public.app_now()), NULL, taken.booking_id))) THEN 'void'
+        WHEN taken.kind = 'running_late' AND (come.come_at IS NULL OR booking.state <> 'booked' OR needs_rebooking) THEN 'void'
         WHEN taken.kind = 'needs_rebooking' AND NOT (booking.state = 'booked' AND booking.needs_rebooking) THEN 'void'
         WHEN taken.kind = 'stands' AND NOT (booking.state = 'booked' AND NOT booking.needs_rebooking AND EXISTS (
             SELECT FROM notices.notice AS asked  -- who was not asked for another time need not be told that none is needed
@@ -75,6 +76,8 @@ JOIN directory.city ON city.city_id = clinic.city_id
 LEFT JOIN accounts.patient ON patient.patient_id = taken.patient_id
 LEFT JOIN notices.preference ON preference.patient_id = taken.patient_id
 LEFT JOIN notices.earlier_told AS told ON told.told_id = taken.told_id
+LEFT JOIN reception.told AS come ON taken.kind = 'running_late' AND come.provider_id = taken.provider_id
+    AND come.booking_id = taken.booking_id AND come.starts_at = lower(booking.during)
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS is_paid, coalesce(bool_or(payment.booking_id <> hold_id), false) AS is_booked FROM ledger.payment
     WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id) AS payment
@@ -124,6 +127,10 @@ SELECT provider_id, booking_id, state IN ('booked', 'cancelled', 'arrived', 'ful
 FROM booking.booking
 WHERE booking_id = $1 AND patient_id = $2
 LIMIT 1
+
+-- name: add_delays
+-- Look into doctors' days for delays; return how many were looked into.
+SELECT notices.add_delays($1)
 
 -- name: tell_earlier
 -- Tell who asked for earlier times of those that came free; return how many books were looked into.

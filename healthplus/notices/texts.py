@@ -159,6 +159,7 @@ def _facts(row: Row, wording: Wording, texts: Texts) -> dict[str, str]:
     return {
         "when": f"{written(starts_at, 'EEE d MMM')}, {written(starts_at, texts.clock)} {zone_name}",
         "until": written(row["deadline"] - wording.client_margin, texts.exact_clock),
+        "come": written(row["come_at"], texts.clock) if row["come_at"] else "",
         "fee": amount(row["fee_minor"]),
         "kept": amount(row["kept_minor"]),
         "returned": amount(row["returned_minor"]),

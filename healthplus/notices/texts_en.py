@@ -165,6 +165,11 @@ ENGLISH = Texts(
             "Take it",
             page=EARLIER,
         ),
+        "running_late": Text(
+            "The doctor is running late",
+            "Your appointment on {when} runs late. Come at {come}.",
+            "Details",
+        ),
         "token": Text("Your token", "Your token at the clinic is {token}.", "Details", with_fee=True),
         "not_cancelled": Text(
             "Your appointment is not cancelled",

@@ -61,6 +61,10 @@ SELECT jsonb_build_object(
     'attendance', (
         SELECT coalesce(jsonb_agg(to_jsonb(attendance) - '{actor,before}'::text[] ORDER BY act_at), '[]')
         FROM own_booking JOIN reception.attendance USING (provider_id, booking_id)),
+    'told_to_come', (
+        SELECT coalesce(jsonb_agg(to_jsonb(told) ORDER BY told_at), '[]') FROM own_booking JOIN reception.told USING (provider_id, booking_id)),
+    'delays', (
+        SELECT coalesce(jsonb_agg(to_jsonb(delay) ORDER BY noted_at), '[]') FROM own_booking JOIN booking.delay USING (provider_id, booking_id)),
     'no_shows', (SELECT coalesce(jsonb_agg(to_jsonb(no_show) ORDER BY starts_at), '[]') FROM booking.no_show WHERE patient_id = $1),
     'changes_by_staff', (
         SELECT coalesce(jsonb_agg(to_jsonb(staff_act) - 'actor'), '[]') FROM own_booking JOIN booking.staff_act USING (provider_id, booking_id)),

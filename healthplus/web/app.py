@@ -32,6 +32,7 @@ from healthplus.monitoring import readiness
 from healthplus.monitoring.readiness import DatabaseChecks, Readiness
 from healthplus.monitoring.reporter import Reporter
 from healthplus.monitoring.sentry import open_sentry
+from healthplus.notices.delays import Delays
 from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.notices import Notices
 from healthplus.notices.preferences import Preferences
@@ -216,6 +217,7 @@ def _housekeeping(background: Database, book: Book) -> tuple[Callable[[], Awaita
         ActiveReservations(background, book).run,
         partial(keep_cancelling_replaced, background, book),
         Reminders(background).run,
+        Delays(background).run,
         EarlierTimes(background).run,
         Retention(background).run,
         AuditChain(background).run,

@@ -44,14 +44,14 @@ class _Asset(NamedTuple):
 
 def _read() -> dict[str, _Asset]:
     # One style sheet for one request: what all pages have, with what one kind of them has, and then what is for large
-    # text. What only staff see is a second one, which for the day sheet has more.
+    # text. What only staff see is a second one, which for the day sheet has more. The board's has nothing of others.
     last = _FOLDER / "css/75-large-text.css"
     for_all = [path for path in sorted(_FOLDER.glob("css/*.css")) if path != last]
     sheets = {"app": [*for_all, last]}
     for folder in _FOLDER.glob("css/*/"):
         own = sorted(folder.glob("*.css"))
         also = [_FOLDER / "css" / name for name in _SHARED.get(folder.name, ())]
-        sheets[folder.name] = own if folder.name == "office" else [*for_all, *also, *own, last]
+        sheets[folder.name] = own if folder.name in ("office", "board") else [*for_all, *also, *own, last]
     sheets["day"] = [*sheets["office"], *sorted(_FOLDER.glob("css/day/*.css"))]
     bodies = {f"{name}.css": _compact(b"".join(path.read_bytes() for path in paths)) for name, paths in sheets.items()}
     bodies |= {

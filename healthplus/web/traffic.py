@@ -98,6 +98,15 @@ _CLASSES = {
         POST /desk/{clinic_id}/book
         POST /desk/{clinic_id}/people
         POST /desk/{clinic_id}/{day}
+        GET /desk/{clinic_id}/order/{provider_id}
+        GET /desk/{clinic_id}/order/{provider_id}/news
+        POST /desk/{clinic_id}/order/{provider_id}
+        GET /desk/own/{clinic_id}
+        GET /desk/own/{clinic_id}/{day}
+        GET /desk/own/{clinic_id}/{day}/news
+        POST /desk/own/{clinic_id}/{day}
+        GET /office/{clinic_id}/board
+        POST /office/{clinic_id}/board
         GET /desk/{clinic_id}/{day}/visit/{booking_id}
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/history
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/change
@@ -233,6 +242,10 @@ _CLASSES = {
         GET /doctor/{provider_id}/{name}/{clinic_id}/month
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
+        GET /doctor/{provider_id}/calls/{session_id}
+        GET /doctor/{provider_id}/calls/{session_id}/json
+        GET /board/{clinic_id}
+        GET /board/{clinic_id}/news
         GET /photo/{name}
         GET /doctor/{provider_id}/review/{review_id}/report
         POST /doctor/{provider_id}/review/{review_id}/report

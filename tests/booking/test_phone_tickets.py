@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from healthplus.accounts.actors import Patient, Staff
+from healthplus.accounts.actors import Actor, Patient, Staff
 from healthplus.booking.outcomes import BookingChanged, Outcome, Refused
 from healthplus.database import Database
+from healthplus.errors import DatabaseBusy
 from healthplus.ops.check import violations
 from healthplus.waiting.desks import ConnectedDesks
 from tests.fixtures.directory import make_clinic
@@ -145,6 +147,31 @@ async def test_a_caller_is_present_while_a_desk_is_connected(race: RaceEnvironme
     await race.book.leave_queue(provider.provider_id, other_ticket, Patient(other))
     await Desk(race).poll()
     assert await state_of(race, ticket) == ("offered", False)
+
+
+async def test_one_busy_book_keeps_no_caller_of_another_waiting(
+    race: RaceEnvironment, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    providers = sorted(await race.providers(2), key=lambda provider: provider.provider_id)
+    for provider in providers:
+        await race.held(provider, await race.patient())
+    tickets = [await desk.waiting(provider, await race.patient()) for provider in providers]
+    await race.pass_time(timedelta(seconds=61))
+    resume = desk.book.resume
+
+    async def be_busy(provider_id: int, ticket_id: UUID, actor: Actor) -> Any:
+        if provider_id == providers[0].provider_id:
+            raise DatabaseBusy
+        return await resume(provider_id, ticket_id, actor)
+
+    present = "SELECT booking.is_present(ticket, public.app_now()) FROM booking.ticket WHERE ticket_id = $1"
+    with monkeypatch.context() as busy:
+        busy.setattr(desk.book, "resume", be_busy)
+        with pytest.raises(DatabaseBusy):
+            await desk.poll()
+    assert [await race.db.fetch_value(present, ticket) for ticket in tickets] == [False, True]
+    await desk.connected.flush()  # what could not be noted is noted with the next batch
+    assert [await race.db.fetch_value(present, ticket) for ticket in tickets] == [True, True]
 
 
 async def test_of_another_clinic_a_desk_makes_nobody_present(race: RaceEnvironment, desk: Desk) -> None:

@@ -35,7 +35,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
     FROM pg_proc WHERE pronamespace <> 'console'::regnamespace AND prosrc LIKE '%staff.append_audit(%')
 """
 SHOWS_PATIENT = {
-    *("find_booking", "asks", "day_sheet", "find_people", "booking_choices", "phone_queue"),
+    *("find_booking", "asks", "day_sheet", "today_order", "own_day", "find_people", "booking_choices", "phone_queue"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -49,9 +49,10 @@ SHOWS_NONE = {
     ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
-    *("record_attendance", "day_version", "add_person", "book"),
+    *("record_attendance", "day_version", "own_day_version", "add_person", "book"),
     *("join_by_phone", "serve_caller"),
     *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
+    *("board_setup", "renew_board"),
     *("change_booking", "undo_change", "booking_history", "no_show_rule", "set_no_show_rule"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
@@ -60,8 +61,8 @@ SHOWS_NONE = {
     *("add_clinic_picture", "change_clinic_picture"),
 }
 NOT_NOTED = {
-    *("office", "holiday", "week", "provider", "services", "day_version"),
-    *("walk_in_doctors", "token_slip", "desk_rules", "no_show_rule"),
+    *("office", "holiday", "week", "provider", "services", "day_version", "own_day_version"),
+    *("walk_in_doctors", "token_slip", "desk_rules", "no_show_rule", "board_setup"),
 }
 """What may leave no row: reads of a clinic’s own set-up, with nobody in it but its doctors; a version; a token."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
@@ -171,6 +172,7 @@ async def calls(db: Database, environment: Environment, monkeypatch: pytest.Monk
     await db.execute("UPDATE accounts.patient SET name = $1, phone = $2 WHERE name = 'asha'", MARK, PHONE)
     held = await environment.held(hour=9)
     assert (await environment.book.confirm(PROVIDER, held, "auth", environment.actor("asha"))).code == "booked"
+    await environment.pass_until(environment.instant(8))
     found = Calls(environment.ids["asha"], held, environment.instant(9))
     found.values["p_person_id"] = await db.fetch_value(
         "SELECT person_id FROM booking.booking WHERE booking_id = $1", held

@@ -13,6 +13,7 @@ import pytest
 
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.replacements import cancel_replaced
+from healthplus.notices.delays import Delays
 from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.sender import Email, Sms
 from healthplus.notices.texts import (
@@ -46,6 +47,7 @@ ROW: dict[str, Any] = {
     "language": "en",
     "starts_at": datetime(2026, 11, 25, 4, 50, tzinfo=UTC),
     "deadline": datetime(2026, 11, 25, 4, 52, 20, tzinfo=UTC),
+    "come_at": datetime(2026, 11, 25, 5, 15, tzinfo=UTC),
     "time_zone": "Asia/Kolkata",
     "fee_minor": 50_000,
     "currency": "INR",
@@ -399,6 +401,22 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     await tell()
     await take_times_away(race)
     await tell()
+    await run_late(race)
+    await tell()
+
+
+async def run_late(race: RaceEnvironment) -> None:
+    """Have two patients wait for a doctor who is 29 minutes late, and a third be told."""
+    provider = await race.provider(slots=6)
+    patients = await reachable(race, 3, email=True)
+    booked = [await race.booked(provider, patient, slot) for slot, patient in zip((0, 1, 3), patients, strict=True)]
+    await move_clock_to(race.db, provider.starts[0])
+    for booking_id in booked[:2]:
+        await race.db.execute(
+            "SELECT reception.record($1, $2, $3, 'arrive', 'staff:1')", provider.provider_id, booking_id, race.clinic_id
+        )
+    await move_clock_to(race.db, provider.starts[0] + timedelta(minutes=29))
+    await Delays(race.db).tell()
 
 
 async def take_times_away(race: RaceEnvironment) -> None:

@@ -18,6 +18,8 @@ class Patient:
     arrived: datetime | None = None
     calls: list[datetime] = field(default_factory=list)
     first_from: str | None = None
+    come: datetime | None = None
+    """To when they were last told to come, before they came."""
     acts: list[tuple[str, str, datetime, Patient]] = field(default_factory=list)
     """What was recorded, by whom and when, and what they were before."""
 
@@ -26,7 +28,8 @@ class Patient:
         if len(self.calls) >= 3:
             return "end"
         assert self.arrived is not None
-        return "token" if self.walk_in or self.arrived > self.starts + 15 * MINUTE else "booked"
+        due = max(self.starts, self.come or self.starts)
+        return "token" if self.walk_in or self.arrived > due + 15 * MINUTE else "booked"
 
 
 @dataclass
@@ -60,6 +63,13 @@ class Session:
             waiting.remove(one)
             found.append(one)
         return found
+
+    def tell(self, patient: Patient, come: datetime) -> bool:
+        """Tell a patient when to come, if they are still expected."""
+        if patient.state != "expected":
+            return False
+        patient.come = come
+        return True
 
     def take_in(self, actor: str) -> str:
         """Take in somebody who has no appointment, where all times are taken."""

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
+from healthplus.reception import receipts
+from healthplus.web.pages.calls import queries
 from tests.fixtures.clock import INDIA, days_ahead, freeze_clock, set_clock
 from tests.fixtures.directory import make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
@@ -23,6 +25,7 @@ SECONDS = (1, 9, 10, 59, 60, 119, 120, 179, 180, 600, 1800)
 ACTS = ("arrive", "call", "enter", "finish", "leave", "miss")
 _RECORD = "SELECT * FROM reception.record($1, $2, $3, $4, $5)"
 _UNDO = "SELECT * FROM reception.undo($1, $2, $3, $4)"
+_TELL = "SELECT reception.tell($1, $2, $3, $3, false, public.app_now())"
 _WALK_IN = """
 SELECT answer.* FROM accounts.person
 CROSS JOIN LATERAL (SELECT reception.meet($2, person_id, public.app_now()) OFFSET 0) AS met
@@ -58,6 +61,7 @@ class Desk:
     def __init__(self, db: Database, clinic_id: int) -> None:
         self.db, self.clinic_id = db, clinic_id
         self.seen: set[str] = set()
+        self.entries = 0
 
     async def morning(self, every: int, taken: list[int]) -> tuple[int, list[UUID], model.Session]:
         """Return a new doctor whose six times of ten minutes are booked, one of them twice, and the model of the same.
@@ -115,6 +119,11 @@ class Desk:
                 patient = max(session.patients, key=lambda p: (p.calls or [p.starts])[-1])
             act = {"next": "call", "recall": "call", "take back": "undo"}.get(what, what)
             booking, actor = bookings[session.patients.index(patient)], f"staff:{who}"
+            if act == "tell":
+                come = patient.starts + timedelta(minutes=who)
+                said = await self.db.fetch_value(_TELL, provider, booking, come)
+                assert said == session.tell(patient, come), what
+                continue
             if act == "undo":
                 expected = session.undo(patient, actor)
                 row = await self.db.fetch_row(_UNDO, provider, booking, self.clinic_id, actor)
@@ -125,7 +134,19 @@ class Desk:
             assert (row["code"], row["state"], row["token"]) == (expected, patient.state, patient.token), (what, which)
             self.seen.add(f"{what if what == 'take back' else act} {expected}")
             await self.compare_order(provider, bookings, session)
+        await self.check_chain(provider)
         await set_clock(self.db, now)
+
+    async def check_chain(self, provider: int) -> None:
+        """Have the published checks agree that all went by the rule, and see a call that did not."""
+        for row in await self.db.fetch("SELECT session_id FROM reception.session WHERE provider_id = $1", provider):
+            chain = [
+                receipts.Entry(**dict(one)) for one in await self.db.fetch(queries.chain, provider, row["session_id"])
+            ]
+            verification = receipts.Verification(provider, str(row["session_id"]))
+            verification.read(chain)
+            assert verification.faults == []
+            self.entries += len(chain)
 
     async def compare_order(self, provider: int, bookings: list[UUID], session: model.Session) -> None:
         order = [row["booking_id"] for row in await self.db.fetch(_ORDER, provider)]
@@ -150,7 +171,7 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
     desk = runner.run(open_desk(dsn))
 
     @settings(
-        max_examples=80,
+        max_examples=60,
         deadline=None,
         derandomize=True,
         database=None,
@@ -159,8 +180,11 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
     )
     @given(st.permutations(range(6)), st.integers(0, 6), st.sampled_from((-10, 15, 35)), _STEPS, st.integers(1, 3))
     def try_steps(arrivals: list[int], count: int, minutes: int, steps: list[tuple[str, int, int]], every: int) -> None:
+        told = [("tell", which, (0, 20, 40)[which % 3]) for which in arrivals[::2]]
         first = [("arrive", which, 1) for which in arrivals[:count]]
-        runner.run(desk.try_steps([("wait", (minutes + 10) * 60, 0), *first, *steps], every, arrivals[::-1]))
+        last = [("wait", 3600, 0), ("walk in", 0, 1)] if count == 6 else []  # in some, the session is over
+        steps = [*told, ("wait", (minutes + 10) * 60, 0), *first, *steps, *last]
+        runner.run(desk.try_steps(steps, every, arrivals[::-1]))
 
     try:
         try_steps()
@@ -168,5 +192,6 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
         runner.run(desk.db.close())
     refusals = {"wrong_state", "too_early", "just_called", "not_next", "recorded"}
     assert {f"call {code}" for code in refusals - {"too_early"}} <= desk.seen
+    assert desk.entries > 300
     assert {"miss too_early", "undo undone", "undo too_late"} <= desk.seen
     assert {"walk in booked", "walk in no_token", "walk in not_working", "take back undone"} <= desk.seen

@@ -87,8 +87,8 @@ class Morning:
 
     async def row(self, booking: UUID) -> Record:
         row = await self.db.fetch_row(
-            """SELECT seat, fee_minor, needs_rebooking, lower(during) AS starts_at, upper(during) AS ends_at,
-                booking.state::text AS state, extra::text AS extra, funding::text AS funding, token
+            """SELECT seat, fee_minor, patient_id, needs_rebooking,
+                lower(during) AS starts_at, upper(during) AS ends_at, booking.state::text AS state, extra::text AS extra, funding::text AS funding, token
             FROM booking.booking LEFT JOIN reception.attendance USING (provider_id, booking_id)
             WHERE booking_id = $1""",
             booking,
@@ -159,6 +159,7 @@ async def test_who_comes_gets_the_next_free_time_and_a_token_and_pays_at_the_cli
     found = await morning.row(first["booking_id"])
     assert (found["state"], found["token"], found["starts_at"]) == ("arrived", 1, morning.opens + 20 * MINUTE)
     assert (found["funding"], found["fee_minor"], found["extra"], found["seat"]) == ("clinic", 50_000, None, 1)
+    assert (await morning.walk_in(actor=f"patient:{found['patient_id']}"))["code"] == "not_found"
     # The same press, sent twice, is one; another press for somebody who has an appointment today says so.
     assert (await morning.walk_in(person, "key"))["booking_id"] == first["booking_id"]
     assert (await morning.walk_in())["code"] == "no_token"

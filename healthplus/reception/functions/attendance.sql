@@ -204,6 +204,8 @@ BEGIN
             p_booking_id, target.ticket_id, p_actor);
     END IF;
     target.state := now_is;
+    SELECT * INTO kept FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    PERFORM reception.append_act(target, kept, p_act::text, opened.now_at);
     SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
 END $$;
 
@@ -257,6 +259,7 @@ BEGIN
     ELSIF kept.act <> 'arrive' THEN
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'taken_back', p_booking_id, target.ticket_id, p_actor);
     END IF;
+    PERFORM reception.append_act(target, kept, 'taken_back', opened.now_at);
     DELETE FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
     INSERT INTO reception.attendance (
         provider_id, booking_id, session_id, token, arrived_at, calls, called_from, entered_at, finished_at, left_at, act, act_at, actor)

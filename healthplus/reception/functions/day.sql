@@ -15,7 +15,8 @@ LANGUAGE sql STABLE AS $$
             'since_at', coalesce(left_at, finished_at, entered_at, calls[cardinality(calls)], arrived_at),
             'can_arrive', stands.state = 'expected' AND reception.is_near(booking.during, p_now),
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
-            'change_undo_until_at', booking.undo_until(booking.provider_id, booking_id, changed_by, p_now), 'change_undo_by', changed_by,
+            'change_undo_until_at', CASE WHEN changed_by IS NOT NULL
+                THEN booking.undo_until(booking.provider_id, booking_id, changed_by, p_now) END, 'change_undo_by', changed_by,
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
             'undo_until_at', CASE WHEN undo.since_at + reception.undo_time() > p_now THEN undo.since_at + reception.undo_time() END,
             'undo_by', undo.actor) END
@@ -41,7 +42,8 @@ LANGUAGE sql STABLE AS $$
     CROSS JOIN LATERAL (SELECT reception.state_of(booking.state_at(booking, p_now), attendance) AS state) AS stands
     CROSS JOIN LATERAL (SELECT
         CASE WHEN before IS NOT NULL THEN act_at WHEN booking.state = 'booked' THEN booking.created_at END AS since_at,
-        CASE WHEN before IS NOT NULL THEN actor ELSE reception.booked_just_now_by(booking, p_now) END AS actor) AS undo
+        CASE WHEN before IS NOT NULL THEN actor WHEN booking.created_at + reception.undo_time() > p_now
+            THEN reception.booked_just_now_by(booking, p_now) END AS actor) AS undo
     WHERE booking.provider_id = p_provider_id AND booking.clinic_id = p_clinic_id AND booking.during && p_during
         AND lower(booking.during) >= lower(p_during) AND booking.occupies AND stands.state <> 'expired'
 $$;

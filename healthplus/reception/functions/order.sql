@@ -3,6 +3,13 @@
 -- After how long somebody who came later than their time stands in the line of tokens.
 CREATE FUNCTION reception.late_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '15 minutes' $$;
 
+-- To when somebody was last told to come before an instant, if that is later than their time; NULL: it is not.
+CREATE FUNCTION reception.told_to_come(p_booking booking.booking, p_before timestamptz) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT come_at FROM reception.told
+    WHERE provider_id = p_booking.provider_id AND booking_id = p_booking.booking_id AND starts_at = lower(p_booking.during)
+        AND come_at > starts_at AND told_at <= p_before
+$$;
+
 -- How long somebody has to come in before they are called again, and after how many calls they stand at the end.
 CREATE FUNCTION reception.call_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '2 minutes' $$;
 CREATE FUNCTION reception.calls_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;
@@ -20,7 +27,8 @@ CREATE FUNCTION reception.state_of(p_state booking.booking_state, p_attendance r
         ELSE 'here' END
 $$;
 
--- Who of a session is there and waits, in which line, and their rank in it. 'booked': who came in time, by the time they booked;
+-- Who of a session is there and waits, in which line, and their rank in it. 'booked': who came in time, or when they were told to
+-- come, by the time they booked;
 -- 'token': who came late or booked nothing, by token; 'end': who was called three times and did not come in.
 CREATE FUNCTION reception.lines_of(p_provider_id bigint, p_session_id uuid)
 RETURNS TABLE (booking_id uuid, line text, rank bigint, last_call_at timestamptz) LANGUAGE sql STABLE AS $$
@@ -32,7 +40,8 @@ RETURNS TABLE (booking_id uuid, line text, rank bigint, last_call_at timestamptz
     CROSS JOIN LATERAL (SELECT lower(booking.during) AS starts_at, calls[cardinality(calls)] AS last_call_at) AS times
     CROSS JOIN LATERAL (SELECT CASE
         WHEN cardinality(calls) >= reception.calls_max() THEN 'end'
-        WHEN extra = 'walk_in' OR arrived_at > starts_at + reception.late_time() THEN 'token'
+        WHEN extra = 'walk_in'
+            OR arrived_at > greatest(starts_at, reception.told_to_come(booking, arrived_at)) + reception.late_time() THEN 'token'
         ELSE 'booked' END AS line) AS standing
     WHERE provider_id = p_provider_id AND session_id = p_session_id AND reception.state_of(booking.state, attendance) IN ('here', 'called')
 $$;

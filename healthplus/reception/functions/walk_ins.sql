@@ -10,13 +10,14 @@ DECLARE
     request text := concat_ws('|', p_clinic_id, p_person_id, array_to_string(p_service_ids, ','));
     opened record;
     answer booking.outcome;
+    recorded record;
     account_id bigint;
     ends_at timestamptz;
     free_at timestamptz;
 BEGIN
     SELECT patient_id INTO account_id FROM accounts.person
     WHERE person_id = p_person_id AND removed_at IS NULL AND reception.knows(p_clinic_id, p_person_id);
-    IF NOT FOUND THEN
+    IF NOT FOUND OR NOT booking.may_act(p_actor, NULL) THEN
         RETURN booking.refuse('not_found');
     END IF;
     opened := booking.open_book(p_provider_id, p_actor, 'walk_in', p_key, request);
@@ -41,13 +42,18 @@ BEGIN
             p_provider_id, p_clinic_id, free_at, 1, p_service_ids, account_id, p_person_id, NULL, NULL, p_actor, NULL, p_reason);
         IF answer.code = 'reserved' THEN
             answer := booking.confirm(p_provider_id, answer.booking_id, NULL, p_actor, NULL);
-            ASSERT answer.code = 'booked', answer.code;
+            IF answer.code <> 'booked' THEN
+                RAISE EXCEPTION 'a hold of the desk was not confirmed: %', answer.code;
+            END IF;
         END IF;
     END IF;
     IF answer.code <> 'booked' THEN
         RETURN answer;
     END IF;
-    ASSERT (reception.record(p_provider_id, answer.booking_id, p_clinic_id, 'arrive', p_actor)).code = 'recorded';
+    recorded := reception.record(p_provider_id, answer.booking_id, p_clinic_id, 'arrive', p_actor);
+    IF recorded.code <> 'recorded' THEN
+        RAISE EXCEPTION 'a walk-in was not recorded: %', recorded.code;
+    END IF;
     UPDATE reception.attendance SET before = before || '{"walk_in": true}'
     WHERE provider_id = p_provider_id AND booking_id = answer.booking_id;
     PERFORM booking.store_result(p_provider_id, p_actor, 'walk_in', p_key, request, answer, opened.now_at) WHERE p_key IS NOT NULL;

@@ -395,3 +395,32 @@ CREATE FUNCTION retention.forget_letters(p_now timestamptz, p_rows_max integer) 
             SELECT ctid FROM reception.letter WHERE day < p_now::date - 7 LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
     SELECT count(*) FROM gone
 $$;
+
+CREATE FUNCTION retention.forget_told(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM reception.told WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM reception.told WHERE told_at <= p_now - reception.attendance_time()
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- A session's chain goes with what was recorded of it.
+CREATE FUNCTION retention.forget_call_entries(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    gone bigint;
+BEGIN
+    PERFORM set_config('healthplus.retention', 'on', true);
+    DELETE FROM reception.call_entry WHERE ctid = ANY (ARRAY (
+        SELECT ctid FROM reception.call_entry WHERE at <= p_now - reception.attendance_time() LIMIT p_rows_max FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    PERFORM set_config('healthplus.retention', '', true);
+    RETURN gone;
+END $$;
+
+CREATE FUNCTION retention.forget_delays(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM booking.delay WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM booking.delay WHERE starts_at < p_now - interval '30 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;

@@ -10,6 +10,8 @@ from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.day.book import BookController
 from healthplus.web.desk.day.changes import ChangeController
 from healthplus.web.desk.day.day import DayController
+from healthplus.web.desk.day.order import OrderController
+from healthplus.web.desk.day.own import OwnDayController
 from healthplus.web.desk.day.people import PeopleController
 from healthplus.web.desk.day.phone_queue import PhoneQueueController
 from healthplus.web.desk.day.walk_ins import WalkInController
@@ -27,7 +29,10 @@ _PAGES: dict[type[Exception], str] = {
     ScreenLocked: "/desk/locked",
     ProofDue: "/desk/prove",
 }
-DAY = (DayController, ChangeController, PeopleController, BookController, WalkInController, PhoneQueueController)
+DAY = (
+    *(DayController, OrderController, OwnDayController, ChangeController),
+    *(PeopleController, BookController, WalkInController, PhoneQueueController),
+)
 """What a clinic's desk does on the day."""
 
 

@@ -38,7 +38,7 @@ RIGHTS: dict[Right, str] = {
     "manage_keys": N_("Manage the keys of programs"),
     "manage_breaches": N_("Keep the record of data breaches"),
 }
-WITHOUT_PAGES: frozenset[Right] = frozenset({"see_own_day", "ask_leave"})
+WITHOUT_PAGES: frozenset[Right] = frozenset({"ask_leave"})
 """Rights that no page is for yet, so that nobody is promised them; a test compares them with the routes."""
 PROMISED = {right: text for right, text in RIGHTS.items() if right not in WITHOUT_PAGES}
 _REFUSED = {

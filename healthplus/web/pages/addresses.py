@@ -113,6 +113,11 @@ def queue_receipt_path(provider_id: int, number: int) -> str:
     return f"/doctor/{provider_id}/queue/{number}"
 
 
+def calls_path(provider_id: int, session_id: object) -> str:
+    """Return the address of the public record of a session's calls."""
+    return f"/doctor/{provider_id}/calls/{session_id}"
+
+
 def appointment_path(provider_id: int, booking_id: UUID, page: str = "") -> str:
     """Return the address of a patient's appointment, or of one of its pages, such as "/move"."""
     return f"/appointments/{provider_id}/{booking_id}{page}"

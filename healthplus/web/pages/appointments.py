@@ -27,6 +27,7 @@ from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import ARRIVE_EARLY, parsed_day, parsed_instant
 from healthplus.web.pages.cancelling import Period, periods_of
+from healthplus.web.pages.delays import delay_of
 from healthplus.web.pages.invoice_text import InvoiceText, invoice_text, refunds_of
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.moving import move_month_page, move_page
@@ -64,6 +65,7 @@ class AppointmentsController(Controller):
             "appointments/list.html",
             ahead=ahead,
             chosen={row["booking_id"]: [found[one] for one in row["service_ids"] or ()] for row in (*ahead, *past)},
+            delays={row["booking_id"]: await delay_of(request, row) for row in ahead},
             lost=await database.fetch(queries.lost, patient_id) if is_first else [],
             past=past[:_PAST_A_PAGE],
             number=number,
@@ -255,6 +257,7 @@ async def _appointment_page(
         status=status,
         appointment=appointment,
         chosen=chosen,
+        delay=await delay_of(request, appointment),
         preparations=await preparations_of(request, chosen),
         number=number_of(appointment["booking_id"]),
         is_invoice_foreign=await is_invoice_foreign(request, appointment),

@@ -87,6 +87,7 @@ SELECT
     concat_ws(', ', clinic.name, nullif(address, ''),
         CASE WHEN strpos(address, city.name) = 0 THEN city.name END,
         CASE WHEN strpos(address, postal_code) = 0 THEN postal_code END) AS address,
+    called.token, called.session_id,
     (SELECT number FROM booking.ticket
         WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id) AS ticket_number,
     rating.stars, review.text AS review, CASE WHEN review.text IS NOT NULL THEN review.state::text END AS review_state,
@@ -113,6 +114,10 @@ JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 LEFT JOIN reviews.rating USING (provider_id, patient_id)
 LEFT JOIN reviews.review USING (provider_id, patient_id)
+LEFT JOIN LATERAL (
+    SELECT reception.token_label(letter, token) AS token, session_id
+    FROM reception.attendance JOIN reception.session USING (provider_id, session_id)
+    WHERE attendance.provider_id = booking.provider_id AND attendance.booking_id = booking.booking_id) AS called ON true
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS changes, max(at) AS at,
         booking.moved_from((array_agg(reason ORDER BY seq DESC) FILTER (WHERE kind = 'moved'))[1]) AS moved_from

@@ -11,6 +11,8 @@ from healthplus.settings import Settings
 from healthplus.web.http.requests import StrictRequest
 from healthplus.web.languages import LANGUAGES
 from healthplus.web.pages.appointments import AppointmentsController
+from healthplus.web.pages.board import BoardController
+from healthplus.web.pages.calls import CallsController
 from healthplus.web.pages.chart import ChartController
 from healthplus.web.pages.chart_month import ChartMonthController
 from healthplus.web.pages.claimed import ClaimedController
@@ -44,6 +46,8 @@ _CONTROLLERS = (
     JoinQueueController,
     TicketController,
     TurnController,
+    BoardController,
+    CallsController,
     QueueReceiptController,
     DirectoryController,
     ReportController,

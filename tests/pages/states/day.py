@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from datetime import date, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from healthplus.accounts.sessions import hash_token
 from tests.fixtures.directory import DAILY, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 from tests.pages.states import state
@@ -67,12 +69,7 @@ async def record(window: BrowserWindow, day: Day, name: str, *acts: str) -> None
 
 @state("desk-day")
 async def day_sheet(window: BrowserWindow) -> None:
-    day = await a_day(window)
-    await record(window, day, "Vikram Shetty", "arrive", "call", "enter", "finish")
-    await record(window, day, "Sulochana Rao", "arrive", "call", "enter")
-    await record(window, day, "Imran Qureshi", "arrive", "call")
-    for name in ("Lata Jadhav", "Kabir Rao"):
-        await record(window, day, name, "arrive")
+    day = await a_busy_day(window)
     await window.product.database.execute(
         "UPDATE reception.attendance SET arrived_at = arrived_at - $2::interval WHERE booking_id = $1",
         day.bookings["Lata Jadhav"],
@@ -89,7 +86,7 @@ async def refused(window: BrowserWindow) -> None:
     await record(window, day, "Thomas Kurian", "arrive")
     await window.product.database.execute("UPDATE reception.attendance SET actor = 'staff:999999'")
     await window.page.locator(f'button[value="arrive {day.bookings["Thomas Kurian"]}"]').click()
-    await window.page.get_by_role("alert").wait_for()
+    await window.page.locator(".notice.error").wait_for()
 
 
 @state("desk-day-nobody")
@@ -101,3 +98,57 @@ async def nobody(window: BrowserWindow) -> None:
     )
     far = await window.product.database.fetch_value("SELECT (CURRENT_DATE + 3100)::date")
     await go(window, f"/desk/{clinic_id}/{far}")
+
+
+async def a_busy_day(window: BrowserWindow) -> Day:
+    """Have somebody be in the room, one be called, and others wait."""
+    day = await a_day(window)
+    await record(window, day, "Vikram Shetty", "arrive", "call", "enter", "finish")
+    await record(window, day, "Sulochana Rao", "arrive", "call", "enter")
+    await record(window, day, "Imran Qureshi", "arrive", "call")
+    for name in ("Lata Jadhav", "Kabir Rao"):
+        await record(window, day, name, "arrive")
+    return day
+
+
+@state("desk-order")
+async def order(window: BrowserWindow) -> None:
+    day = await a_busy_day(window)
+    await go(window, f"/desk/{day.clinic_id}/order/{day.provider_id}")
+
+
+@state("board")
+async def board(window: BrowserWindow) -> None:
+    day = await a_busy_day(window)
+    await go(window, await board_path(window, day))
+
+
+async def board_path(window: BrowserWindow, day: Day) -> str:
+    """Give the clinic's board a key; return its address."""
+    await window.product.database.execute(
+        "SELECT reception.set_board_key($1, $2, public.app_now())", day.clinic_id, hash_token("a key of tests")
+    )
+    return f"/board/{day.clinic_id}?key=a+key+of+tests"
+
+
+@state("office-board")
+async def board_setup(window: BrowserWindow) -> None:
+    """Have the board's address be made, which is shown once."""
+    day = await a_day(window)
+    await go(window, f"/office/{day.clinic_id}/board")
+    await window.page.get_by_role("button", name=re.compile("Make|बनाएँ")).click()
+    await window.page.locator(".once").wait_for()
+
+
+@state("desk-own-day")
+async def own_day(window: BrowserWindow) -> None:
+    """Be the doctor, and look at the own day."""
+    day = await a_busy_day(window)
+    database = window.product.database
+    staff_id = await staff_id_of(window, "demo-ward")
+    await database.execute("UPDATE staff.account SET provider_id = $2 WHERE staff_id = $1", staff_id, day.provider_id)
+    await database.execute("UPDATE staff.membership SET role = 'practitioner' WHERE staff_id = $1", staff_id)
+    try:
+        await go(window, day.path.replace("/desk/", "/desk/own/"))
+    finally:
+        await database.execute("UPDATE staff.membership SET role = 'ward' WHERE staff_id = $1", staff_id)

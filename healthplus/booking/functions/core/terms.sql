@@ -1,8 +1,22 @@
 -- What a patient who cancels leaves, by the terms that their booking has had since it was held.
 
--- Whether anything may be kept of a booking: only of what is paid online, and never where the clinic has a change to make good for.
-CREATE FUNCTION booking.has_terms(p_booking booking.booking) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+-- Whether anything may be kept of a booking: only of what is paid online, and never where the clinic has a change to make good for, or runs
+-- so late that waiting for it is no longer what was booked.
+CREATE FUNCTION booking.has_terms(p_booking booking.booking) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT p_booking.terms_id IS NOT NULL AND p_booking.funding = 'online' AND NOT p_booking.needs_rebooking
+        AND NOT EXISTS (
+            SELECT FROM booking.delay
+            WHERE provider_id = p_booking.provider_id AND booking_id = p_booking.booking_id AND starts_at = lower(p_booking.during))
+$$;
+
+-- Notes that a clinic runs so late that changing these appointments costs nothing, for the times that they have now.
+CREATE FUNCTION booking.note_delay(p_provider_id bigint, p_booking_ids uuid[], p_now timestamptz) RETURNS void LANGUAGE sql VOLATILE AS $$
+    INSERT INTO booking.delay AS known (provider_id, booking_id, starts_at, noted_at)
+    SELECT provider_id, booking_id, lower(during), p_now FROM booking.booking
+    WHERE provider_id = p_provider_id AND booking_id = ANY (p_booking_ids) AND state = 'booked'
+    ORDER BY booking_id  -- in one order for all, so that no two wait for each other
+    ON CONFLICT (provider_id, booking_id) DO UPDATE SET starts_at = excluded.starts_at, noted_at = excluded.noted_at
+    WHERE known.starts_at <> excluded.starts_at
 $$;
 
 -- What is kept and given back of what was paid online, if the patient cancels a booking at an instant; changes_at: after which instant more

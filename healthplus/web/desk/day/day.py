@@ -19,44 +19,26 @@ from markupsafe import Markup
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
+from healthplus.web.desk.day.acting import DONE, REFUSED, is_for_own_page, own_page, press
 from healthplus.web.desk.day.changes import change_notice
-from healthplus.web.desk.day.phone_queue import SERVED, read_callers
+from healthplus.web.desk.day.phone_queue import read_callers
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Row, Sheet
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.frame import ask
-from healthplus.web.desk.session import console, desk_page, needs, require_staff
+from healthplus.web.desk.session import desk_page, needs, require_staff
 from healthplus.web.http.encodings import takes_gzip
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.kept_days import Found, News
-from healthplus.web.languages import N_
 from healthplus.web.pages.booking import parsed_number
 from healthplus.web.pages.chart import Text
+from healthplus.web.pages.delays import told_off
 from healthplus.web.pages.rendering import document, language_of, see_other
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest, services
 
 _DAYS_MAX = timedelta(days=3660)
 _GZIP_LEVEL = 6
-_REFUSED = {
-    "wrong_state": N_("This was not recorded: somebody else recorded something meanwhile. What is shown now is right."),
-    "another_day": N_("This was not recorded: the appointment is on another day."),
-    "too_early": N_("This was not recorded: nobody counts as not come before the doctor’s session is over."),
-    "just_called": N_("This was not recorded: they were called less than two minutes ago. Give them time to come."),
-    "not_next": N_("This was not recorded: by the rule somebody else is next."),
-    "too_late": N_(
-        "This was not undone: three minutes are over, or somebody recorded more. A ward administrator can correct it."
-    ),
-    "overlap": N_("This was not undone: the patient has booked something else at this time."),
-}
-_DONE = {
-    **SERVED,
-    **ACTS,
-    "call": N_("Called"),
-    "undo": N_("Undone"),
-    "book": N_("Booked"),
-    "overbook": N_("Booked once more"),
-}
 
 
 class DayController(Controller):
@@ -119,23 +101,13 @@ class DayController(Controller):
     @post("/{day:date}", **needs("record_attendance"))
     async def record(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[str]:
         """Record what the pressed button says, `do`: an act and the booking that it is about."""
-        form = await form_of(request)
-        act, _, booking = form.get("do", "").partition(" ")
-        provider_id = parsed_number(form.get("provider", ""))
-        try:
-            booking_id = UUID(booking)
-        except ValueError:
-            raise NotFound from None
-        if act not in ACTS:
-            raise NotFound
-        row = await console(request).change(queries.record_attendance, clinic_id, provider_id, booking_id, act)
-        assert row is not None
-        if row["code"] == "not_found":
-            raise NotFound
-        services(request).book.changed(provider_id)
-        if row["code"] not in ("recorded", "undone"):
-            return await _day_page(request, clinic_id, day, refused=_REFUSED[row["code"]], about=booking_id)
-        return see_other(request, f"/desk/{clinic_id}/{day}", {"done": act, "about": str(booking_id)})
+        provider_id = parsed_number((await form_of(request)).get("provider", ""))
+        pressed = await press(request, clinic_id, provider_id)
+        if is_for_own_page(request, clinic_id):
+            return own_page(request, clinic_id, pressed)
+        if pressed.refused:
+            return await _day_page(request, clinic_id, day, refused=REFUSED[pressed.refused], about=pressed.booking_id)
+        return see_other(request, f"/desk/{clinic_id}/{day}", {"done": pressed.act, "about": str(pressed.booking_id)})
 
 
 def _cell(value: object) -> str:
@@ -144,14 +116,18 @@ def _cell(value: object) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
+def require_near(request: AnyRequest, day: date) -> None:
+    """Raise NotFound for a day that is years away."""
+    if abs(day - services(request).clock.now().date()) > _DAYS_MAX:
+        raise NotFound
+
+
 async def _found(request: AnyRequest, clinic_id: int, day: date, after: str = "", *, at_once: bool = True) -> Found:
     """Return what is known of a clinic's day, with its `sheet` unless it is as in the version `after`.
 
     `at_once`: as KeptDays.sheet has it. Raises NotFound for a day that is years away.
     """
-    now = services(request).clock.now()
-    if abs(day - now.date()) > _DAYS_MAX:
-        raise NotFound
+    require_near(request, day)
 
     async def ask_database(kept: str | None) -> Found:
         found = await ask(request, queries.day_sheet, clinic_id, day, after or None, kept)
@@ -159,7 +135,10 @@ async def _found(request: AnyRequest, clinic_id: int, day: date, after: str = ""
             zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
             columns = [Column(provider, found["now_at"]) for provider in found["providers"]]
             today = found["now_at"].astimezone(zone).date()
-            found["sheet"] = Sheet(day, today, found["now_at"], columns, found["walk_in_every"], found["overbook_cap"])
+            found["sheet"] = Sheet(
+                *(day, today, found["now_at"], columns, found["walk_in_every"], found["overbook_cap"]),
+                await told_off(request, clinic_id),
+            )
         return found
 
     return await services(request).days.sheet(clinic_id, day, ask_database, at_once=at_once)
@@ -220,6 +199,9 @@ async def _day_page(
         status=409 if refused else 200,
         clinic=await read_clinic(request, clinic_id),
         clinic_id=clinic_id,
+        base=f"/desk/{clinic_id}",
+        has_order=True,
+        has_table=True,
         version=found["version"],
         view=view,
         can_overbook=can_overbook,
@@ -230,7 +212,7 @@ async def _day_page(
         acts=ACTS,
         keys=KEYS,
         refused=refused,
-        done=_DONE.get(query.get("done", "")),
+        done=DONE.get(query.get("done", "")),
         about=str(about) if about else query.get("about", ""),
         search=query.get("q", "")[:100],
         **change_notice(query),

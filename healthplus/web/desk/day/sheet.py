@@ -149,8 +149,8 @@ class Column:
 
     @property
     def minutes_late(self) -> int:
-        """Return for how long the one who waits longest past their time has waited beyond it."""
-        late = [self.now - row.starts_at for row in self.rows if row.state in ("here", "called") and not row.line]
+        """Return for how long who waits longest past their time has done so; who was called just now does not wait."""
+        late = [self.now - row.starts_at for row in self.rows if row.visit and row.visit["place"] and not row.line]
         return max(0, int(max(late, default=timedelta()) / timedelta(minutes=1)))
 
 
@@ -158,7 +158,8 @@ class Column:
 class Sheet:
     """A clinic's day; `today` is that of the clinic, `every` its rule of the line of tokens.
 
-    `overbook_cap`: how many it allows a session at times that are taken.
+    `overbook_cap`: how many it allows a session at times that are taken. `told_off`: how far off it was what patients
+    were told of delays, in the last 30 days.
     """
 
     day: date
@@ -167,6 +168,7 @@ class Sheet:
     columns: list[Column]
     every: int
     overbook_cap: int
+    told_off: dict[str, Any] | None = None
 
     @property
     def day_before(self) -> date:

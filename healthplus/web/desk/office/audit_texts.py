@@ -65,6 +65,7 @@ ACTIONS: dict[str, str] = {
     "put_service": N_("Set a service"),
     "close_service": N_("Closed a service"),
     "set_terms": N_("Set terms"),
+    "renew_board": N_("Gave the board a new address"),
     "set_no_show_rule": N_("Set what follows appointments that are missed"),
     "set_desk_rules": N_("Set walk-ins and overbooking"),
     "see_clinics": N_("Looked at the clinics"),

@@ -7,6 +7,7 @@ from litestar import Controller
 from healthplus.web.desk.office.administration_accounts import AccountsController
 from healthplus.web.desk.office.asks import AskController, AsksController
 from healthplus.web.desk.office.audit import AuditController, ClinicAuditController
+from healthplus.web.desk.office.board import BoardSetupController
 from healthplus.web.desk.office.breaches import BreachesController
 from healthplus.web.desk.office.clinic_pictures import ClinicPicturesController
 from healthplus.web.desk.office.clinics import ClinicController, OfficesController
@@ -25,6 +26,7 @@ OFFICE: tuple[type[Controller], ...] = (
     ClinicPicturesController,
     WeekController,
     LeaveController,
+    BoardSetupController,
     ServicesController,
     NoShowsController,
     WalkInRulesController,

@@ -25,6 +25,7 @@ CLINIC_TABS = (
     Tab("terms", "/terms", "manage_schedule", N_("Terms")),
     Tab("walk_ins", "/walk-ins", "manage_schedule", N_("Walk-ins")),
     Tab("clinic", "/clinic", "manage_schedule", N_("Clinic")),
+    Tab("board", "/board", "manage_schedule", N_("Board")),
     Tab("staff", "/staff", "manage_desk_accounts", N_("Staff")),
     Tab("asks", "/asks", "change_booking", N_("Asks")),
     Tab("audit", "/audit", "see_audit", N_("Audit")),

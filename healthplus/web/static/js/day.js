@@ -52,12 +52,15 @@ document.addEventListener("keydown", (event) => {
   } else if (key === "p") {
     print();
   } else {
+    // Once more: of who is focused, or of who was called and is next.
+    const called = key === "r" ? (visit ?? document.querySelector(".day-row.called.next")) : null;
     const press =
-      key === "Enter" && target === visit
+      called?.closest(".called")?.querySelector("[data-key=c]") ??
+      (key === "Enter" && target === visit
         ? visit?.querySelector("button.first")
         : (visit?.querySelector(`[data-key="${CSS.escape(key)}"]`) ??
           (key === "c" ? document.querySelector(".day-row.next [data-key=c]") : null) ??
-          document.querySelector(`[data-page-key="${CSS.escape(key)}"]`));
+          document.querySelector(`[data-page-key="${CSS.escape(key)}"]`)));
     if (!press) return;
     const provider = visit?.closest("form").provider.value;
     if ("nw".includes(key) && provider) press.search = `?provider=${provider}`;

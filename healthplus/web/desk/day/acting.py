@@ -1,0 +1,74 @@
+"""What a press on a page of the day does: an act of one appointment is recorded, or taken back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from litestar import Response
+
+from healthplus.console.console import queries
+from healthplus.errors import NotFound
+from healthplus.web.desk.day.phone_queue import SERVED
+from healthplus.web.desk.day.sheet import ACTS
+from healthplus.web.desk.session import console, require_staff
+from healthplus.web.languages import N_
+from healthplus.web.pages.rendering import see_other
+from healthplus.web.pages.session import form_of
+from healthplus.web.services import AnyRequest, services
+
+REFUSED = {
+    "wrong_state": N_("This was not recorded: somebody else recorded something meanwhile. What is shown now is right."),
+    "another_day": N_("This was not recorded: the appointment is on another day."),
+    "too_early": N_("This was not recorded: nobody counts as not come before the doctor’s session is over."),
+    "just_called": N_("This was not recorded: they were called less than two minutes ago. Give them time to come."),
+    "not_next": N_("This was not recorded: by the rule somebody else is next."),
+    "too_late": N_(
+        "This was not undone: three minutes are over, or somebody recorded more. A ward administrator can correct it."
+    ),
+    "overlap": N_("This was not undone: the patient has booked something else at this time."),
+}
+DONE = {
+    **SERVED,
+    **ACTS,
+    "call": N_("Called"),
+    "undo": N_("Undone"),
+    "book": N_("Booked"),
+    "overbook": N_("Booked once more"),
+}
+
+
+class Pressed(NamedTuple):
+    """What was pressed, and why it was not recorded, by its word ("": it was)."""
+
+    act: str
+    booking_id: UUID
+    refused: str
+
+
+async def press(request: AnyRequest, clinic_id: int, provider_id: int) -> Pressed:
+    """Record what the pressed button of a form says, `do`: an act and the booking that it is about. Raises NotFound."""
+    act, _, booking = (await form_of(request)).get("do", "").partition(" ")
+    try:
+        booking_id = UUID(booking)
+    except ValueError:
+        raise NotFound from None
+    if act not in ACTS:
+        raise NotFound
+    row = await console(request).change(queries.record_attendance, clinic_id, provider_id, booking_id, act)
+    assert row is not None
+    if row["code"] == "not_found":
+        raise NotFound
+    services(request).book.changed(provider_id)
+    return Pressed(act, booking_id, "" if row["code"] in ("recorded", "undone") else row["code"])
+
+
+def is_for_own_page(request: AnyRequest, clinic_id: int) -> bool:
+    """Return whether who pressed sees no page of the clinic's, but their own day."""
+    return not require_staff(request).may("see_clinic", clinic_id)
+
+
+def own_page(request: AnyRequest, clinic_id: int, pressed: Pressed) -> Response[str]:
+    """Lead a doctor to their own day, which says what became of what they pressed elsewhere."""
+    said = {"refused": pressed.refused} if pressed.refused else {"done": pressed.act}
+    return see_other(request, f"/desk/own/{clinic_id}", {**said, "about": str(pressed.booking_id)})
