@@ -28,7 +28,7 @@ from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shi
 from tests.fixtures.patients import make_patients
 from tests.fixtures.staff import cheap_hashes
 from tests.reception import model
-from tests.web.client import Browser
+from tests.web.client import Browser, forget_shared_reads
 from tests.web.staff import goes_to, log_in
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -41,6 +41,8 @@ _ARRIVALS = 210
 _OPENS, _CLOSES = time(8), time(14, 40)
 _ROW = re.compile(r'class="day-row (\w+)([^"]*)" id="visit-([0-9a-f-]{36})".*?(?=<li class="day|</ol>)', re.S)
 _TOKEN = re.compile(r">Token (?:[A-Z]-)?(\d+)<")
+_COLUMN = re.compile(r'id="provider-(\d+)">.*?</section>', re.S)
+_NEXT = re.compile(r"<b>[A-Z]-(\d+)</b>")
 _START = re.compile(r'name="start" value="([^"]+)"')
 _ORDER = """
 SELECT at, ARRAY(
@@ -80,10 +82,11 @@ class Doctor:
 class Morning:
     """What happens, in order of time, and the desks at which it is recorded."""
 
-    def __init__(self, db: Database, path: str, clinic_id: int) -> None:
-        self.db, self.path, self.clinic_id = db, path, clinic_id
+    def __init__(self, app: Litestar, db: Database, path: str, clinic_id: int) -> None:
+        self.app, self.db, self.path, self.clinic_id = app, db, path, clinic_id
         self.desks: list[Browser] = []
         self.ward: Browser
+        self.board = ""
         self.actors: list[str] = []
         self.doctors: list[Doctor] = []
         self.random = Random(17)
@@ -134,6 +137,12 @@ class Morning:
         before = await product_now(self.db)
         page = await self.desks[(self.acts + 1) % len(self.desks)].get(self.path)
         after = await product_now(self.db)
+        forget_shared_reads(self.app)
+        shown_on_board = {
+            int(one[1]): [int(token) for token in _NEXT.findall(one[0])]
+            for one in _COLUMN.finditer((await self.desks[0].get(self.board)).text)
+        }
+        at_last = await product_now(self.db)
         rows = {UUID(one[3]): one for one in _ROW.finditer(page.text)}
         for each in self.doctors:
             expected = {visit.booking: (visit.patient.state, visit.patient.token) for visit in each.visits}
@@ -148,6 +157,10 @@ class Morning:
                 order = each.session.order()
                 possible.append([each.visit_of(order[0]).booking] if order else [])
             assert nexts in possible
+            tokens = []
+            for each.session.now in (before, at_last):
+                tokens.append([patient.token for patient in each.session.order()[:3]])
+            assert shown_on_board.get(each.provider_id, []) in tokens
 
     async def arrive(self, doctor: Doctor, visit: Visit) -> None:
         if visit.comes == self.now and visit.patient.state == "expected":  # and was not moved
@@ -316,10 +329,15 @@ async def test_a_morning_of_three_doctors_is_as_the_rule_says_at_every_step(
     clinic_id = await make_clinic(db)
     await db.execute("UPDATE directory.clinic SET walk_in_cap = $1", _WALK_INS)
     opens = await days_ahead(db, 1, _OPENS)
-    morning = Morning(db, f"/desk/{clinic_id}/{opens.date()}", clinic_id)
+    morning = Morning(app, db, f"/desk/{clinic_id}/{opens.date()}", clinic_id)
     await prepare(db, morning, opens)
     await move_clock_to(db, opens - timedelta(hours=1))
     morning.ward = await log_in(app, db, "ward", clinic_id)
+    setup = f"/office/{clinic_id}/board"
+    await morning.ward.post(setup)
+    address = re.search(r"(/board/\d+\?key=[\w-]{32})", (await morning.ward.get(setup)).text)
+    assert address
+    morning.board = address[1]
     for number in range(3):
         morning.desks.append(await log_in(app, db, "desk", clinic_id, f"desk.{number}"))
         staff_id = await db.fetch_value("SELECT staff_id FROM staff.account WHERE log_on = $1", f"desk.{number}")
