@@ -1175,7 +1175,6 @@ BROKEN = {
         "max(starts_every)",
     ),
     "a hold drops terms": ("hold_in_book", "p_service_ids, price.terms_id)", "p_service_ids, NULL)"),
-    "who often did not come pays at the clinic": ("funding_for", "THEN 'online'", "THEN 'clinic'"),
     "an offer drops terms": ("make_offer", "p_ticket.service_ids, terms_id", "p_ticket.service_ids, NULL"),
     "another run taken instead of an offer drops terms": ("swap_offer", ", terms_id = price.terms_id", ""),
     "a move drops terms": ("reschedule", "terms_id = held.terms_id", "terms_id = NULL"),

@@ -12,6 +12,7 @@ from tests.pages.window import BrowserWindow
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.dates]
 
 
+@pytest.mark.timeout(120)
 async def test_a_doctors_order_by_keys_is_on_the_board(window: BrowserWindow) -> None:
     day = await a_day(window)
     names = ("Kabir Rao", "Thomas Kurian")

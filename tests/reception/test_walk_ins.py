@@ -87,9 +87,9 @@ class Morning:
 
     async def row(self, booking: UUID) -> Record:
         row = await self.db.fetch_row(
-            """SELECT seat, fee_minor, patient_id, needs_rebooking,
-                lower(during) AS starts_at, upper(during) AS ends_at,
-                booking.state::text AS state, extra::text AS extra, funding::text AS funding, token
+            """SELECT seat, fee_minor, patient_id, needs_rebooking, lower(during) AS starts_at,
+                upper(during) AS ends_at, booking.state::text AS state, extra::text AS extra,
+                funding::text AS funding, token
             FROM booking.booking LEFT JOIN reception.attendance USING (provider_id, booking_id)
             WHERE booking_id = $1""",
             booking,

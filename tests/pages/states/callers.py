@@ -10,8 +10,9 @@ from tests.pages.window import BrowserWindow
 _serial = count(1)
 _ACCOUNT = "INSERT INTO accounts.patient (phone, name) VALUES ($1, $2) RETURNING patient_id"
 _PERSON = """
-INSERT INTO accounts.person (patient_id, name, birth_year, sex)
-SELECT $1, name, extract(year FROM public.app_now()) - age, sex::accounts.sex FROM (VALUES
+INSERT INTO accounts.person (patient_id, name, birth_year, sex, created_at)
+SELECT $1, name, extract(year FROM public.app_now()) - age, sex::accounts.sex, now() - age * interval '1 second'
+FROM (VALUES
     ('Lata Jadhav', 49, 'female'), ('Om Jadhav', 12, 'male')) AS one (name, age, sex)
 """
 _MEET = "SELECT reception.meet($1, person_id, public.app_now()) FROM accounts.person WHERE patient_id = $2"

@@ -13,7 +13,7 @@ BEGIN
     WHERE phone.clinic_id = p_clinic_id AND phone.joined_at > p_now - booking.phone_ticket_time() AND CASE
         WHEN ticket.state = 'waiting' THEN ticket.expires_at > p_now
         WHEN ticket.state IN ('offered', 'called') OR ticket.state = 'accepted' AND phone.called_at IS NOT NULL
-            THEN own.state = 'reserved' AND own.deadline > p_now
+            THEN booking.state_at(own, p_now) = 'reserved'
         ELSE false END;
 END $$;
 
@@ -103,7 +103,7 @@ DECLARE
 BEGIN
     SELECT booking.online_only_until(p_ticket.person_id, clinic_id, public.app_now()) INTO answer.retry_at
     FROM booking.booking WHERE provider_id = p_ticket.provider_id AND booking_id = p_ticket.offer_id AND fee_minor > 0
-        AND state = 'reserved' AND deadline > public.app_now();
+        AND booking.state_at(booking, public.app_now()) = 'reserved';
     IF answer.retry_at IS NOT NULL THEN
         answer.code := 'online_only';  -- they take and pay it on their own page
         RETURN answer;
@@ -115,8 +115,8 @@ BEGIN
         p_ticket.offer_id := answer.booking_id;
     END IF;
     UPDATE booking.booking SET funding = 'clinic'
-    WHERE provider_id = p_ticket.provider_id AND booking_id = p_ticket.offer_id AND state = 'reserved' AND funding = 'online'
-        AND deadline > public.app_now();
+    WHERE provider_id = p_ticket.provider_id AND booking_id = p_ticket.offer_id AND funding = 'online'
+        AND booking.state_at(booking, public.app_now()) = 'reserved';
     RETURN booking.confirm(p_ticket.provider_id, p_ticket.offer_id, NULL, p_actor, p_key);
 END $$;
 
