@@ -112,7 +112,7 @@ async def test_a_patient_is_told_once_by_text_and_on_their_page_and_is_then_not_
     await record(environment, bookings["asha"], "finish")
     await record(environment, bookings["bina"], "call")
     off = await db.fetch_row(
-        "SELECT patients, minutes_off FROM reception.told_errors($1, NULL, tstzrange(NULL, NULL))", AT_CLINIC
+        "SELECT patients, minutes_off FROM reception.told_errors($1, tstzrange(NULL, NULL))", AT_CLINIC
     )
     assert off is not None
     assert off["patients"] == 1
