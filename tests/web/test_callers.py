@@ -116,9 +116,10 @@ async def test_a_caller_is_found_and_booked(desk: Browser, known: UUID, environm
 
 
 async def test_a_token_finds_who_has_it_as_everybody_says_it(
-    desk: Browser, known: UUID, environment: Environment, db: Database
+    app: Litestar, known: UUID, environment: Environment, db: Database
 ) -> None:
     await environment.pass_until(environment.instant(12, 55))
+    desk = await log_in(app, db, "desk", AT_CLINIC)
     code = await db.fetch_value(
         "SELECT code FROM reception.record($1, (SELECT booking_id FROM booking.booking), $2, 'arrive', 'staff:1')",
         PROVIDER,

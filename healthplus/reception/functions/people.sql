@@ -165,7 +165,7 @@ CREATE FUNCTION reception.people_of(p_clinic_id bigint, p_person_ids uuid[], p_n
     LEFT JOIN LATERAL (
         SELECT reception.token_label(session.letter, token) AS label
         FROM booking.booking JOIN reception.attendance USING (provider_id, booking_id) JOIN reception.session USING (provider_id, session_id)
-        WHERE booking.patient_id = person.patient_id AND clinic_id = p_clinic_id AND upper(during) > p_now - interval '1 day'
+        WHERE booking.patient_id = person.patient_id AND booking.clinic_id = p_clinic_id AND upper(booking.during) > p_now - interval '1 day'
             AND booking.state = 'arrived' AND reception.person_id_of(booking) = person.person_id
         ORDER BY attendance.arrived_at DESC LIMIT 1) AS here ON true
     WHERE person.removed_at IS NULL AND person.name <> ''
