@@ -10,14 +10,13 @@ CREATE FUNCTION reception.can_be_undone(p_provider_id bigint, p_booking_id uuid)
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND finished_at > public.app_now() - reception.undo_time())
 $$;
 
--- Until when somebody who has just booked an appointment for a caller can undo that; NULL: they did not, or it was longer ago.
-CREATE FUNCTION reception.booked_just_now(p_booking booking.booking, p_actor text, p_now timestamptz) RETURNS timestamptz
-LANGUAGE sql STABLE AS $$
-    SELECT p_booking.created_at + reception.undo_time()
-    WHERE p_booking.created_at + reception.undo_time() > p_now AND EXISTS (
-        SELECT FROM booking.event_log
-        WHERE event_log.provider_id = p_booking.provider_id AND event_log.booking_id = p_booking.booking_id AND kind = 'booked'
-            AND actor = p_actor AND seq > (SELECT version - 1000 FROM booking.book WHERE book.provider_id = p_booking.provider_id))
+-- Who booked an appointment so short a time ago that they, if they are of the staff, can undo it; NULL: it was longer ago.
+CREATE FUNCTION reception.booked_just_now_by(p_booking booking.booking, p_now timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT actor FROM booking.event_log
+    WHERE p_booking.state = 'booked' AND p_booking.created_at + reception.undo_time() > p_now
+        AND event_log.provider_id = p_booking.provider_id AND event_log.booking_id = p_booking.booking_id AND kind = 'booked'
+        AND seq > (SELECT version - 1000 FROM booking.book WHERE book.provider_id = p_booking.provider_id)
+    LIMIT 1
 $$;
 
 -- How long it is kept what the desk recorded, as long as the audit says that it did.
@@ -28,6 +27,11 @@ CREATE FUNCTION reception.repeat_time() RETURNS interval IMMUTABLE LANGUAGE sql 
 
 -- How long before their time somebody can be recorded as arrived.
 CREATE FUNCTION reception.early_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '12 hours' $$;
+
+-- Whether it is near enough to somebody's time that they can be recorded as arrived.
+CREATE FUNCTION reception.is_near(p_during tstzrange, p_now timestamptz) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$
+    SELECT lower(p_during) <= p_now + reception.early_time() AND upper(p_during) >= p_now - reception.early_time()
+$$;
 
 -- The session of an appointment at a clinic: the one that there is, or one of the shift that it is in, which has no id yet. Where there is no
 -- shift any more, as after a change, the one of that clinic nearest to it, within 12 hours, or else one of the appointment alone.
@@ -90,9 +94,7 @@ BEGIN
         OR (p_act NOT IN ('arrive', 'miss') AND p_kept.arrived_at IS NULL)
     THEN
         RETURN 'wrong_state';
-    ELSIF p_act = 'arrive' AND (
-        lower(p_target.during) > p_now + reception.early_time() OR upper(p_target.during) < p_now - reception.early_time())
-    THEN
+    ELSIF p_act = 'arrive' AND NOT reception.is_near(p_target.during, p_now) THEN
         RETURN 'another_day';
     ELSIF p_act = 'miss' AND p_now < upper(p_session.during) THEN
         RETURN 'too_early';
@@ -137,6 +139,23 @@ BEGIN
     END IF;
 END $$;
 
+-- Opens the book, and finds an appointment at a clinic with what was recorded of it; a target without an id: there is none, or none of theirs.
+CREATE FUNCTION reception.open_attendance(
+    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text, p_operation text,
+    OUT now_at timestamptz, OUT target booking.booking, OUT kept reception.attendance
+) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+BEGIN
+    opened := booking.open_book(p_provider_id, p_actor, p_operation, NULL, NULL);
+    now_at := opened.now_at;
+    IF (opened.answer).code IS NULL THEN
+        SELECT * INTO target FROM booking.booking
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
+        SELECT * INTO kept FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = target.booking_id;
+    END IF;
+END $$;
+
 -- Records one act of an appointment at a clinic: 'recorded', or a refusal as above, or 'not_found'. A repeat of what the same person has just
 -- recorded is 'recorded' again and changes nothing, so that a lost answer can be asked for.
 CREATE FUNCTION reception.record(
@@ -150,14 +169,13 @@ DECLARE
     sitting reception.session;
     now_is booking.booking_state;
 BEGIN
-    opened := booking.open_book(p_provider_id, p_actor, 'record_attendance', NULL, NULL);
-    SELECT * INTO target FROM booking.booking
-    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
-    IF NOT FOUND OR (opened.answer).code IS NOT NULL THEN
+    opened := reception.open_attendance(p_provider_id, p_booking_id, p_clinic_id, p_actor, 'record_attendance');
+    target := opened.target;
+    kept := opened.kept;
+    IF target.booking_id IS NULL THEN
         code := 'not_found';
         RETURN;
     END IF;
-    SELECT * INTO kept FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
     IF kept.before IS NOT NULL AND kept.act = p_act AND kept.actor = p_actor AND kept.act_at > opened.now_at - reception.repeat_time() THEN
         SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
         RETURN;
@@ -205,17 +223,14 @@ DECLARE
     kept reception.attendance;
     was_in booking.booking_state;
 BEGIN
-    opened := booking.open_book(p_provider_id, p_actor, 'undo_attendance', NULL, NULL);
-    SELECT * INTO target FROM booking.booking
-    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
-    IF NOT FOUND OR (opened.answer).code IS NOT NULL THEN
+    opened := reception.open_attendance(p_provider_id, p_booking_id, p_clinic_id, p_actor, 'undo_attendance');
+    target := opened.target;
+    kept := opened.kept;
+    IF target.booking_id IS NULL THEN
         code := 'not_found';
         RETURN;
     END IF;
-    SELECT * INTO kept FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
-    IF kept.booking_id IS NULL AND target.state = 'booked'
-        AND reception.booked_just_now(target, p_actor, opened.now_at) IS NOT NULL
-    THEN
+    IF kept.booking_id IS NULL AND reception.booked_just_now_by(target, opened.now_at) = p_actor THEN
         -- What it frees goes to who waits; it costs nobody anything.
         code := booking.undo_act(p_provider_id, p_booking_id, p_clinic_id, p_actor);
         IF code <> 'undone' THEN  -- it begins soon, so the patient has been told, and is told of this, too

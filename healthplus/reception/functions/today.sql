@@ -12,11 +12,11 @@ CREATE FUNCTION reception.figures_of(p_session reception.session, p_now timestam
 $$;
 
 -- A provider's day or session at a clinic: what it holds (reception.day_of).
-CREATE FUNCTION reception.column_of(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_actor text, p_now timestamptz)
+CREATE FUNCTION reception.column_of(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz)
 RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'provider_id', provider_id, 'name', name, 'starts', '[]'::jsonb, 'waiting', 0,
-        'visits', reception.day_of(p_provider_id, p_clinic_id, p_during, p_actor, p_now))
+        'visits', reception.day_of(p_provider_id, p_clinic_id, p_during, p_now))
     FROM directory.provider WHERE provider_id = p_provider_id
 $$;
 

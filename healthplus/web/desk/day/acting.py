@@ -55,11 +55,7 @@ async def press(request: AnyRequest, clinic_id: int, provider_id: int) -> Presse
         raise NotFound from None
     if act not in ACTS:
         raise NotFound
-    what = (clinic_id, provider_id, booking_id)
-    if act == "undo":
-        row = await console(request).change(queries.undo_attendance, *what)
-    else:
-        row = await console(request).change(queries.record_attendance, *what, act)
+    row = await console(request).change(queries.record_attendance, clinic_id, provider_id, booking_id, act)
     assert row is not None
     if row["code"] == "not_found":
         raise NotFound

@@ -13,7 +13,7 @@ from healthplus.web.desk.day.sheet import ACTS, STATES, Column, Row
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.frame import ask
-from healthplus.web.desk.session import console, desk_page, needs
+from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.delays import told_off
@@ -24,7 +24,8 @@ from healthplus.web.services import AnyRequest
 class Order:
     """A doctor's session, as far as the page sorts it: who is served, who waits in order, who is called, who comes."""
 
-    def __init__(self, found: dict[str, Any], told_off: dict[str, Any] | None) -> None:
+    def __init__(self, found: dict[str, Any], told_off: dict[str, Any] | None, viewer: str) -> None:
+        self.viewer = viewer
         self.now = found["now_at"]
         self.provider = found["provider"]
         self.session = found["session"]
@@ -60,7 +61,7 @@ class Order:
     def undoable(self) -> Row | None:
         """Return of whom who looks recorded something last that they can still undo."""
         return max(
-            (row for row in self._rows if row.visit.get("undo_until_at")),
+            (row for row in self._rows if row.can_undo(self.viewer)),
             key=lambda row: row.visit["undo_until_at"],
             default=None,
         )
@@ -131,7 +132,11 @@ async def _page(
         clinic=await read_clinic(request, clinic_id),
         clinic_id=clinic_id,
         version=version,
-        view=Order(await ask(request, queries.today_order, clinic_id, provider_id), await told_off(request, clinic_id)),
+        view=Order(
+            await ask(request, queries.today_order, clinic_id, provider_id),
+            await told_off(request, clinic_id),
+            str(require_staff(request).actor),
+        ),
         states=STATES,
         acts=ACTS,
         refused=refused,
