@@ -1,8 +1,9 @@
 -- Callers and who comes: whom a clinic knows, new patients, and bookings for both.
 
--- Whom the desk looks for: by the whole of a number (p_phone, in E.164), by its end or a token (p_digits; p_letter: a token of the
--- doctor with this letter alone), by an appointment's number (ids between two) or by name, p_text. `rows` are persons whom the clinic knows (reception.people_of), and `is_all` is false while it
--- still reads who was there before. `is_account`: the number has an account; of whom in it the clinic does not know, nothing is said.
+-- Whom the desk looks for: by the whole of a number (p_phone, in E.164), by its end or a token (p_digits; p_letter: a token of the doctor
+-- with this letter alone), by an appointment's number (ids between two) or by name, p_text. `rows` are persons whom the clinic knows
+-- (reception.people_of), and `is_all` is false while it still reads who was there before. `is_account`: the number has an account; of whom
+-- in it the clinic does not know, nothing is said.
 CREATE FUNCTION console.find_people(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_text text, p_letter text, p_digits text, p_phone text,
     p_booking_from uuid, p_booking_to uuid
