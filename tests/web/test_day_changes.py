@@ -178,7 +178,7 @@ async def test_what_is_wrong_is_said_by_its_field(ward: Browser, visit: str, env
     assert answer.status_code == 422
     assert "Choose a time." in words(answer)
     for form in ({"kind": "x"}, {"kind": "correct", "state": "y"}, {"kind": "move", "start": "9999-12-31T23:59:59"}):
-        assert (await change(ward, visit, **form)).status_code in (409, 422), form
+        assert (await change(ward, visit, **form)).status_code == 422, form
     for seen in ("", "booked", "booked nan online", "booked 1e400 online", "a b c d"):
         form = {"kind": "cancel", "seen": seen, "reason": "x"}
         assert (await ward.post(f"{visit}/change", form)).status_code == 409, seen
