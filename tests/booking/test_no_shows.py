@@ -19,7 +19,7 @@ from tests.fixtures.races import rewrite
 WARD = Staff(1)
 _MISSED = """
 INSERT INTO booking.no_show (provider_id, booking_id, clinic_id, patient_id, person_id, starts_at)
-SELECT 1, gen_random_uuid(), $1, 1, $2, at FROM unnest($3::timestamptz[]) AS at
+SELECT 1, gen_random_uuid(), $1, $2, $3, at FROM unnest($4::timestamptz[]) AS at
 """
 _UNTIL = "SELECT booking.online_only_until($1, $2, $3)"
 
@@ -40,7 +40,8 @@ async def misses(environment: Environment, count: int, name: str = "asha", clini
         "SELECT person_id FROM accounts.person WHERE patient_id = $1 AND is_holder", environment.ids[name]
     )
     now = await environment.now()
-    await environment.db.execute(_MISSED, clinic, person, [now - timedelta(days=10 + day) for day in range(count)])
+    days = [now - timedelta(days=10 + day) for day in range(count)]
+    await environment.db.execute(_MISSED, clinic, environment.ids[name], person, days)
     return person
 
 
@@ -64,7 +65,7 @@ async def test_the_rule_is_what_a_model_says(db: Database, environment: Environm
             missed.append(add_months(missed[0], -12))
         times, months = chance.choice((None, 1, 2, 3, 4)), chance.choice((1, 4, 12))
         await db.execute("UPDATE directory.clinic SET no_shows_max = $1, no_show_months = $2", times, months)
-        await db.execute(_MISSED, AT_CLINIC, person, missed)
+        await db.execute(_MISSED, AT_CLINIC, 1, person, missed)
         expected = online_until(missed, times, months, now)
         assert await db.fetch_value(_UNTIL, person, AT_CLINIC, now) == expected, (missed, times, months)
         assert await db.fetch_value(_UNTIL, person, ONLINE, now) is None
@@ -160,17 +161,18 @@ async def test_who_stands_at_the_desk_pays_there(db: Database, environment: Envi
     assert refused is not None
     assert tuple(refused) == ("online_only", until)
 
-    await environment.pass_until(environment.instant(13, 5))
-    for name in ("asha", "chand"):
+    for name, at, extra in (
+        ("asha", (13, 5), None),
+        ("chand", (15, 50), "walk_in"),
+    ):  # by then no time is free any more
+        await environment.pass_until(environment.instant(*at))
         here = await misses(environment, 3, name)
         await db.execute("SELECT reception.meet(2, $1, public.app_now())", here)
         row = await db.fetch_row("SELECT * FROM reception.walk_in(1, 2, NULL, $1, '', 'staff:1', NULL)", here)
         assert row is not None
         assert (row["code"], row["funding"], row["fee_minor"]) == ("booked", "clinic", 30000)
-        # Then none is free any more.
-        await db.execute("UPDATE schedule.shift SET ends = '14:00' WHERE provider_id = 1 AND clinic_id = 2")
-    extra = "SELECT extra::text FROM booking.booking WHERE patient_id = $1 AND state = 'arrived'"
-    assert [await db.fetch_value(extra, environment.ids[name]) for name in ("asha", "chand")] == [None, "walk_in"]
+        kind = "SELECT extra::text FROM booking.booking WHERE booking_id = $1"
+        assert await db.fetch_value(kind, row["booking_id"]) == extra
     await db.execute("DELETE FROM booking.no_show")
 
 

@@ -161,7 +161,9 @@ async def test_an_undo_leaves_an_earlier_refund_alone(environment: Environment, 
     db, book = environment.db, environment.book
     await environment.pass_until(environment.instant(0, 30))
     assert (await book.attend(PROVIDER, booked, "arrived", WARD)).code == "arrived"
-    assert await db.fetch_value("SELECT code FROM booking.refund($1, $2, $3)", PROVIDER, booked, str(WARD)) == "refunded"
+    assert (
+        await db.fetch_value("SELECT code FROM booking.refund($1, $2, $3)", PROVIDER, booked, str(WARD)) == "refunded"
+    )
     ordered = await money(db)
     correct = "SELECT code FROM booking.correct_attendance($1, $2, 'booked', $3)"
     assert await db.fetch_value(correct, PROVIDER, booked, str(WARD)) == "corrected"

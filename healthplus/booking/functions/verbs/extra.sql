@@ -61,7 +61,8 @@ BEGIN
 END $$;
 
 -- Books p_wanted (its clinic, patient, person, services, slots, time and kind) in a book that the caller has locked and advanced: 'booked', or
--- what booking.refuse_ahead finds of the same time and day, 'not_found'. Paid at the clinic, if at all.
+-- what booking.refuse_ahead finds of the same time and day, 'online_only' (who is not there yet, as in booking.hold), 'not_found'. Paid at the
+-- clinic, if at all.
 CREATE FUNCTION booking.put_extra(p_wanted booking.booking, p_reason text, p_actor text, p_now timestamptz) RETURNS booking.outcome
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -75,6 +76,13 @@ BEGIN
         OR EXISTS (SELECT FROM accounts.patient WHERE patient_id = p_wanted.patient_id AND erased_at IS NOT NULL)
     THEN
         RETURN booking.refuse('not_found');
+    END IF;
+    IF p_wanted.extra = 'overbooked' THEN  -- a walk-in is there, and can pay
+        answer := booking.refuse_at_clinic(person.person_id, p_wanted.clinic_id, (
+            SELECT fee_minor FROM booking.price_of(p_wanted.provider_id, p_wanted.clinic_id, p_wanted.service_ids)), p_now);
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
+        END IF;
     END IF;
     p_wanted.booking_id := booking.new_id(p_wanted.provider_id);
     p_wanted.person_id := person.person_id;
