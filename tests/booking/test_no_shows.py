@@ -134,7 +134,7 @@ async def test_an_offer_of_the_queue_follows_the_person(environment: Environment
 
 
 async def test_whom_the_doctor_left_is_not_missed(db: Database, environment: Environment) -> None:
-    """Who was asked to choose another time, as the doctor is away, is not to blame; who came all the same is recorded."""
+    """Who was asked to choose another time is not to blame; who came all the same is recorded."""
     booking = await environment.held(AT_CLINIC, 13)
     book = environment.book
     assert (await book.confirm(PROVIDER, booking, None, environment.actor("asha"))).code == "booked"
@@ -161,10 +161,8 @@ async def test_who_stands_at_the_desk_pays_there(db: Database, environment: Envi
     assert refused is not None
     assert tuple(refused) == ("online_only", until)
 
-    for name, at, extra in (
-        ("asha", (13, 5), None),
-        ("chand", (15, 50), "walk_in"),
-    ):  # by then no time is free any more
+    # While a time is free, and when none is any more.
+    for name, at, extra in (("asha", (13, 5), None), ("chand", (15, 50), "walk_in")):
         await environment.pass_until(environment.instant(*at))
         here = await misses(environment, 3, name)
         await db.execute("SELECT reception.meet(2, $1, public.app_now())", here)
