@@ -106,6 +106,17 @@ async def test_a_stale_page_changes_nothing_and_keeps_the_choice(
     assert goes_to(await ward.post(f"{visit}/change", {**form, "seen": hidden(answer, "seen")}))
 
 
+async def test_of_a_time_that_was_taken_is_said_what_the_ward_can_do(
+    ward: Browser, visit: str, environment: Environment
+) -> None:
+    taken = await environment.held(hour=10, name="bina")
+    assert (await environment.book.confirm(PROVIDER, taken, "auth_2", environment.actor("bina"))).code == "booked"
+    answer = await change(ward, visit, kind="move", start=environment.at(10))
+    assert answer.status_code == 409
+    assert "This time was taken meanwhile. Choose another." in words(answer)
+    assert "Refuse it" not in words(answer)
+
+
 async def test_two_wards_at_once(
     app: Litestar, ward: Browser, visit: str, sheet: str, environment: Environment, db: Database
 ) -> None:

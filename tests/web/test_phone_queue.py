@@ -186,7 +186,7 @@ async def test_why_somebody_cannot_join_is_said_and_nothing_typed_is_lost(
     await refused("All is booked then", **{"from": "14:00", "to": "16:00"})
     assert await db.fetch_value("SELECT count(*) FROM booking.ticket") == 0
     await join(desk, environment, caller)
-    await refused("This account holds a time or waits for one already", key="other")
+    await refused("Somebody with this number holds a time, or waits in a queue", key="other")
 
 
 async def test_a_caller_may_wait_for_a_service(
