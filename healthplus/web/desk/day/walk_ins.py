@@ -48,6 +48,7 @@ _REFUSED = {
     "is_free": N_("This time is free by now: book it as any other."),
     "cap_reached": N_("This session has as many overbooked as the clinic allows. Choose another session."),
     "no_such_slot": N_("This time cannot be booked any more. Choose another on the day sheet."),
+    "taken_back": N_("This was sent before, and that token was taken back. Send it again: they get a new one."),
     "key_reused": N_("This form was sent before, for somebody else. Begin again."),
 }
 _CHANGED = N_("Somebody else was quicker. Send it again: you get what is free now.")
