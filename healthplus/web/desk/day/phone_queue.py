@@ -43,6 +43,7 @@ _NOT_SERVED = {
     "expired": N_("The five minutes are over, and the time went to the next in the queue."),
     "wrong_state": N_("This was not done: somebody did something else meanwhile. What is shown now is right."),
     "claimed": N_("This was not done: the patient holds something else meanwhile."),
+    "being_paid": N_("This was not done: the patient is paying for it by the link in their message."),
     "online_only": N_(
         "This was not done: the patient missed several appointments here, and pays online for now. The link in their "
         "message leads to where they can."
