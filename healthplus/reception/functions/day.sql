@@ -7,7 +7,7 @@ LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'booking_id', booking_id, 'starts_at', lower(booking.during),
         'ends_at', booking.visit_end(booking.during, service_ids), 'state', stands.state, 'services', named.services,
-        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END, 'extra', extra)
+        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END, 'extra', extra, 'needs_rebooking', needs_rebooking)
         || CASE WHEN stands.state = 'reserved' THEN '{}' ELSE jsonb_build_object(
             'name', coalesce(patient_name, person.name, patient.name), 'birth_year', birth_year, 'sex', sex, 'phone_end', right(phone, 4),
             'reason', booking.reason_of(booking.provider_id, booking_id), 'token', token,
