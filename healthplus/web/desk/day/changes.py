@@ -61,6 +61,7 @@ _NOT_UNDONE = {
     "slot_full": N_("This was not taken back: its time was taken meanwhile."),
     "slot_held": N_("This was not taken back: its time went to the queue, or somebody holds it."),
     "overlap": REFUSED["overlap"],
+    "cap_reached": N_("This was not taken back: the session has as many overbooked as the clinic allows."),
 }
 _NOT_BACK = N_("This was not taken back: it cannot be as it was any more. What is shown now is right.")
 
