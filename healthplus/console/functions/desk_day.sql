@@ -71,7 +71,7 @@ BEGIN
     RETURN QUERY SELECT answer.code, answer.state, answer.token, answer.undo_until;
 END $$;
 
--- Takes back what the same person recorded last (reception.undo).
+-- Takes back what the same person recorded or changed last (reception.undo).
 CREATE FUNCTION console.undo_attendance(p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid)
 RETURNS TABLE (code text, state text, token integer, undo_until timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -14,11 +14,8 @@ LANGUAGE sql STABLE AS $$
             'token_label', reception.token_label(session.letter, token), 'calls', cardinality(calls),
             'since_at', coalesce(left_at, finished_at, entered_at, calls[cardinality(calls)], arrived_at),
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
-            'change_undo_until_at', booking.undo_until(booking.provider_id, booking_id, p_actor, p_now),
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
-            'undo_until_at', CASE WHEN before IS NOT NULL AND actor = p_actor AND act_at + reception.undo_time() > p_now
-                THEN act_at + reception.undo_time()
-                WHEN booking.state = 'booked' AND before IS NULL THEN reception.booked_just_now(booking, p_actor, p_now) END) END
+            'undo_until_at', reception.undo_until(booking.provider_id, booking_id, p_actor, p_now)) END
         ORDER BY lower(booking.during), booking_id), '[]')
     FROM booking.booking
     LEFT JOIN reception.attendance USING (provider_id, booking_id)
