@@ -1158,8 +1158,8 @@ BROKEN = {
     ),
     "the desk takes what is withheld": (
         "hold_in_book",
-        "p_start, need, p_now);\n    IF NOT FOUND",
-        "p_start, need, p_now, CASE WHEN p_actor ^@ 'staff:' THEN 0 END);\n    IF NOT FOUND",
+        "p_start, need, p_now, p_is_desk => is_desk);\n    IF NOT FOUND",
+        "p_start, need, p_now, CASE WHEN is_desk THEN 0 END, p_is_desk => is_desk);\n    IF NOT FOUND",
     ),
     "one of the staff has a fourth caller": (
         "join_by_phone",
