@@ -37,6 +37,7 @@ bench: $(INSTALLED_DEV)
 	.venv/bin/healthplus bench waiters --json
 	.venv/bin/healthplus bench waiters --open 10000 --json
 	.venv/bin/healthplus bench pages --json
+	.venv/bin/healthplus bench desk --json
 	.venv/bin/healthplus bench search --json
 	.venv/bin/healthplus bench search --providers 500000 --json
 	.venv/bin/healthplus bench overload --json

@@ -14,6 +14,7 @@ import msgspec
 import uvloop
 
 from healthplus.database import temporary_folder
+from healthplus_bench.desk import DeskPlan, DeskResult, bench_desk
 from healthplus_bench.environment import BenchFailed, running_server
 from healthplus_bench.fairness import FairnessPlan, FairnessResult, bench_fairness
 from healthplus_bench.faults import FaultsPlan, FaultsResult, bench_faults
@@ -35,6 +36,7 @@ _FAULTS_SECONDS_MAX = 3600
 _P = TypeVar("_P")
 _R = TypeVar(
     "_R",
+    DeskResult,
     FairnessResult,
     FaultsResult,
     GrowthResult,
@@ -169,6 +171,20 @@ def pages_command(connections: int, requests: int, processes: int, as_json: bool
     _print(run(bench_pages, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
 
 
+@bench_group.command("desk")
+@click.option("--desks", type=click.IntRange(1, 200), default=20, show_default=True, help="Sheets that are open.")
+@click.option(
+    "--patients", type=click.IntRange(2000, 10_000_000), default=1_000_000, show_default=True, help="Accounts in all."
+)
+@click.option("--seconds", type=click.IntRange(1, 240), default=30, show_default=True, help="How long to work.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def desk_command(desks: int, patients: int, seconds: int, processes: int, as_json: bool) -> None:
+    """Open a full day at many desks while patients and desks change it, and time pages, searches and changes."""
+    plan = DeskPlan(desks=desks, patients=patients, seconds=seconds, processes=processes)
+    _print(run(bench_desk, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
 @bench_group.command("overload")
 @click.option("--seconds", type=click.IntRange(2, 60), default=20, show_default=True, help="How long it lasts.")
 @click.option("--times", type=click.FloatRange(1, 20), default=10, show_default=True, help="How many times the peak.")
@@ -272,7 +288,8 @@ def run(
 
 
 def _print(
-    result: FaultsResult
+    result: DeskResult
+    | FaultsResult
     | GrowthResult
     | HoldsResult
     | OverloadResult

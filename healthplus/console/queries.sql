@@ -196,7 +196,7 @@ SELECT console.set_terms($1, $2, $3, $4, $5, $6, $7) AS answer
 
 -- name: day_sheet
 -- A day of a clinic, as the desk sees it.
-SELECT console.day_sheet($1, $2, $3, $4)
+SELECT console.day_sheet($1, $2, $3, $4, $5, $6)
 
 -- name: day_version
 -- What changes with each change of a day sheet.
@@ -205,10 +205,6 @@ SELECT console.day_version($1, $2, $3)
 -- name: record_attendance
 -- Record what an appointment has come to.
 SELECT * FROM console.record_attendance($1, $2, $3, $4, $5, $6)
-
--- name: undo_attendance
--- Take back what one has just recorded.
-SELECT * FROM console.undo_attendance($1, $2, $3, $4, $5)
 
 -- name: today_order
 -- One doctor's order of today.
@@ -260,7 +256,7 @@ SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7) AS answer
 
 -- name: find_people
 -- Whom the desk looks for.
-SELECT console.find_people($1, $2, $3, $4, $5, $6, $7, $8)
+SELECT console.find_people($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: add_person
 -- Add a person to the account of a number.

@@ -55,5 +55,5 @@ WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'releas
         SELECT FROM booking.event
         WHERE event.provider_id = booking.provider_id AND event.booking_id = booking.booking_id
             -- what staff give back waits until they cannot undo it any more
-            AND event.at >= (SELECT public.app_now()) - interval '2 minutes'
-            - CASE WHEN event.actor ^@ 'staff:' THEN booking.undo_time() ELSE interval '0' END)
+            AND event.at + CASE WHEN starts_with(event.actor, 'staff:') THEN booking.undo_time() ELSE interval '0' END
+                >= (SELECT public.app_now()) - interval '2 minutes')

@@ -68,6 +68,7 @@ from healthplus.web.desk.routes import desk_routers
 from healthplus.web.entrance import Entrance
 from healthplus.web.http.client_address import TrustedProxies
 from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
+from healthplus.web.kept_days import KeptDays
 from healthplus.web.pages import errors
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
@@ -156,7 +157,9 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         waiting, desks = WaitingUsers(database, book), ConnectedDesks(database, book)
         charts = Charts(database, book)
         change_feed.on_change(waiting.on_change)
-        change_feed.on_change(charts.on_change)
+        days = KeptDays(database)
+        for watchers in (charts, days):
+            change_feed.on_change(watchers.on_change)
         payments = Payments(database, book, gateway, background)
         notices = Notices(background, senders, wording, payments.unanswered)
         pools = {"requests": database, "background": background, **logins.own()}
@@ -166,19 +169,21 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         await (clock := DatabaseClock(background)).follow()
         runs = (
             *_housekeeping(background, background_book),
-            *(waiting.run, desks.run, charts.run, change_feed.run, notices.run, clock.run, admission.run, refused.run),
+            *(waiting.run, desks.run, charts.run, days.run, change_feed.run, notices.run, clock.run),
+            *(admission.run, refused.run),
             *(payments.captures.run, payments.captures.run_from_memory, payments.reconciliation.run),
             *(reporter.run, reporter.run_samples),
         )
         await stack.enter_async_context(run_in_background(runs))
         stack.push_async_callback(code_messages.drain)
-        stack.enter_context(answer_on_drain(waiting.drain, charts.drain))
+        stack.enter_context(answer_on_drain(waiting.drain, charts.drain, days.drain))
         yield AppServices(
             database=database,
             secret=secret,
             browse=Browse(database),
             book=book,
             charts=charts,
+            days=days,
             reads=SharedReads(),
             sitemap=kept_parts(),
             waiting=waiting,

@@ -34,6 +34,7 @@ from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
 from healthplus.web.http.client_address import TrustedProxies, wider_network
+from healthplus.web.kept_days import KeptDays
 from healthplus.web.shared_charts import Charts
 from healthplus.web.shared_reads import SharedReads
 
@@ -49,6 +50,7 @@ class AppServices:
     browse: Browse
     book: Book
     charts: Charts
+    days: KeptDays
     reads: SharedReads
     sitemap: SharedReads
     waiting: WaitingUsers

@@ -1,8 +1,3 @@
--- name: versions
--- The versions of these books, and the minute: as one begins, slots go out of reach.
-SELECT provider_id, version, date_trunc('minute', now_at) AS minute
-FROM public.app_now() AS now_at, booking.book WHERE provider_id = ANY ($1::bigint[])
-
 -- name: days
 -- For each day from $3 until $4 that has slots at which $5 slots in a row, or the services $7, may begin: how many of them are free.
 -- $6: the clinic's time zone.

@@ -93,7 +93,6 @@ _CLASSES = {
         POST /desk/{clinic_id}/walk-in
         GET /desk/{clinic_id}/{day}
         GET /desk/{clinic_id}/{day}/csv
-        GET /desk/{clinic_id}/{day}/news
         GET /desk/{clinic_id}/book
         GET /desk/{clinic_id}/people
         POST /desk/{clinic_id}/book
@@ -193,6 +192,7 @@ _CLASSES = {
         GET /api/v1/providers/{provider_id}/waits/{wait_id}
         GET /api/v1/waits/{wait_id}
         GET /doctor/{provider_id}/wait/{ticket_id}
+        GET /desk/{clinic_id}/{day}/news
         GET /doctor/{provider_id}/wait/{ticket_id}/news
         GET /doctor/{provider_id}/hold/{hold_id}/news
         GET /doctor/{provider_id}/{name}/{clinic_id}/news

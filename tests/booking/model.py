@@ -1120,7 +1120,9 @@ class Book:
         if not self.owned(booking, actor) or isinstance(actor, Patient):
             return Answer("not_found")
         steps = [("booked", "arrived"), ("arrived", "fulfilled"), ("booked", "no_show")]
-        if (booking.state, state) not in steps or (state == "no_show" and self.now < booking.start):
+        if (booking.state, state) not in steps or (
+            state == "no_show" and (self.now < booking.start or booking.flagged)
+        ):
             return describe("wrong_state", booking)
         booking.state = state
         return describe(state, booking)

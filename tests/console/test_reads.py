@@ -49,7 +49,7 @@ SHOWS_NONE = {
     ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
-    *("record_attendance", "undo_attendance", "day_version", "own_day_version", "add_person", "book"),
+    *("record_attendance", "day_version", "own_day_version", "add_person", "book"),
     *("join_by_phone", "serve_caller"),
     *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
     *("board_setup", "renew_board"),
@@ -106,7 +106,7 @@ class Calls:
             "p_told_at": None,
             "p_day": (starts + timedelta(hours=5, minutes=30)).date(),
             "p_act": "arrive",
-            **{"p_phone": PHONE, "p_takes_sms": True, "p_phone_hash": b"x" * 32, "p_digits": None},
+            **{"p_phone": PHONE, "p_takes_sms": True, "p_phone_hash": b"x" * 32, "p_letter": None, "p_digits": None},
             **{"p_person_id": None, "p_service_ids": None, "p_birth_year": None, "p_sex": None, "p_purpose": "x"},
             **{"p_starts_at": starts, "p_key": "1", "add_person.p_version": "1"},
             "serve_caller.p_act": "let_go",
@@ -133,7 +133,9 @@ class Calls:
             ),
             **{name: {} for name in ("p_moves", "p_was", "p_wish", "p_seen", "p_clinic", "p_provider", "p_service")},
             # Whatever it is, and the first page of it; what is in the way was not shown yet.
-            **dict.fromkeys(("p_who", "p_action", "p_search", "p_after", "p_after_name", "p_after_id", "p_seen_at")),
+            **dict.fromkeys(
+                ("p_who", "p_action", "p_search", "p_after", "p_after_name", "p_after_id", "p_kept", "p_seen_at")
+            ),
             **dict.fromkeys(("p_slug", "p_version", "p_hash", "p_sizes", "p_webps")),
             **dict.fromkeys(("p_hours", "p_percents", "p_amounts_minor")),
         }

@@ -306,7 +306,7 @@ async def test_a_walk_in_shortly_before_midnight(db: Database) -> None:
     for act in ("call", "enter", "finish"):
         assert await evening.act(came["booking_id"], act) == "recorded"
     shown = await db.fetch_value(
-        "SELECT reception.day_of($1, $2, reception.during_day($2, $3), $4, public.app_now())",
-        *(evening.doctor, evening.clinic, evening.opens.astimezone(INDIA).date(), DESK),
+        "SELECT reception.day_of($1, $2, reception.during_day($2, $3), public.app_now())",
+        *(evening.doctor, evening.clinic, evening.opens.astimezone(INDIA).date()),
     )
     assert [(one["extra"], one["state"]) for one in shown if one["extra"]] == [("walk_in", "done")]

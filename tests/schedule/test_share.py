@@ -132,10 +132,42 @@ async def test_a_change_of_a_shift_keeps_what_was_released(db: Database) -> None
     await book.advance(provider)
     # A release is no change that who has the shift's form open must know of.
     assert await db.fetch_value(digest, provider, shift_id) == before
-    for release_hours, released in ((100, True), (None, False), (0, False), (200, False)):
+    for release_hours, released in ((100, True), (None, False), (0, False), (200, True)):
         changed = msgspec.structs.replace(shift, shift_id=shift_id, release_hours=release_hours)
         assert (await book.change_shift(changed, DESK)).code == "changed"
         assert [row["released_until"] is not None for row in await db.fetch(query, provider, weekday)] == [released]
+
+
+async def test_a_shift_that_goes_on_as_another_keeps_those_who_wait(db: Database) -> None:
+    provider, clinic, start = await a_doctor(db, 200)
+    holder, second, waiter = await make_patients(db, 3)
+    book = Book(db)
+    await book.advance(provider)
+    for patient, at in ((holder, start), (second, start + HALF)):
+        assert (await book.hold(provider, clinic, at, 1, patient, Patient(patient))).code == "reserved"
+    ticket = await book.join_queue(provider, clinic, start, start + 2 * HALF, 1, waiter, Patient(waiter))
+    assert ticket.code == "waiting"
+    day = start.astimezone(ZoneInfo("Asia/Kolkata")).date()
+    query = "SELECT shift_id FROM schedule.shift WHERE provider_id = $1 AND weekday = $2 AND starts = '9:00'"
+    shift_id = await db.fetch_value(query, provider, day.isoweekday())
+    old = {"weekday": day.isoweekday(), "starts": "09:00", "ends": "10:00", "slot_minutes": 30, "seats": 1}
+    shifts = [
+        {**old, "shift_id": shift_id, "slots_max": 1, "valid": f"(,{day})", "release_hours": 200},
+        {**old, "ends": "11:00", "shift_id": None, "slots_max": 1, "valid": f"[{day},)", "release_hours": 200},
+    ]
+    changed = await db.fetch_row(
+        """SELECT code FROM booking.change_shifts($1::bigint, $2::bigint, '{}', array(
+            SELECT jsonb_populate_record(
+                NULL::schedule.shift, one || jsonb_build_object('provider_id', $1::bigint, 'clinic_id', $2::bigint))
+            FROM jsonb_array_elements($3::jsonb) AS one), false, 'staff:7')""",
+        provider,
+        clinic,
+        shifts,
+    )
+    assert changed is not None
+    assert changed["code"] == "changed"
+    state = await db.fetch_value("SELECT state::text FROM booking.ticket WHERE ticket_id = $1", ticket.ticket_id)
+    assert state == "waiting"
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -144,10 +176,11 @@ async def test_a_change_of_a_shift_keeps_what_was_released(db: Database) -> None
     weekday=st.integers(1, 7),
     starts=st.integers(0, 22 * 60),
     hours=st.integers(1, 720),
+    valid_days=st.none() | st.integers(1, 30),
     at=st.datetimes(datetime(2026, 1, 5), datetime(2026, 12, 20)),  # noqa: DTZ001
 )
 async def test_due_releases_are_the_last_day_whose_shift_begins_in_time(
-    db: Database, zone: str, weekday: int, starts: int, hours: int, at: datetime
+    db: Database, zone: str, weekday: int, starts: int, hours: int, valid_days: int | None, at: datetime
 ) -> None:
     clinic = await make_clinic(db, await make_city(db, zone))
     provider = await make_provider(db, {clinic: (100, "clinic")})
@@ -155,11 +188,13 @@ async def test_due_releases_are_the_last_day_whose_shift_begins_in_time(
     await make_shift(db, provider, clinic, weekday, opens, time(23, 59), 10)
     await share(db, provider, hours)
     now = at.replace(tzinfo=UTC)
+    today = now.astimezone(ZoneInfo(zone)).date()
+    until = None if valid_days is None else today + timedelta(days=valid_days)
+    await db.execute("UPDATE schedule.shift SET valid = daterange(NULL, $2) WHERE provider_id = $1", provider, until)
     query = "SELECT day FROM schedule.due_releases($1) WHERE provider_id = $2"
     due = [row["day"] for row in await db.fetch(query, now, provider)]
-    today = now.astimezone(ZoneInfo(zone)).date()
     begun = (now + timedelta(hours=hours)).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    days: list[date] = [today + timedelta(days=ahead) for ahead in range(40)]
+    days: list[date] = [today + timedelta(days=ahead) for ahead in range(valid_days or 40)]
     released = [day for day in days if day.isoweekday() == weekday and datetime.combine(day, opens) <= begun]
     assert due == released[-1:]
     await db.execute("UPDATE schedule.shift SET released_until = $2 WHERE provider_id = $1", provider, today)

@@ -115,6 +115,24 @@ async def test_a_caller_is_found_and_booked(desk: Browser, known: UUID, environm
     assert f"undo {found[2]}" in sheet.text
 
 
+async def test_a_token_finds_who_has_it_as_everybody_says_it(
+    app: Litestar, known: UUID, environment: Environment, db: Database
+) -> None:
+    await environment.pass_until(environment.instant(12, 55))
+    desk = await log_in(app, db, "desk", AT_CLINIC)
+    code = await db.fetch_value(
+        "SELECT code FROM reception.record($1, (SELECT booking_id FROM booking.booking), $2, 'arrive', 'staff:1')",
+        PROVIDER,
+        AT_CLINIC,
+    )
+    assert code == "recorded"
+    for step in ("people", "book", "walk-in"):
+        for text, found in (("A-001", [known]), ("a1", [known]), ("A-01", [known]), ("1", [known]), ("B-001", [])):
+            page = await desk.get(f"/desk/{AT_CLINIC}/{step}?q={text}")
+            assert picked(page) == found, (step, text)
+            assert ("here today, token A-001" in words(page)) == bool(found)
+
+
 async def test_of_a_number_nobody_of_whom_was_here_no_name_is_shown(
     desk: Browser, environment: Environment, db: Database
 ) -> None:

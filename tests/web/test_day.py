@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
+from datetime import date
 from uuid import UUID, uuid4
 
 import httpx
@@ -11,6 +13,9 @@ import pytest
 from litestar import Litestar
 
 from healthplus.database import Database
+from healthplus.web import book_watchers
+from healthplus.web.kept_days import Found, KeptDays
+from tests.fixtures.clock import freeze_clock
 from tests.fixtures.environment import AT_CLINIC, FREE, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.web.client import Browser
@@ -190,17 +195,27 @@ async def test_what_is_not_of_this_clinic_is_not_there(
 
 
 async def test_what_others_do_is_asked_for_and_keeps_no_screen_unlocked(
-    app: Litestar, desk: Browser, sheet: str, bookings: dict[str, UUID], db: Database, environment: Environment
+    app: Litestar,
+    desk: Browser,
+    sheet: str,
+    bookings: dict[str, UUID],
+    db: Database,
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     version = re.search(r'data-version="(\w+)"', (await desk.get(sheet)).text)
     assert version
     await environment.pass_time(seconds=20)
     version = re.search(r'data-version="(\w+)"', (await desk.get(f"{sheet}/news?after=")).text)
     assert version
-    assert (await desk.get(f"{sheet}/news?after={version[1]}")).status_code == 204
+    with monkeypatch.context() as patch:
+        patch.setattr(book_watchers, "WAIT_SECONDS_MAX", 0.2)
+        assert (await desk.get(f"{sheet}/news?after={version[1]}")).status_code == 204
     other = await log_in(app, db, "ward", AT_CLINIC, "ward.two")
+    waiting = asyncio.create_task(desk.get(f"{sheet}/news?after={version[1]}"))
     await record(other, sheet, "arrive", bookings["asha"])
-    news = await desk.get(f"{sheet}/news?after={version[1]}")
+    async with asyncio.timeout(10):
+        news = await waiting
     assert news.status_code == 200
     assert "<html" not in news.text
     assert stands(news) == ["here", "expected", "expected"]
@@ -209,6 +224,42 @@ async def test_what_others_do_is_asked_for_and_keeps_no_screen_unlocked(
         await environment.pass_time(minutes=4)
         answer = await desk.get(f"{sheet}/news?after=")
     assert goes_to(answer).startswith("/desk/locked")
+
+
+async def test_a_day_is_read_once_for_all_desks_and_noted_of_each(
+    app: Litestar, desk: Browser, sheet: str, bookings: dict[str, UUID], db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    ask = KeptDays.sheet
+
+    async def note(
+        days: KeptDays,
+        clinic_id: int,
+        day: date,
+        ask_database: Callable[[str | None], Awaitable[Found]],
+        *,
+        at_once: bool,
+    ) -> Found:
+        async def ask_and_note(kept: str | None) -> Found:
+            found = await ask_database(kept)
+            asked.append("read" if found["providers"] else "kept")
+            return found
+
+        return await ask(days, clinic_id, day, ask_and_note, at_once=at_once)
+
+    monkeypatch.setattr(KeptDays, "sheet", note)
+    await freeze_clock(db)
+    await record(desk, sheet, "arrive", bookings["asha"])
+    others = [await log_in(app, db, "desk", AT_CLINIC, f"desk.{number}") for number in range(2, 5)]
+    pages = await asyncio.gather(*(one.get(f"{sheet}/news?after=") for one in (desk, *others)))
+    assert sorted(asked) == ["kept"] * 3 + ["read"]
+    assert [stands(page) for page in pages] == [["here", "expected", "expected"]] * 4
+    # What one can undo is offered to nobody else, though the rest of the row is the same.
+    assert [f"undo {bookings['asha']}" in page.text for page in pages] == [True, False, False, False]
+    assert len(await audit_entries(db, "see_booking")) == 4 * len(bookings)
+    await record(others[0], sheet, "arrive", bookings["bina"])
+    assert stands(await desk.get(sheet)) == ["here", "here", "expected"]
+    assert asked[4:] == ["read"]
 
 
 async def test_somebody_is_found_by_name_by_the_phone_s_end_and_by_token(

@@ -132,7 +132,7 @@ async def test_what_cannot_be(desk: Browser, people: dict[str, UUID], db: Databa
         {"person": str(people["asha"]), "provider": ""},
         {"person": str(people["asha"]), "provider": "1", "service": "999", "service_of": "1"},
     ):
-        assert (await desk.post(WALK_IN, form)).status_code in (404, 409), form
+        assert (await desk.post(WALK_IN, form)).status_code == (409 if "service" in form else 404), form
     assert (await desk.get(f"{WALK_IN}?person={stranger}")).status_code == 404
     assert (await desk.get(f"/desk/{AT_CLINIC}/token/{uuid4()}")).status_code == 404
     assert await db.fetch_value("SELECT count(*) FROM booking.booking") == 0
@@ -158,7 +158,7 @@ async def test_a_ward_administrator_books_a_taken_time_for_a_reason(
     ward = await log_in(app, db, "ward", AT_CLINIC)
     assert 'data-key="o"' in (await ward.get(sheet)).text
     page = await ward.get(f"{OVERBOOK}?{query}&person={people['chand']}")
-    assert "Dr 1, Wed" in words(page) or "3:30" in words(page)
+    assert "3:30" in words(page)
     form = {"person": str(people["chand"]), "provider": "1", "start": start, "key": hidden(page, "key")}
     assert (await ward.post(OVERBOOK, form)).status_code == 409
     assert goes_to(await ward.post(OVERBOOK, {**form, "reason": "High fever"})).startswith(f"{sheet}?done=overbook")

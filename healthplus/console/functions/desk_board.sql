@@ -15,7 +15,7 @@ BEGIN
         RETURN NULL;
     END IF;
     SELECT * INTO sitting FROM reception.sessions_now(p_clinic_id, now_at) WHERE provider_id = p_provider_id;
-    shown := reception.column_of(p_provider_id, p_clinic_id, coalesce(sitting.during::tstzrange, 'empty'::tstzrange), caller.actor, now_at);
+    shown := reception.column_of(p_provider_id, p_clinic_id, coalesce(sitting.during::tstzrange, 'empty'::tstzrange), now_at);
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_booking', false, 'order', NULL, p_clinic_id,
         booking.patient_id, booking.provider_id, booking.booking_id)
     FROM jsonb_array_elements(shown -> 'visits') AS visit
@@ -39,7 +39,7 @@ DECLARE
     shown jsonb;
 BEGIN
     caller := staff.authorise(p_token_hash, 'see_own_day', p_clinic_id, p_provider_id);
-    shown := reception.column_of(p_provider_id, p_clinic_id, reception.during_day(p_clinic_id, p_day), caller.actor, now_at);
+    shown := reception.column_of(p_provider_id, p_clinic_id, reception.during_day(p_clinic_id, p_day), now_at);
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_booking', false, 'own day', NULL, p_clinic_id,
         booking.patient_id, booking.provider_id, booking.booking_id)
     FROM jsonb_array_elements(shown -> 'visits') AS visit
@@ -73,7 +73,7 @@ BEGIN
                     'provider', provider.name, 'starts_at', starts_at, 'patients', patients, 'minutes', round(minutes_off))
                     ORDER BY starts_at DESC, provider.name), '[]')
                 FROM (
-                    SELECT * FROM reception.told_errors(p_clinic_id, NULL, tstzrange(now_at - reception.history_time(), now_at))
+                    SELECT * FROM reception.told_errors(p_clinic_id, tstzrange(now_at - reception.history_time(), now_at))
                     ORDER BY starts_at DESC LIMIT 20) AS told
                 JOIN directory.provider USING (provider_id)))
         FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic.clinic_id = p_clinic_id);

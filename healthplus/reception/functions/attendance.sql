@@ -35,6 +35,11 @@ CREATE FUNCTION reception.repeat_time() RETURNS interval IMMUTABLE LANGUAGE sql 
 -- How long before their time somebody can be recorded as arrived.
 CREATE FUNCTION reception.early_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '12 hours' $$;
 
+-- Whether it is near enough to somebody's time that they can be recorded as arrived.
+CREATE FUNCTION reception.is_near(p_during tstzrange, p_now timestamptz) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$
+    SELECT lower(p_during) <= p_now + reception.early_time() AND upper(p_during) >= p_now - reception.early_time()
+$$;
+
 -- The session of an appointment at a clinic: the one that there is, or one of the shift that it is in, which has no id yet. Where there is no
 -- shift any more, as after a change, the one of that clinic nearest to it, within 12 hours, or else one of the appointment alone.
 CREATE FUNCTION reception.session_of(p_target booking.booking, p_now timestamptz) RETURNS reception.session LANGUAGE plpgsql STABLE AS $$
@@ -81,7 +86,7 @@ BEGIN
 END $$;
 
 -- Why an act cannot be recorded now; NULL: it can. 'wrong_state' (so it stands no more), 'another_day', 'too_early' (nobody is missed before
--- the session is over), 'just_called', or 'not_next' (the rule has somebody else next).
+-- the session is over), 'was_to_rebook' (nor whom the clinic asked to choose another time), 'just_called', or 'not_next' (the rule has somebody else next).
 CREATE FUNCTION reception.refusal_of(
     p_target booking.booking, p_kept reception.attendance, p_session reception.session, p_act reception.act, p_now timestamptz
 ) RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -96,10 +101,10 @@ BEGIN
         OR (p_act NOT IN ('arrive', 'miss') AND p_kept.arrived_at IS NULL)
     THEN
         RETURN 'wrong_state';
-    ELSIF p_act = 'arrive' AND (
-        lower(p_target.during) > p_now + reception.early_time() OR upper(p_target.during) < p_now - reception.early_time())
-    THEN
+    ELSIF p_act = 'arrive' AND NOT reception.is_near(p_target.during, p_now) THEN
         RETURN 'another_day';
+    ELSIF p_act = 'miss' AND p_target.needs_rebooking THEN
+        RETURN 'was_to_rebook';
     ELSIF p_act = 'miss' AND p_now < upper(p_session.during) THEN
         RETURN 'too_early';
     ELSIF p_act = 'call' AND p_kept.calls[cardinality(p_kept.calls)] > p_now - reception.call_time() THEN
@@ -143,6 +148,23 @@ BEGIN
     END IF;
 END $$;
 
+-- Opens the book, and finds an appointment at a clinic with what was recorded of it; a target without an id: there is none, or none of theirs.
+CREATE FUNCTION reception.open_attendance(
+    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text, p_operation text,
+    OUT now_at timestamptz, OUT target booking.booking, OUT kept reception.attendance
+) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+BEGIN
+    opened := booking.open_book(p_provider_id, p_actor, p_operation, NULL, NULL);
+    now_at := opened.now_at;
+    IF (opened.answer).code IS NULL THEN
+        SELECT * INTO target FROM booking.booking
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
+        SELECT * INTO kept FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = target.booking_id;
+    END IF;
+END $$;
+
 -- Records one act of an appointment at a clinic: 'recorded', or a refusal as above, or 'not_found'. A repeat of what the same person has just
 -- recorded is 'recorded' again and changes nothing, so that a lost answer can be asked for.
 CREATE FUNCTION reception.record(
@@ -156,14 +178,13 @@ DECLARE
     sitting reception.session;
     now_is booking.booking_state;
 BEGIN
-    opened := booking.open_book(p_provider_id, p_actor, 'record_attendance', NULL, NULL);
-    SELECT * INTO target FROM booking.booking
-    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
-    IF NOT FOUND OR (opened.answer).code IS NOT NULL THEN
+    opened := reception.open_attendance(p_provider_id, p_booking_id, p_clinic_id, p_actor, 'record_attendance');
+    target := opened.target;
+    kept := opened.kept;
+    IF target.booking_id IS NULL THEN
         code := 'not_found';
         RETURN;
     END IF;
-    SELECT * INTO kept FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
     IF kept.before IS NOT NULL AND kept.act = p_act AND kept.actor = p_actor AND kept.act_at > opened.now_at - reception.repeat_time() THEN
         SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
         RETURN;
@@ -212,10 +233,10 @@ DECLARE
     kept reception.attendance;
     was_in booking.booking_state;
 BEGIN
-    opened := booking.open_book(p_provider_id, p_actor, 'undo_attendance', NULL, NULL);
-    SELECT * INTO target FROM booking.booking
-    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
-    IF NOT FOUND OR (opened.answer).code IS NOT NULL THEN
+    opened := reception.open_attendance(p_provider_id, p_booking_id, p_clinic_id, p_actor, 'undo_attendance');
+    target := opened.target;
+    kept := opened.kept;
+    IF target.booking_id IS NULL THEN
         code := 'not_found';
         RETURN;
     END IF;
@@ -226,7 +247,6 @@ BEGIN
         SELECT * INTO code, state, token FROM reception.answer(code, target);
         RETURN;
     END IF;
-    SELECT * INTO kept FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
     was_in := (kept.before ->> 'state')::booking.booking_state;
     IF was_in <> target.state THEN
         code := booking.undo_attendance(p_provider_id, p_booking_id, was_in, p_actor);

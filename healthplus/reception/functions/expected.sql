@@ -109,7 +109,7 @@ CREATE FUNCTION reception.come_at(p_expected_at timestamptz, p_starts_at timesta
     SELECT greatest(p_starts_at, date_bin('5 minutes', p_expected_at, p_starts_at))
 $$;
 
--- Those of some sessions who are still to come and have a delay of so much, with when they are to come.
+-- Those of a session who are still to come and have a delay of more than so much, with when they are to come.
 CREATE FUNCTION reception.delayed(p_session reception.session, p_delay interval, p_now timestamptz)
 RETURNS TABLE (booking_id uuid, starts_at timestamptz, expected_at timestamptz, come_at timestamptz) LANGUAGE sql STABLE AS $$
     SELECT booking_id, starts_at, expected_at, reception.come_at(expected_at, starts_at)
@@ -176,8 +176,8 @@ BEGIN
 END $$;
 
 -- How far off it was what patients of sessions were told: for each, the median of the minutes between when they were told that their visit would begin and
--- when they were called; those of a clinic (p_provider_id NULL: of all its providers) that began in a stretch of time.
-CREATE FUNCTION reception.told_errors(p_clinic_id bigint, p_provider_id bigint, p_during tstzrange)
+-- when they were called; those of a clinic that began in a stretch of time.
+CREATE FUNCTION reception.told_errors(p_clinic_id bigint, p_during tstzrange)
 RETURNS TABLE (provider_id bigint, session_id uuid, starts_at timestamptz, patients bigint, minutes_off double precision)
 LANGUAGE sql STABLE AS $$
     SELECT session.provider_id, session.session_id, lower(session.during), count(*),
@@ -185,8 +185,7 @@ LANGUAGE sql STABLE AS $$
     FROM reception.session
     JOIN reception.attendance USING (provider_id, session_id)
     JOIN reception.told ON told.provider_id = attendance.provider_id AND told.booking_id = attendance.booking_id
-    WHERE session.clinic_id = p_clinic_id AND (p_provider_id IS NULL OR session.provider_id = p_provider_id)
-        AND session.during && p_during AND cardinality(calls) > 0 AND told.told_at < arrived_at
+    WHERE session.clinic_id = p_clinic_id AND session.during && p_during AND cardinality(calls) > 0 AND told.told_at < arrived_at
     GROUP BY session.provider_id, session.session_id, session.during
 $$;
 

@@ -38,8 +38,9 @@ BEGIN
         answer := booking.add_walk_in(
             p_provider_id, p_clinic_id, p_service_ids, account_id, p_person_id, ends_at, p_actor, opened.now_at);
     ELSE
-        answer := booking.hold(
-            p_provider_id, p_clinic_id, free_at, 1, p_service_ids, account_id, p_person_id, NULL, NULL, p_actor, NULL, p_reason);
+        answer := booking.hold_in_book(
+            p_provider_id, p_clinic_id, free_at, 1, p_service_ids, account_id, p_person_id, NULL, NULL, p_actor, NULL, p_reason,
+            opened.now_at, p_is_here => true);
         IF answer.code = 'reserved' THEN
             answer := booking.confirm(p_provider_id, answer.booking_id, NULL, p_actor, NULL);
             IF answer.code <> 'booked' THEN

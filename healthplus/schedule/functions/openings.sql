@@ -58,7 +58,8 @@ CREATE FUNCTION schedule.slots(
                 AND (leave.clinic_id IS NULL OR leave.clinic_id = opening.clinic_id))
 $$;
 
--- Return the shifts with times that are due to be released, and the last day of which they are.
+-- Return the shifts with times that are due to be released, and the last day of which they are: of those of its weekday on which it has begun
+-- when the hours are over, and that are its.
 CREATE FUNCTION schedule.due_releases(p_now timestamptz) RETURNS TABLE (provider_id bigint, shift_id bigint, day date) LANGUAGE sql STABLE AS $$
     SELECT shift.provider_id, shift.shift_id, due.day
     FROM schedule.shift
@@ -66,8 +67,17 @@ CREATE FUNCTION schedule.due_releases(p_now timestamptz) RETURNS TABLE (provider
     JOIN directory.city USING (city_id)
     CROSS JOIN LATERAL (SELECT (p_now + make_interval(hours => release_hours)) AT TIME ZONE time_zone AS until) AS released
     CROSS JOIN LATERAL (
-        SELECT until::date - (extract(isodow FROM until)::integer - weekday + 7) % 7
-            - CASE WHEN extract(isodow FROM until) = weekday AND starts > until::time THEN 7 ELSE 0 END AS day) AS due
+        SELECT least(upper(valid) - 1, until::date - CASE WHEN starts > until::time THEN 1 ELSE 0 END) AS last_day) AS ended
+    CROSS JOIN LATERAL (SELECT last_day - (extract(isodow FROM last_day)::integer - weekday + 7) % 7 AS day) AS due
     WHERE release_hours > 0 AND valid @> due.day AND due.day > coalesce(released_until, '-infinity')
         AND due.day >= (p_now AT TIME ZONE time_zone)::date
 $$;
+
+-- Release the times of a provider that are due, whose book the caller has locked; whether there were any.
+CREATE FUNCTION schedule.release_due(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE schedule.shift SET released_until = due.day
+    FROM schedule.due_releases(p_now) AS due
+    WHERE shift.provider_id = p_provider_id AND due.provider_id = p_provider_id AND due.shift_id = shift.shift_id;
+    RETURN FOUND;
+END $$;

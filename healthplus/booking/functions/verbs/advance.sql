@@ -1,10 +1,7 @@
 -- Lets everybody book the times of a provider that are due to be released; those who wait come first.
 CREATE FUNCTION booking.release_times(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    UPDATE schedule.shift SET released_until = due.day
-    FROM schedule.due_releases(p_now) AS due
-    WHERE shift.provider_id = p_provider_id AND due.provider_id = p_provider_id AND due.shift_id = shift.shift_id;
-    IF FOUND THEN
+    IF schedule.release_due(p_provider_id, p_now) THEN
         PERFORM booking.append_event(p_provider_id, p_now, 'times_released', NULL, NULL, 'system:release');
         PERFORM booking.serve_queue(p_provider_id, p_now, 'times_released');
         PERFORM booking.refresh_availability(p_provider_id, p_now);

@@ -45,10 +45,11 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Holds, in a book that the caller has locked and advanced to p_now; else as booking.hold.
+-- Holds, in a book that the caller has locked and advanced to p_now; else as booking.hold. p_is_here: the person stands at the desk, and pays there.
 CREATE FUNCTION booking.hold_in_book(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
-    p_person_id uuid, p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text, p_now timestamptz
+    p_person_id uuid, p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text, p_now timestamptz,
+    p_is_here boolean DEFAULT false
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     person accounts.person := booking.person_of(p_patient_id, p_person_id);
@@ -72,13 +73,12 @@ BEGIN
     FROM booking.price_of(p_provider_id, p_clinic_id, p_service_ids);
     IF NOT is_desk THEN
         held.funding := booking.funding_for(held.funding, held.fee_minor, person.person_id, p_clinic_id, p_now);
-    ELSIF held.fee_minor > 0 THEN
-        answer.retry_at := booking.online_only_until(person.person_id, p_clinic_id, p_now);
-        IF answer.retry_at IS NOT NULL THEN  -- they book it themselves, and pay
-            answer.code := 'online_only';
+    ELSE
+        answer := booking.refuse_at_clinic(person.person_id, p_clinic_id, held.fee_minor, p_now);
+        IF answer.code IS NOT NULL AND NOT p_is_here THEN  -- they book it themselves, and pay
             RETURN answer;
         END IF;
-        held.funding := 'clinic';  -- nobody gives the desk a card on the telephone
+        held.funding := CASE held.funding WHEN 'online' THEN 'clinic' ELSE held.funding END;  -- nobody gives the desk a card on the telephone
     END IF;
     SELECT seat, during INTO held.seat, held.during
     FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, need, p_now, p_is_desk => is_desk);

@@ -131,6 +131,8 @@ BEGIN
     SELECT p_provider_id, p_clinic_id, added.weekday, added.starts, added.ends, added.slot_minutes, added.seats, added.slots_max, added.valid,
         added.release_hours
     FROM unnest(p_put) AS added WHERE added.shift_id IS NULL;
+    -- Before anybody's wait is looked at: a shift that goes on as another has its times open as before.
+    PERFORM schedule.release_due(p_provider_id, opened.now_at);
     RETURN booking.rearrange(p_provider_id, p_flag, opened.now_at, p_actor, 'shift_changed');
 EXCEPTION
     WHEN exclusion_violation THEN

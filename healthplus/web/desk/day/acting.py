@@ -21,6 +21,10 @@ REFUSED = {
     "wrong_state": N_("This was not recorded: somebody else recorded something meanwhile. What is shown now is right."),
     "another_day": N_("This was not recorded: the appointment is on another day."),
     "too_early": N_("This was not recorded: nobody counts as not come before the doctor’s session is over."),
+    "was_to_rebook": N_(
+        "This was not recorded: the doctor was to be away, and the patient was asked to choose another time. Nobody "
+        "counts that as not come."
+    ),
     "just_called": N_("This was not recorded: they were called less than two minutes ago. Give them time to come."),
     "not_next": N_("This was not recorded: by the rule somebody else is next."),
     "too_late": N_(
@@ -31,6 +35,7 @@ REFUSED = {
     "slot_full": N_("This was not undone: its time was taken meanwhile."),
     "slot_held": N_("This was not undone: its time went to the queue, or somebody holds it."),
     "no_such_slot": N_("This was not undone: the doctor does not work then any more."),
+    "cap_reached": N_("This was not undone: meanwhile as many as the clinic allows are beside the times."),
 }
 DONE = {
     **SERVED,
@@ -59,11 +64,7 @@ async def press(request: AnyRequest, clinic_id: int, provider_id: int) -> Presse
         raise NotFound from None
     if act not in ACTS:
         raise NotFound
-    what = (clinic_id, provider_id, booking_id)
-    if act == "undo":
-        row = await console(request).change(queries.undo_attendance, *what)
-    else:
-        row = await console(request).change(queries.record_attendance, *what, act)
+    row = await console(request).change(queries.record_attendance, clinic_id, provider_id, booking_id, act)
     assert row is not None
     if row["code"] == "not_found":
         raise NotFound

@@ -18,10 +18,8 @@ from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
 from healthplus.web.desk.office.asks import (
-    CANNOT,
     KINDS,
     NOT_ASKED,
-    NOT_DONE,
     REASON_LENGTH_MAX,
     STATES,
     possible_kinds,
@@ -31,6 +29,7 @@ from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, read_form
+from healthplus.web.desk.refused import CANNOT, WORDS
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import N_
@@ -52,6 +51,9 @@ CHANGED = {
 }
 """What the sheet says after a change."""
 _OVER = N_("Nothing was done: somebody changed this appointment meanwhile. What is shown now is right.")
+_NOT_CHANGED = {
+    code: WORDS[code] for code in ("slot_full", "slot_held", "no_such_slot", "overlap", "same_day", "too_late")
+}
 
 
 class ChangeController(Controller):
@@ -106,7 +108,7 @@ class ChangeController(Controller):
             raise NotFound
         services(request).book.changed(row["provider_id"])
         if answer["outcome"] != "done":
-            text = _OVER if answer["outcome"] == "over" else NOT_DONE.get(answer["outcome"], CANNOT)
+            text = _OVER if answer["outcome"] == "over" else _NOT_CHANGED.get(answer["outcome"], CANNOT)
             form.fail("kind", form.gettext(text))
             return await _change_page(request, clinic_id, day, booking_id, form, status=409)
         undo = {"undo": str(row["provider_id"])} if answer["undo_until"] else {}

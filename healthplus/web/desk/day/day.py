@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, MediaType, Response, get, post
 from litestar.params import FromPath
+from litestar.utils.scope.state import ScopeState
+from markupsafe import Markup
 
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
@@ -18,20 +22,23 @@ from healthplus.errors import NotFound
 from healthplus.web.desk.day.acting import DONE, REFUSED, is_for_own_page, own_page, press
 from healthplus.web.desk.day.changes import change_notice
 from healthplus.web.desk.day.phone_queue import read_callers
-from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
+from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Row, Sheet
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.frame import ask
-from healthplus.web.desk.session import console, desk_page, needs, require_staff
+from healthplus.web.desk.session import desk_page, needs, require_staff
+from healthplus.web.http.encodings import takes_gzip
 from healthplus.web.http.ids import ClinicId
+from healthplus.web.kept_days import Found, News
 from healthplus.web.pages.booking import parsed_number
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.delays import told_off
-from healthplus.web.pages.rendering import document, see_other
+from healthplus.web.pages.rendering import document, language_of, see_other
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest, services
 
 _DAYS_MAX = timedelta(days=3660)
+_GZIP_LEVEL = 6
 
 
 class DayController(Controller):
@@ -50,17 +57,25 @@ class DayController(Controller):
     async def news(
         self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date], after: Text = ""
     ) -> Response[Any]:
-        """Return what has changed since a version, for the page's script; nothing where all is as it was."""
+        """Return a day once it is not as in a version any more, for the page's script; nothing after 25 s."""
+
+        async def look() -> Found | None:
+            services(request).desks.see(clinic_id)
+            found = await _found(request, clinic_id, day, after, at_once=False)
+            return found if "sheet" in found else None
+
         services(request).desks.see(clinic_id)
-        version = await console(request).fetch_value(queries.day_version, clinic_id)
-        if version == after:
-            return Response(b"", status_code=204, headers={"Cache-Control": "no-store"})
-        return await _day_page(request, clinic_id, day, template="day/columns.html", version=version)
+        found = await _found(request, clinic_id, day, after, at_once=False)
+        if "sheet" not in found and (watched := found["provider_ids"]):
+            found = await services(request).days.wait_for_update(watched[0], look, *watched[1:]) or found
+        if "sheet" not in found:
+            return document(request, b"", status=204)
+        return await _news(request, clinic_id, day, found)
 
     @get("/{day:date}/csv", **needs("see_clinic"))
     async def as_csv(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[bytes]:
         """Return the day as a table, for the hour when there is no network."""
-        sheet = await _sheet(request, clinic_id, day)
+        sheet: Sheet = (await _found(request, clinic_id, day))["sheet"]
         zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
         file = io.StringIO()
         table = csv.writer(file)
@@ -107,17 +122,50 @@ def require_near(request: AnyRequest, day: date) -> None:
         raise NotFound
 
 
-async def _sheet(request: AnyRequest, clinic_id: int, day: date) -> Sheet:
-    """Return a day of a clinic. Raises NotFound for one that is years away."""
+async def _found(request: AnyRequest, clinic_id: int, day: date, after: str = "", *, at_once: bool = True) -> Found:
+    """Return what is known of a clinic's day, with its `sheet` unless it is as in the version `after`.
+
+    `at_once`: as KeptDays.sheet has it. Raises NotFound for a day that is years away.
+    """
     require_near(request, day)
-    zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
-    found = await ask(request, queries.day_sheet, clinic_id, day)
-    columns = [Column(provider, found["now_at"]) for provider in found["providers"]]
-    today = found["now_at"].astimezone(zone).date()
-    return Sheet(
-        *(day, today, found["now_at"], columns, found["walk_in_every"], found["overbook_cap"]),
-        await told_off(request, clinic_id),
-    )
+
+    async def ask_database(kept: str | None) -> Found:
+        found = await ask(request, queries.day_sheet, clinic_id, day, after or None, kept)
+        if found["providers"] is not None:
+            zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
+            columns = [Column(provider, found["now_at"]) for provider in found["providers"]]
+            today = found["now_at"].astimezone(zone).date()
+            found["sheet"] = Sheet(
+                *(day, today, found["now_at"], columns, found["walk_in_every"], found["overbook_cap"]),
+                await told_off(request, clinic_id),
+            )
+        return found
+
+    return await services(request).days.sheet(clinic_id, day, ask_database, at_once=at_once)
+
+
+async def _news(request: AnyRequest, clinic_id: int, day: date, found: Found) -> Response[Any]:
+    """Return what has changed, made once for all to whom the same is shown; callers are shown to each by themselves."""
+    sheet: Sheet = found["sheet"]
+    callers = (await read_callers(request, clinic_id))["callers"]
+    key = (*await _seen_by(request, clinic_id), *sheet.undoable_by(str(require_staff(request).actor)))
+    news = found["news"].get(key)
+    if callers or news is None:
+        page = await _day_page(request, clinic_id, day, template="day/columns.html", found=found, callers=callers)
+        if callers:
+            return page
+        body = page.content.encode()
+        news = found["news"][key] = News(dict(page.headers), body, gzip.compress(body, _GZIP_LEVEL, mtime=0))
+    is_gzipped = takes_gzip(request)
+    headers = {**news.headers, "Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if is_gzipped else {})}
+    ScopeState.from_scope(request.scope).is_cached = True  # so that Litestar does not compress it
+    return Response(news.gzipped if is_gzipped else news.body, media_type=MediaType.HTML, headers=headers)
+
+
+async def _seen_by(request: AnyRequest, clinic_id: int) -> tuple[object, ...]:
+    """Return what texts of a sheet hang on besides the sheet: the language, the clinic, and what somebody is there."""
+    role = require_staff(request).role_for("see_clinic", clinic_id)
+    return language_of(request).code, clinic_id, *await read_clinic(request, clinic_id), role
 
 
 async def _day_page(
@@ -128,12 +176,22 @@ async def _day_page(
     refused: str = "",
     about: UUID | None = None,
     template: str = "day/day.html",
-    version: str | None = None,
+    found: Found | None = None,
+    callers: list[dict[str, Any]] | None = None,
 ) -> Response[str]:
-    # Before the sheet: what changes in between is seen with the next question.
-    version = version or await console(request).fetch_value(queries.day_version, clinic_id)
+    found = found or await _found(request, clinic_id, day)
+    if callers is None:
+        callers = (await read_callers(request, clinic_id))["callers"]
+    viewer = str(require_staff(request).actor)
+    view: Sheet = found["sheet"]
+    can_overbook = view.overbook_cap > 0 and require_staff(request).may("change_booking", clinic_id)
+    seen_by = (*await _seen_by(request, clinic_id), can_overbook)
+
+    def keep(row: Row, card: Callable[[Row, dict[str, Any]], Markup], provider: dict[str, Any]) -> Markup:
+        key = (*seen_by, day, provider["provider_id"], provider["name"], *row.acts(viewer), *row.says)
+        return services(request).days.row(key, lambda: card(row, provider))
+
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}
-    view = await _sheet(request, clinic_id, day)
     return desk_page(
         request,
         template,
@@ -143,10 +201,12 @@ async def _day_page(
         base=f"/desk/{clinic_id}",
         has_order=True,
         has_table=True,
-        version=version,
+        version=found["version"],
         view=view,
-        can_overbook=view.overbook_cap > 0 and require_staff(request).may("change_booking", clinic_id),
-        callers=(await read_callers(request, clinic_id))["callers"],
+        can_overbook=can_overbook,
+        callers=callers,
+        viewer=viewer,
+        keep=keep,
         states=STATES,
         acts=ACTS,
         keys=KEYS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from healthplus.web.desk.day.sheet import ACTS, STATES, Column, Row
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.frame import ask
-from healthplus.web.desk.session import console, desk_page, needs
+from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.delays import told_off
@@ -25,7 +24,8 @@ from healthplus.web.services import AnyRequest
 class Order:
     """A doctor's session, as far as the page sorts it: who is served, who waits in order, who is called, who comes."""
 
-    def __init__(self, found: dict[str, Any], told_off: dict[str, Any] | None) -> None:
+    def __init__(self, found: dict[str, Any], told_off: dict[str, Any] | None, viewer: str) -> None:
+        self.viewer = viewer
         self.now = found["now_at"]
         self.provider = found["provider"]
         self.session = found["session"]
@@ -61,7 +61,7 @@ class Order:
     def undoable(self) -> Row | None:
         """Return of whom who looks recorded something last that they can still undo."""
         return max(
-            (row for row in self._rows if row.visit.get("undo_until_at")),
+            (row for row in self._rows if row.can_undo(self.viewer)),
             key=lambda row: row.visit["undo_until_at"],
             default=None,
         )
@@ -70,11 +70,8 @@ class Order:
         return len(self._in(*states))
 
     def come_at(self, row: Row) -> Any:
-        """Return when somebody is expected to go in where that is ten minutes or more after their time."""
-        one = (self.session["expected"] or {}).get(row.visit["booking_id"])
-        if one and one["come_at"] - row.starts_at >= timedelta(minutes=10):
-            return one["come_at"]
-        return None
+        """Return when the patient's own page tells somebody to come, where it does."""
+        return self.session["told"].get(row.visit["booking_id"], {}).get("come_at")
 
 
 class OrderController(Controller):
@@ -135,7 +132,11 @@ async def _page(
         clinic=await read_clinic(request, clinic_id),
         clinic_id=clinic_id,
         version=version,
-        view=Order(await ask(request, queries.today_order, clinic_id, provider_id), await told_off(request, clinic_id)),
+        view=Order(
+            await ask(request, queries.today_order, clinic_id, provider_id),
+            await told_off(request, clinic_id),
+            str(require_staff(request).actor),
+        ),
         states=STATES,
         acts=ACTS,
         refused=refused,

@@ -108,6 +108,8 @@ async def _page(
         has_table=False,
         can_overbook=False,
         callers=[],
+        viewer=str(session.actor),
+        keep=lambda row, card, provider: card(row, provider),
         clinics=[row for row in memberships if row["clinic_id"] and session.may("see_own_day", row["clinic_id"])],
         version=version,
         view=Sheet(

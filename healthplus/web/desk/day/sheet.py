@@ -9,11 +9,11 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from healthplus.web.desk.office.frame import Document
 from healthplus.web.languages import N_
 
-EARLY = timedelta(hours=12)
-"""How long before their time somebody can be recorded as arrived (reception.early_time)."""
 STATES = {
     "expected": N_("Expected"),
     "here": N_("Waiting"),
@@ -82,13 +82,19 @@ class Row:
         """Return in which line they wait, where it is not that of their time."""
         return _LINES.get(self.visit.get("line") or "")
 
-    @property
-    def acts(self) -> Iterator[str]:
-        """Yield what can be recorded, what is likeliest first."""
+    @cached_property
+    def says(self) -> tuple[object, ...]:
+        """Return all that a row shows hangs on, but for who looks."""
+        is_ahead = self.starts_at > self.now
+        return (self.state, is_ahead, self.minutes, self.age, self.starts, msgspec.json.encode(self.visit))
+
+    def acts(self, viewer: str) -> Iterator[str]:
+        """Yield what can be recorded by somebody, an actor, what is likeliest first."""
         match self.state:
-            case "expected" if abs(self.starts_at - self.now) <= EARLY:
+            case "expected" if self.visit["can_arrive"]:
                 yield "arrive"
-                if self.session_ends_at is not None and self.session_ends_at <= self.now:
+                is_over = self.session_ends_at is not None and self.session_ends_at <= self.now
+                if is_over and not self.visit["needs_rebooking"]:
                     yield "miss"
             case "here" | "called":
                 if self.state == "called":
@@ -101,8 +107,12 @@ class Row:
             case "in_room":
                 yield "finish"
                 yield "leave"
-        if self.visit.get("undo_until_at"):
+        if self.can_undo(viewer):
             yield "undo"
+
+    def can_undo(self, viewer: str) -> bool:
+        """Return whether somebody, an actor, can take back what was done last."""
+        return self.visit.get("undo_until_at") is not None and self.visit["undo_by"] == viewer
 
 
 @dataclass(frozen=True)
@@ -164,6 +174,11 @@ class Sheet:
     @property
     def day_after(self) -> date:
         return self.day + timedelta(days=1)
+
+    def undoable_by(self, viewer: str) -> tuple[str, ...]:
+        """Return the bookings of which somebody, an actor, can take back what was recorded or changed last."""
+        rows = (row for column in self.columns for row in column.rows)
+        return tuple(row.visit["booking_id"] for row in rows if row.can_undo(viewer))
 
     @property
     def counts(self) -> dict[str, int]:

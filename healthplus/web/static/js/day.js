@@ -63,22 +63,24 @@ document.addEventListener("keydown", (event) => {
           document.querySelector(`[data-page-key="${CSS.escape(key)}"]`)));
     if (!press) return;
     const provider = visit?.closest("form").provider.value;
-    if ("nw".includes(key) && provider) press.search = `?provider=${provider}`;
+    if (["n", "w"].includes(key) && provider) press.search = `?provider=${provider}`;
     press.click();
   }
   event.preventDefault();
 });
 
-// Once a second, while somebody can see it. What is focused stays so, and what is open.
+// While somebody can see it: answered once something is new. What is focused stays so, and what is open.
 let asks = false;
 const ask = async () => {
   const live = document.querySelector("#live");
   if (!live || asks || document.hidden) return;
   asks = true;
+  let pause = EVERY;
   try {
     const answer = await fetch(`${live.dataset.news}?after=${live.dataset.version}`);
     if (answer.redirected) location.reload(); // the screen is locked, or the session is over
     if (answer.status !== 200) return;
+    pause = 0;
     const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#live");
     const focused = document.activeElement;
     const row = focused.closest(".day-row");
@@ -94,6 +96,8 @@ const ask = async () => {
     // offline: connection.js says so, and the next question may get through
   } finally {
     asks = false;
+    setTimeout(ask, pause);
   }
 };
-setInterval(ask, EVERY);
+document.addEventListener("visibilitychange", ask);
+ask();
