@@ -41,14 +41,14 @@ class ConnectedDesks:
         except HealthPlusError:
             self._seen |= seen
             raise
-        away, self._away = self._away.union(tuple(row) for row in rows), set()
+        away, self._away = self._away | {(row["provider_id"], row["ticket_id"]) for row in rows}, set()
         failed: HealthPlusError | None = None
-        for caller in sorted(away):
+        for provider_id, ticket_id in sorted(away):
             # It was passed over, or its offer was not taken up: only the verb has it offered something again.
             try:
-                await self._book.resume(*caller, System("desk"))
+                await self._book.resume(provider_id, ticket_id, System("desk"))
             except HealthPlusError as error:  # of one busy book; the others go on
-                self._away.add(caller)
+                self._away.add((provider_id, ticket_id))
                 failed = error
         if failed is not None:
             raise failed

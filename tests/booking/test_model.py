@@ -1062,8 +1062,8 @@ All of these numbers are for 5,000 steps.
 )
 def test_verbs_do_what_the_model_does(trial: Trial, part: int, steps_min: int) -> None:
     # One seed is more or less, as Hypothesis draws from the modules loaded, too.
-    for more in range(16):
-        trials(trial, steps_min // 40 if more == 0 else 20, from_seed=part + 10 * more)
+    for more in range(8):
+        trials(trial, steps_min // 40 if more == 0 else 40, from_seed=part + 10 * more)
         kinds = trial.run(trial.db.fetch("SELECT kind, count(*) FROM booking.queue_entry GROUP BY kind"))
         plain = {verb: trial.plain[verb] for verb in ("hold", "confirm", "join_queue")}
         plain["rush"] = trial.run(trial.db.fetch_value("SELECT last_value FROM public.together"))

@@ -295,3 +295,8 @@ async def test_a_caller_who_takes_it_themselves_is_not_called(race: RaceEnvironm
     assert (
         await race.db.fetch_value("SELECT count(*) FROM booking.callers_of($1, public.app_now())", race.clinic_id) == 0
     )
+    # What a page of the desk from before then still offers to do is refused: they are about to pay.
+    for act in ("call", "book", "let_go"):
+        assert (await desk.serve(provider, ticket, act)).code == "wrong_state"
+    assert await race.db.fetch_value("SELECT let_go_at IS NULL FROM booking.ticket WHERE ticket_id = $1", ticket)
+    assert await violations(race.db) == []

@@ -6,6 +6,7 @@ import random
 import re
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -189,16 +190,21 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
 
 
 async def run_late(race: RaceEnvironment) -> None:
-    """Have two patients wait for a doctor who is 29 minutes late, and a third be told."""
+    """Have two patients wait for a doctor who is 29 minutes late and calls the first, and a third be told."""
     provider = await race.provider(slots=6)
     patients = await reachable(race, 3, email=True)
     booked = [await race.booked(provider, patient, slot) for slot, patient in zip((0, 1, 3), patients, strict=True)]
+
+    async def record(booking_id: UUID, act: str) -> None:
+        await race.db.execute(
+            "SELECT reception.record($1, $2, $3, $4, 'staff:1')", provider.provider_id, booking_id, race.clinic_id, act
+        )
+
     await move_clock_to(race.db, provider.starts[0])
     for booking_id in booked[:2]:
-        await race.db.execute(
-            "SELECT reception.record($1, $2, $3, 'arrive', 'staff:1')", provider.provider_id, booking_id, race.clinic_id
-        )
+        await record(booking_id, "arrive")
     await move_clock_to(race.db, provider.starts[0] + timedelta(minutes=29))
+    await record(booked[0], "call")
     await Delays(race.db).tell()
 
 

@@ -12,6 +12,7 @@ from litestar import Litestar
 from healthplus.accounts.actors import Patient
 from healthplus.database import Database
 from healthplus.ops.check import violations
+from healthplus.payments.captures import queries as payments
 from tests.fixtures.clock import until
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.patients import make_patients
@@ -205,6 +206,31 @@ async def test_a_caller_may_wait_for_a_service(
     assert row is not None
     assert tuple(row) == (70_000, "clinic")
     assert await violations(db) == []
+
+
+async def test_who_pays_by_the_link_is_not_booked_or_let_go(
+    desk: Browser, environment: Environment, caller: UUID, held: UUID, db: Database
+) -> None:
+    service = await offer_service(db, PROVIDER, "check-up", 70_000, 30, funding="online")
+    await desk.post(QUEUE, joining(environment, caller, what=f"{PROVIDER}-{service}"))
+    await release(environment, held)
+    await serve(desk, QUEUE, "call")
+    page = await desk.get(QUEUE)
+    ticket = await db.fetch_row("SELECT ticket_id, offer_id, patient_id FROM booking.ticket")
+    assert ticket is not None
+    begun = [PROVIDER], [ticket["offer_id"]], [ticket["patient_id"]], [None], [None]
+    assert [row["is_due"] for row in await db.fetch(payments.begin_payment, *begun)] == [True]
+    press = {"provider": hidden(page, "provider"), "back": "queue"}
+    for act in ("book", "let_go"):
+        refused = await desk.post(f"{QUEUE}/{ticket['ticket_id']}", {**press, "do": act, "key": act})
+        assert refused.status_code == 409
+        assert "the patient is paying for it by the link" in words(refused)
+    assert await db.fetch_value("SELECT state::text FROM booking.booking WHERE booking_id = $1", begun[1][0]) == (
+        "reserved"
+    )
+    # The gateway refused the card: the desk goes on.
+    await db.execute("DELETE FROM payments.intent")
+    assert await serve(desk, QUEUE, "book") == f"{QUEUE}?done=booked"
 
 
 async def test_whom_a_clinic_does_not_know_and_what_is_another_clinics_is_not_there(

@@ -91,7 +91,7 @@ async def test_somebody_who_comes_gets_the_next_time_and_then_a_token_without_on
     assert "Walk-in Token A-003" in words(sheet)
     noted = await audit_entries(db, "walk_in")
     assert [(row["detail"], row["is_refused"]) for row in noted] == [
-        ("booked", False), ("booked", False), ("no_token", True), ("booked; walk_in", False),
+        ("booked", False), ("booked", False), ("no_token", True), ("booked", False),
     ]  # fmt: skip
     # Taken back within three minutes, it is gone, and can be given again.
     booking = slip.rpartition("/")[2]
@@ -166,7 +166,7 @@ async def test_a_ward_administrator_books_a_taken_time_for_a_reason(
     assert "Overbooked" in shown
     assert "Dr 1 1 min late" not in shown
     noted = await audit_entries(db, "overbook")
-    assert [(row["detail"], row["is_refused"]) for row in noted] == [("booked; High fever", False)]
+    assert [(row["detail"], row["is_refused"]) for row in noted] == [("booked: High fever", False)]
     full = await ward.post(OVERBOOK, {**form, "reason": "x", "person": str(people["asha"]), "key": "2"})
     assert full.status_code == 409
     assert "as many overbooked as the clinic allows" in words(full)

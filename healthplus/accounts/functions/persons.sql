@@ -92,6 +92,11 @@ CREATE FUNCTION accounts.person_named(p_patient_id bigint, p_name text, p_birth_
     ORDER BY birth_year = p_birth_year DESC NULLS LAST, is_holder DESC, created_at LIMIT 1
 $$;
 
+-- Whether a person's account says that they were born in a year.
+CREATE FUNCTION accounts.is_born_in(p_person_id uuid, p_birth_year integer) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM accounts.person WHERE person_id = p_person_id AND birth_year = p_birth_year)
+$$;
+
 -- Adds a person whom the desk has on the telephone or before it, to the account of their number, which is made where there is none: 'added';
 -- 'linked' where that account has one of this name already; 'full', 'birth_year'. Who signs in with the number later has this account. Notes
 -- that they agreed, to which of the staff. A repeat finds whom the first request added. p_phone_hash: by which an account before of this

@@ -62,7 +62,8 @@ BEGIN
     answer := accounts.add_at_desk(
         p_phone, p_takes_sms, p_phone_hash, p_name, p_birth_year, p_sex, p_purpose, p_version, caller.actor);
     IF answer.outcome IN ('added', 'linked') THEN
-        PERFORM reception.meet(p_clinic_id, answer.person_id, public.app_now());
+        PERFORM reception.meet(
+            p_clinic_id, answer.person_id, public.app_now(), answer.outcome = 'linked' AND NOT accounts.is_born_in(answer.person_id, p_birth_year));
     END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'add_patient', answer.outcome NOT IN ('added', 'linked'),
         answer.outcome, NULL, p_clinic_id, answer.patient_id);

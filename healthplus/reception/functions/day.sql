@@ -29,7 +29,8 @@ LANGUAGE sql STABLE AS $$
         WHERE sitting.provider_id = p_provider_id AND sitting.clinic_id = p_clinic_id AND sitting.during && p_during
     ) AS ranked USING (booking_id)
     LEFT JOIN accounts.patient ON patient.patient_id = booking.patient_id
-    LEFT JOIN accounts.person ON person.person_id = booking.person_id
+    -- The name is the booking's.
+    LEFT JOIN accounts.person ON person.person_id = booking.person_id AND reception.knows_details(p_clinic_id, booking.person_id)
     CROSS JOIN LATERAL (
         SELECT string_agg(service_type.name, ', ' ORDER BY service_type.name) AS services
         FROM directory.service JOIN directory.service_type USING (service_type_id) WHERE service_id = ANY (service_ids)) AS named

@@ -39,14 +39,6 @@ CREATE FUNCTION reception.query_for(p_clinic_id bigint, p_words text[], p_by_sou
     FROM unnest(p_words) AS word
 $$;
 
--- Notes that a clinic knows a person.
-CREATE FUNCTION reception.meet(p_clinic_id bigint, p_person_id uuid, p_now timestamptz) RETURNS void LANGUAGE sql VOLATILE AS $$
-    INSERT INTO reception.clinic_person (clinic_id, person_id, words, known_at)
-    SELECT p_clinic_id, person_id, reception.lexemes(p_clinic_id, patient_id, name), p_now
-    FROM accounts.person WHERE person_id = p_person_id AND removed_at IS NULL
-    ON CONFLICT DO NOTHING
-$$;
-
 -- The person whom an appointment is for; of the release before, it may name none.
 CREATE FUNCTION reception.person_id_of(p_booking booking.booking) RETURNS uuid LANGUAGE sql STABLE AS $$
     SELECT coalesce(p_booking.person_id, (
@@ -132,6 +124,27 @@ CREATE FUNCTION reception.knows(p_clinic_id bigint, p_person_id uuid) RETURNS bo
                 AND booking.state NOT IN ('reserved', 'expired', 'released') AND reception.person_id_of(booking) = p_person_id)
 $$;
 
+-- Whether a clinic may see what an account says of a person: the year of birth and the sex. Where its desk only typed a name that the account of
+-- the number has, it may once they were there.
+CREATE FUNCTION reception.knows_details(p_clinic_id bigint, p_person_id uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM reception.clinic_person
+        WHERE clinic_id = p_clinic_id AND person_id = p_person_id AND only_typed AND NOT EXISTS (
+            SELECT FROM accounts.person JOIN booking.booking ON booking.patient_id = person.patient_id
+            WHERE person.person_id = p_person_id AND booking.person_id = p_person_id AND booking.clinic_id = p_clinic_id
+                AND booking.state IN ('arrived', 'fulfilled')))
+$$;
+
+-- Notes that a clinic knows a person. p_only_typed: its desk named somebody of an account, but not with their year of birth.
+CREATE FUNCTION reception.meet(p_clinic_id bigint, p_person_id uuid, p_now timestamptz, p_only_typed boolean DEFAULT false) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    INSERT INTO reception.clinic_person (clinic_id, person_id, words, known_at, only_typed)
+    SELECT p_clinic_id, person_id, reception.lexemes(p_clinic_id, patient_id, name), p_now,
+        p_only_typed AND NOT reception.knows(p_clinic_id, person_id)
+    FROM accounts.person WHERE person_id = p_person_id AND removed_at IS NULL
+    ON CONFLICT (clinic_id, person_id) DO UPDATE SET only_typed = false WHERE clinic_person.only_typed AND NOT p_only_typed
+$$;
+
 -- Names change below: the copy by which they are found changes in the same transaction, and goes with who is removed or erased.
 CREATE OR REPLACE FUNCTION reception.person_changed() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -149,9 +162,10 @@ CREATE OR REPLACE TRIGGER reception_knows AFTER UPDATE OF name, removed_at ON ac
 -- Persons as the desk sees them, in the order given: who they are, the end of their number, when they last came and when they next come there.
 CREATE FUNCTION reception.people_of(p_clinic_id bigint, p_person_ids uuid[], p_now timestamptz) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'person_id', person.person_id, 'patient_id', person.patient_id, 'name', person.name, 'birth_year', person.birth_year,
-        'sex', person.sex, 'phone_end', right(patient.phone, 4), 'last_at', seen.last_at, 'next_at', seen.next_at,
-        'token_label', here.label)
+        'person_id', person.person_id, 'patient_id', person.patient_id, 'name', person.name,
+        'birth_year', CASE WHEN reception.knows_details(p_clinic_id, person.person_id) THEN person.birth_year END,
+        'sex', CASE WHEN reception.knows_details(p_clinic_id, person.person_id) THEN person.sex END,
+        'phone_end', right(patient.phone, 4), 'last_at', seen.last_at, 'next_at', seen.next_at, 'token_label', here.label)
         ORDER BY place), '[]')
     FROM unnest(p_person_ids) WITH ORDINALITY AS wanted (person_id, place)
     JOIN accounts.person USING (person_id)

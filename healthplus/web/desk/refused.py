@@ -33,6 +33,7 @@ WORDS = {
     "offer_over": N_("The minute for it is over, and the time went to the next. Who still waits is shown here."),
     "expired": N_("The five minutes are over, and the time went to the next in the queue."),
     "wrong_state": N_("This was not done: somebody did something else meanwhile. What is shown now is right."),
+    "being_paid": N_("This was not done: the patient is paying for it by the link in their message."),
     "too_late": N_("The appointment has begun."),
     "not_found": N_("There is nobody like this here any more. Find them again."),
     "key_reused": N_("This form was sent before with something else in it. Look at it and send it again."),
@@ -42,6 +43,7 @@ WORDS = {
         "day."
     ),
     "is_free": N_("This time is free by now: book it as any other."),
+    "taken_back": N_("This was sent before, and that token was taken back. Send it again: they get a new one."),
     "cap_reached": N_("This session has as many overbooked as the clinic allows. Choose another session."),
 }
 WITH_REASON = {

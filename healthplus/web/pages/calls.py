@@ -46,24 +46,23 @@ class CallsController(Controller):
         self, request: AnyRequest, provider_id: ProviderId, session_id: FromPath[UUID]
     ) -> Response[bytes]:
         """Return the whole record for programs, which can check it as this page does."""
-        session, entries, _ = await _read(request, provider_id, session_id)
+        session, entries = await _read(request, provider_id, session_id)
         chain = Chain(provider_id=provider_id, session_id=str(session_id), letter=session["letter"], entries=entries)
         return document(request, msgspec.json.encode(chain), headers={"Cache-Control": "no-cache"})
 
 
-async def _read(request: AnyRequest, provider_id: int, session_id: UUID) -> tuple[Record, list[Entry], dict[int, str]]:
-    """Return a session, its record, and its tokens as they are said. Raises NotFound."""
+async def _read(request: AnyRequest, provider_id: int, session_id: UUID) -> tuple[Record, list[Entry]]:
+    """Return a session and its record. Raises NotFound."""
     database = services(request).database
     session = await database.fetch_row(queries.session, provider_id, session_id)
     if session is None:
         raise NotFound
-    rows = [dict(row) for row in await database.fetch(queries.chain, provider_id, session_id)]
-    labels = {row["token"]: row.pop("label") for row in rows}
-    return session, [Entry(**row) for row in rows], labels
+    return session, [Entry(**dict(row)) for row in await database.fetch(queries.chain, provider_id, session_id)]
 
 
 async def _page(request: AnyRequest, provider_id: int, session_id: UUID) -> Response[str]:
-    session, entries, labels = await _read(request, provider_id, session_id)
+    session, entries = await _read(request, provider_id, session_id)
+    labels = await services(request).database.fetch(queries.labels, provider_id, session_id)
     verification = Verification(provider_id, str(session_id))
     verification.read(entries)
     return page(
@@ -78,7 +77,7 @@ async def _page(request: AnyRequest, provider_id: int, session_id: UUID) -> Resp
         faults=verification.faults,
         last=entries[-1] if entries else None,
         zone=session["time_zone"],
-        labels=labels,
+        labels={row["token"]: row["label"] for row in labels},
         json_path=f"{calls_path(provider_id, session_id)}/json",
     )
 

@@ -143,8 +143,9 @@ BEGIN
     RETURN booking.put_extra(wanted, 'walk_in', p_actor, p_now);
 END $$;
 
--- Books a time that is taken, for a reason, at most so many a session as the clinic's overbook_cap: 'booked', or 'is_free' (it can be had as
--- any other), 'no_such_slot', 'cap_reached', 'no_reason', or what booking.put_extra refuses with.
+-- Books a time that is taken, for a reason (the caller keeps it: it may say what somebody has, and events are kept for good), at most so many
+-- a session as the clinic's overbook_cap: 'booked', or 'is_free' (it can be had as any other), 'no_such_slot', 'cap_reached', 'no_reason', or
+-- what booking.put_extra refuses with.
 CREATE FUNCTION booking.overbook(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid,
     p_reason text, p_actor text, p_key text
@@ -188,7 +189,7 @@ BEGIN
     wanted.slots_needed := 1;
     wanted.during := tstzrange(p_start, p_start + opening.slot * booking.slots_of(need, opening.slot));
     wanted.extra := 'overbooked';
-    answer := booking.put_extra(wanted, p_reason, p_actor, opened.now_at);
+    answer := booking.put_extra(wanted, 'overbooked', p_actor, opened.now_at);
     IF answer.code = 'booked' THEN
         PERFORM booking.store_result(p_provider_id, p_actor, 'overbook', p_key, request, answer, opened.now_at) WHERE p_key IS NOT NULL;
     END IF;

@@ -120,7 +120,8 @@ END $$;
 -- Holds a run of slots, or (p_service_ids) what services need, for a person of a patient's account (NULL: the holder): 'reserved', or
 -- 'slot_full', 'slot_held', 'no_such_slot', 'online_only' (to staff, of a person who pays online here until retry_at: they book it
 -- themselves), or what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any
--- provider, which this one replaces once it is confirmed. p_reason: why the desk goes beyond what a person may have ahead.
+-- provider, which this one replaces once it is confirmed. p_reason: why the desk goes beyond what a person may have ahead; its event, which is
+-- kept for good, says that it does and not why.
 CREATE FUNCTION booking.hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
     p_person_id uuid, p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text
@@ -153,5 +154,5 @@ BEGIN
     END IF;
     RETURN booking.hold_in_book(
         p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id,
-        p_actor, p_key, p_reason, opened.now_at);
+        p_actor, p_key, CASE WHEN p_reason <> '' THEN 'beyond' END, opened.now_at);
 END $$;
