@@ -45,6 +45,16 @@ async def test_a_day_by_keyboard_alone(window: BrowserWindow) -> None:
     await page.keyboard.press("?")
     await expect(page.locator("#keys")).to_have_attribute("open", "")
     await expect(page.locator("#keys summary")).to_be_focused()
+    await page.keyboard.press("?")
+    await expect(first).to_be_focused()
+    # A word that is typed on a row is no press of its letters: the first alone is one, and that has no key.
+    await page.keyboard.type("gh")
+    # Nobody is found: it says so, and where else to look.
+    await page.keyboard.press("/")
+    await page.keyboard.type("nobody")
+    await expect(page.locator("#nobody")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#nobody")).to_be_hidden()
     async with page.expect_navigation():
         await page.keyboard.press("ArrowRight")
     assert day.path not in page.url

@@ -136,7 +136,8 @@ class PhoneQueueController(Controller):
         services(request).book.changed(provider_id)
         if answer["code"] in SERVED:
             back = form.get("back", "") if re.fullmatch(r"\d{4}-\d\d-\d\d", form.get("back", ""), re.ASCII) else "queue"
-            return see_other(request, f"/desk/{clinic_id}/{back}", {"done": answer["code"]})
+            about = {"about": answer["booking_id"]} if answer["code"] == "booked" else {}
+            return see_other(request, f"/desk/{clinic_id}/{back}", {"done": answer["code"], **about})
         refused = _NOT_SERVED.get(answer["code"], _CANNOT)
         return await _queue_page(request, clinic_id, Form({}, language_of(request)), refused=refused)
 
