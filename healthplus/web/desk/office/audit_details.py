@@ -63,6 +63,10 @@ _WORDS: dict[str, str] = {
     "leave_changed": N_("leave was changed"),
     "schedule changed": N_("the clinic changed its times"),
     "late_payment": N_("it was paid for late"),
+    "beyond": N_("more than one person may have ahead"),
+    "overbooked": N_("at a time that was taken"),
+    "walk_in": N_("without a time, as none was free"),
+    "taken_back": N_("the token was taken back"),
 }
 """What functions write, which is no person's own words; "" is said by the action itself."""
 _ASK = re.compile(r"(\w+)(?: (\w+))?(?:: (.*))?", re.DOTALL)
@@ -224,7 +228,7 @@ def _typed(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - a r
 _READINGS: dict[str, _Reading] = {
     **dict.fromkeys(("change_booking", "ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
     **dict.fromkeys(("set_photo", "remove_photo", "see_patient"), _nothing),
-    "book": _book,
+    **dict.fromkeys(("book", "walk_in", "overbook"), _book),
     **dict.fromkeys(("add_provider", "change_provider"), _provider),
     **dict.fromkeys(("see_audit", "export_audit"), _search),
     **dict.fromkeys(("see_breach", "note_breach", "add_to_breach"), _breach),
