@@ -204,7 +204,7 @@ SELECT console.day_version($1, $2, $3)
 
 -- name: record_attendance
 -- Record what an appointment has come to.
-SELECT * FROM console.record_attendance($1, $2, $3, $4, $5, $6)
+SELECT * FROM console.record_attendance($1, $2, $3, $4, $5, $6, $7)
 
 -- name: today_order
 -- One doctor's order of today.

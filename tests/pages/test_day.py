@@ -37,6 +37,19 @@ async def test_a_day_by_keyboard_alone(window: BrowserWindow) -> None:
     await page.keyboard.press("ArrowDown")
     await expect(second).to_be_focused()
     await page.keyboard.press("ArrowUp")
+    # With nobody focused, and two doctors who have somebody next, no key calls.
+    await page.evaluate(
+        """() => {
+            const other = document.querySelector(".columns section:has(.next)").cloneNode(true);
+            for (const one of other.querySelectorAll("[id]")) one.removeAttribute("id");
+            document.querySelector(".columns").append(other);
+            document.activeElement.blur();
+        }"""
+    )
+    await page.keyboard.press("c")
+    await expect(page.locator("#which")).to_be_visible()
+    await page.reload()
+    await expect(first).to_be_focused()
     for key, act, stands in (("c", "call", "called"), ("i", "enter", "in_room"), ("d", "finish", "done")):
         await press(key, act)
         assert stands in (await first.get_attribute("class") or "")
@@ -45,6 +58,16 @@ async def test_a_day_by_keyboard_alone(window: BrowserWindow) -> None:
     await page.keyboard.press("?")
     await expect(page.locator("#keys")).to_have_attribute("open", "")
     await expect(page.locator("#keys summary")).to_be_focused()
+    await page.keyboard.press("?")
+    await expect(first).to_be_focused()
+    # A word that is typed on a row is no press of its letters: the first alone is one, and that has no key.
+    await page.keyboard.type("gh")
+    # Nobody is found: it says so, and where else to look.
+    await page.keyboard.press("/")
+    await page.keyboard.type("nobody")
+    await expect(page.locator("#nobody")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#nobody")).to_be_hidden()
     async with page.expect_navigation():
         await page.keyboard.press("ArrowRight")
     assert day.path not in page.url

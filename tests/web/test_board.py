@@ -137,22 +137,22 @@ async def test_the_order_of_one_doctor_from_the_call_to_the_end(
         await press(desk, ORDER, "arrive", bookings[name])
     page = await desk.get(ORDER)
     assert re.findall(r'id="visit-([0-9a-f-]{36})"', page.text) == [str(bookings[name]) for name in NAMES]
-    assert f'value="call {bookings["asha"]}" data-page-key="c"' in page.text
+    assert f'value="call {bookings["asha"]} here" data-page-key="c"' in page.text
     refused = await press(desk, ORDER, "call", bookings["bina"])
     assert refused.status_code == 409
     assert "by the rule somebody else is next" in words(refused)
     assert goes_to(await press(desk, ORDER, "call", bookings["asha"])).startswith(f"{ORDER}?done=call")
     page = await desk.get(ORDER)
-    assert f'value="finish {bookings["asha"]}" data-page-key="d"' in page.text
-    assert f'value="call {bookings["bina"]}" data-page-key="c"' in page.text
+    assert f'value="finish {bookings["asha"]} called" data-page-key="d"' in page.text
+    assert f'value="call {bookings["bina"]} here" data-page-key="c"' in page.text
     # Two minutes later she is next again, which is a recall.
     await environment.pass_time(minutes=2)
     page = await desk.get(ORDER)
-    assert f'value="call {bookings["asha"]}" data-page-key="r"' in page.text
+    assert f'value="call {bookings["asha"]} called" data-page-key="r"' in page.text
     for act in ("call", "enter", "finish"):
         assert goes_to(await press(desk, ORDER, act, bookings["asha"]))
     assert "Seen 1 of 3" in words(await desk.get(ORDER))
-    assert f'value="undo {bookings["asha"]}" data-page-key="u"' in (await desk.get(ORDER)).text
+    assert f'value="undo {bookings["asha"]} done" data-page-key="u"' in (await desk.get(ORDER)).text
     seen = await audit_entries(db, "see_booking")
     assert {row["booking_id"] for row in seen} == set(bookings.values())
     await freeze_clock(db)  # a minute that begins is news

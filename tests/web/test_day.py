@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from datetime import date
+from html import unescape
 from uuid import UUID, uuid4
 
 import httpx
@@ -97,7 +98,7 @@ async def test_what_one_recorded_one_can_undo_for_three_minutes(
     asha, bina = bookings["asha"], bookings["bina"]
     for act in ("arrive", "call", "finish"):
         await record(desk, sheet, act, asha)
-    assert goes_to(await record(desk, sheet, "undo", asha)) == f"{sheet}?done=undo&about={asha}"
+    assert goes_to(await record(desk, sheet, "undo", asha)) == f"{sheet}?done=undo&about={asha}#visit-{asha}"
     assert stands(await desk.get(sheet))[0] == "called"
     # Once: what was before is not the last that one did any more.
     refused = await record(desk, sheet, "undo", asha)
@@ -169,6 +170,36 @@ async def test_of_two_desks_one_wins_and_the_other_is_told(
     assert "somebody else recorded something meanwhile" in words(told)
     assert stands(told)[0] == "here"
     assert await db.fetch_value("SELECT array_agg(token) FROM reception.attendance") == [1]
+
+
+async def test_a_press_on_what_is_not_so_any_more_is_refused(
+    app: Litestar, desk: Browser, sheet: str, bookings: dict[str, UUID], db: Database
+) -> None:
+    asha = bookings["asha"]
+    await record(desk, sheet, "arrive", asha)
+    seen = re.findall(f'value="(leave {asha}[^"]*)"', (await desk.get(sheet)).text)
+    assert seen == [f"leave {asha} here"]
+    other = await log_in(app, db, "desk", AT_CLINIC, "desk.two")
+    await record(other, sheet, "call", asha)
+    refused = await desk.post(sheet, {"provider": str(PROVIDER), "do": seen[0]})
+    assert refused.status_code == 409
+    assert "somebody else recorded something meanwhile" in words(refused)
+    assert stands(refused)[0] == "called"
+    assert goes_to(await desk.post(sheet, {"provider": str(PROVIDER), "do": f"leave {asha} called"}))
+
+
+async def test_a_page_without_script_asks_again_and_keeps_no_screen_unlocked(
+    desk: Browser, sheet: str, db: Database
+) -> None:
+    for page in (sheet, f"/desk/{AT_CLINIC}/queue", f"/desk/{AT_CLINIC}/order/{PROVIDER}"):
+        (again,) = re.findall(r'http-equiv="refresh" content="20; url=([^"]+)"', (await desk.get(page)).text)
+        seen_at = await db.fetch_value(
+            "UPDATE staff.session SET seen_at = seen_at - interval '1 minute' RETURNING seen_at"
+        )
+        assert (await desk.get(unescape(again))).status_code == 200
+        assert await db.fetch_value("SELECT seen_at FROM staff.session") == seen_at
+    await desk.get(sheet)
+    assert await db.fetch_value("SELECT seen_at FROM staff.session") > seen_at
 
 
 async def test_what_is_not_of_this_clinic_is_not_there(

@@ -66,9 +66,9 @@ BEGIN
     RETURN reception.day_version(p_clinic_id, public.app_now());
 END $$;
 
--- Records an act of the desk (reception.record); with 'undo', takes back what the same person did last (reception.undo).
+-- Records an act of the desk (reception.record, with p_seen); with 'undo', takes back what the same person did last (reception.undo).
 CREATE FUNCTION console.record_attendance(
-    p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_act text
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_act text, p_seen text
 ) RETURNS TABLE (code text, state text, token integer, undo_until timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
@@ -80,7 +80,7 @@ BEGIN
     IF p_act = 'undo' THEN
         answer := reception.undo(p_provider_id, p_booking_id, p_clinic_id, caller.actor);
     ELSE
-        answer := reception.record(p_provider_id, p_booking_id, p_clinic_id, p_act::reception.act, caller.actor);
+        answer := reception.record(p_provider_id, p_booking_id, p_clinic_id, p_act::reception.act, caller.actor, p_seen);
     END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address,
         CASE p_act WHEN 'undo' THEN 'undo_attendance' ELSE 'record_attendance' END, answer.code NOT IN ('recorded', 'undone'),

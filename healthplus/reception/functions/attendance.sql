@@ -166,9 +166,10 @@ BEGIN
 END $$;
 
 -- Records one act of an appointment at a clinic: 'recorded', or a refusal as above, or 'not_found'. A repeat of what the same person has just
--- recorded is 'recorded' again and changes nothing, so that a lost answer can be asked for.
+-- recorded is 'recorded' again and changes nothing, so that a lost answer can be asked for. p_seen: where the patient stood on the page that
+-- was pressed; where that is so no more, it is 'wrong_state'. NULL: not known.
 CREATE FUNCTION reception.record(
-    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_act reception.act, p_actor text,
+    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_act reception.act, p_actor text, p_seen text DEFAULT NULL,
     OUT code text, OUT state text, OUT token integer, OUT undo_until timestamptz
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -187,6 +188,10 @@ BEGIN
     END IF;
     IF kept.before IS NOT NULL AND kept.act = p_act AND kept.actor = p_actor AND kept.act_at > opened.now_at - reception.repeat_time() THEN
         SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
+        RETURN;
+    END IF;
+    IF p_seen <> reception.state_of(target.state, kept) THEN
+        SELECT * INTO code, state, token, undo_until FROM reception.answer('wrong_state', target);
         RETURN;
     END IF;
     sitting := reception.session_of(target, opened.now_at);

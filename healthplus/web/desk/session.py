@@ -42,7 +42,8 @@ Access: TypeAlias = Right | Literal["anybody", "logged_in", "locked"]
 def needs(access: Access, *, is_use: bool = True) -> dict[str, Any]:
     """Return the options of a route that is for those who have this access; `is_use`: somebody asks, and no page.
 
-    A right is needed at the clinic of the path; where that names none, at every clinic.
+    A page that asks for itself anew, without script, says so with `again` in its address. A right is needed at the
+    clinic of the path; where that names none, at every clinic.
     """
     return {"opt": {"access": access, "is_use": is_use}}
 
@@ -51,7 +52,7 @@ async def enter_desk(request: AnyRequest) -> None:
     """Before each page of the desk: the one place that decides who may have it. What names no access is for nobody."""
     await begin_page(request)
     token = site(request).read(request, _COOKIE)
-    is_use = request.route_handler.opt.get("is_use", True)
+    is_use = request.route_handler.opt.get("is_use", True) and "again" not in request.query_params
     session = await services(request).staff_sessions.find(token, is_use=is_use) if token else None
     request.state.staff = session
     access: Access | None = request.route_handler.opt.get("access")

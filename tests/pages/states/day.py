@@ -87,7 +87,7 @@ async def refused(window: BrowserWindow) -> None:
     await go(window, day.path)
     await record(window, day, "Thomas Kurian", "arrive")
     await window.product.database.execute("UPDATE reception.attendance SET actor = 'staff:999999'")
-    await window.page.locator(f'button[value="arrive {day.bookings["Thomas Kurian"]}"]').click()
+    await window.page.locator(f'button[value^="arrive {day.bookings["Thomas Kurian"]}"]').click()
     await window.page.locator(".notice.error").wait_for()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import urlencode
 from uuid import UUID
 
 from litestar import Response
@@ -56,15 +57,21 @@ class Pressed(NamedTuple):
 
 
 async def press(request: AnyRequest, clinic_id: int, provider_id: int) -> Pressed:
-    """Record what the pressed button of a form says, `do`: an act and the booking that it is about. Raises NotFound."""
-    act, _, booking = (await form_of(request)).get("do", "").partition(" ")
+    """Record what the pressed button of a form says, `do`: an act, its booking, and where that stood on the page.
+
+    Raises NotFound for what is not there.
+    """
+    act, _, about = (await form_of(request)).get("do", "").partition(" ")
+    booking, _, seen = about.partition(" ")
     try:
         booking_id = UUID(booking)
     except ValueError:
         raise NotFound from None
     if act not in ACTS:
         raise NotFound
-    row = await console(request).change(queries.record_attendance, clinic_id, provider_id, booking_id, act)
+    row = await console(request).change(
+        queries.record_attendance, clinic_id, provider_id, booking_id, act, seen or None
+    )
     assert row is not None
     if row["code"] == "not_found":
         raise NotFound
@@ -77,7 +84,13 @@ def is_for_own_page(request: AnyRequest, clinic_id: int) -> bool:
     return not require_staff(request).may("see_clinic", clinic_id)
 
 
+def back_to(request: AnyRequest, path: str, pressed: Pressed) -> Response[str]:
+    """Lead to a page of the day, at the patient's row; it says what became of what was pressed."""
+    said = {"refused": pressed.refused} if pressed.refused else {"done": pressed.act}
+    query = urlencode({**said, "about": pressed.booking_id})
+    return see_other(request, f"{path}?{query}#visit-{pressed.booking_id}")
+
+
 def own_page(request: AnyRequest, clinic_id: int, pressed: Pressed) -> Response[str]:
     """Lead a doctor to their own day, which says what became of what they pressed elsewhere."""
-    said = {"refused": pressed.refused} if pressed.refused else {"done": pressed.act}
-    return see_other(request, f"/desk/own/{clinic_id}", {**said, "about": str(pressed.booking_id)})
+    return back_to(request, f"/desk/own/{clinic_id}", pressed)

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
-from healthplus.web.desk.day.acting import DONE, REFUSED, is_for_own_page, own_page, press
+from healthplus.web.desk.day.acting import DONE, REFUSED, back_to, is_for_own_page, own_page, press
 from healthplus.web.desk.day.changes import change_notice
 from healthplus.web.desk.day.phone_queue import read_callers
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Row, Sheet
@@ -107,7 +107,7 @@ class DayController(Controller):
             return own_page(request, clinic_id, pressed)
         if pressed.refused:
             return await _day_page(request, clinic_id, day, refused=REFUSED[pressed.refused], about=pressed.booking_id)
-        return see_other(request, f"/desk/{clinic_id}/{day}", {"done": pressed.act, "about": str(pressed.booking_id)})
+        return back_to(request, f"/desk/{clinic_id}/{day}", pressed)
 
 
 def _cell(value: object) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 from litestar import Controller, Response, get, post
 
 from healthplus.console.console import queries
-from healthplus.web.desk.day.acting import DONE, REFUSED, is_for_own_page, own_page, press
+from healthplus.web.desk.day.acting import DONE, REFUSED, back_to, is_for_own_page, own_page, press
 from healthplus.web.desk.day.sheet import ACTS, STATES, Column, Row
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
@@ -17,7 +17,6 @@ from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.delays import told_off
-from healthplus.web.pages.rendering import see_other
 from healthplus.web.services import AnyRequest
 
 
@@ -101,11 +100,7 @@ class OrderController(Controller):
             return await _page(
                 request, clinic_id, provider_id, refused=REFUSED[pressed.refused], about=pressed.booking_id
             )
-        return see_other(
-            request,
-            f"/desk/{clinic_id}/order/{provider_id}",
-            {"done": pressed.act, "about": str(pressed.booking_id)},
-        )
+        return back_to(request, f"/desk/{clinic_id}/order/{provider_id}", pressed)
 
 
 def _since(row: Row) -> Any:

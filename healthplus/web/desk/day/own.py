@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.staff.sessions import StaffSession
-from healthplus.web.desk.day.acting import DONE, REFUSED, press
+from healthplus.web.desk.day.acting import DONE, REFUSED, back_to, press
 from healthplus.web.desk.day.day import require_near
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
 from healthplus.web.desk.office.asks import SEXES
@@ -58,8 +58,7 @@ class OwnDayController(Controller):
         pressed = await press(request, clinic_id, _own_provider(require_staff(request)))
         if pressed.refused:
             return await _page(request, clinic_id, day, refused=REFUSED[pressed.refused], about=pressed.booking_id)
-        done = {"done": pressed.act, "about": str(pressed.booking_id)}
-        return see_other(request, f"{_ROOT}/{clinic_id}/{day}", done)
+        return back_to(request, f"{_ROOT}/{clinic_id}/{day}", pressed)
 
 
 def _own_provider(session: StaffSession) -> int:

@@ -114,7 +114,8 @@ class PhoneQueueController(Controller):
         services(request).book.changed(provider_id)
         if answer["code"] in SERVED:
             back = form.get("back", "") if re.fullmatch(r"\d{4}-\d\d-\d\d", form.get("back", ""), re.ASCII) else "queue"
-            return see_other(request, f"/desk/{clinic_id}/{back}", {"done": answer["code"]})
+            about = {"about": answer["booking_id"]} if answer["code"] == "booked" else {}
+            return see_other(request, f"/desk/{clinic_id}/{back}", {"done": answer["code"], **about})
         language = language_of(request)
         refused = refusal(answer, (await read_clinic(request, clinic_id))["time_zone"], language)
         return await _queue_page(request, clinic_id, Form({}, language), refused=refused)

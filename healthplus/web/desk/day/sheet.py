@@ -141,6 +141,11 @@ class Column:
         add_free(None)
         return found
 
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nobody has an appointment."""
+        return not self.provider["visits"]
+
     def count(self, *states: str) -> int:
         return sum(row.state in states for row in self.rows)
 

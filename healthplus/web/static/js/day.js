@@ -1,5 +1,6 @@
 /** Keys of the day sheet, a list that narrows down while one types, and what others do meanwhile. */
 const EVERY = 1000;
+const WORD = 300;
 const search = document.querySelector("#q");
 const shown = () => [...document.querySelectorAll(".day-row[data-find]")].filter((visit) => !visit.hidden);
 
@@ -7,12 +8,17 @@ const matches = (visit, wanted) => {
   const [name, token, digits, label] = visit.dataset.find.toLowerCase().split("|");
   return !wanted || name.includes(wanted) || [token, label].includes(wanted) || (wanted.length === 4 && wanted === digits);
 };
+/** Says one of the sentences that the page has for it, by its id, or nothing. */
+const say = (what) => {
+  for (const text of document.querySelectorAll("#said > p")) text.hidden = text.id !== what;
+};
 const narrow = () => {
   if (!search) return;
   const wanted = search.value.trim().toLowerCase();
   for (const visit of document.querySelectorAll(".day-row")) {
     visit.hidden = Boolean(wanted) && !(visit.dataset.find && matches(visit, wanted));
   }
+  say(wanted && !shown().length ? "nobody" : "");
 };
 search?.addEventListener("input", narrow);
 search?.form.addEventListener("submit", (event) => {
@@ -20,11 +26,35 @@ search?.form.addEventListener("submit", (event) => {
   shown()[0]?.focus();
 });
 
-// After a press the same patient is in focus again, for what comes next.
+// After a press the same patient is in focus again, for what comes next; whoever is gone from the day, the one after them.
 const { about } = document.querySelector(".columns")?.dataset ?? {};
-const last = about && document.getElementById(`visit-${about}`);
-if (last) last.focus();
+if (about) document.getElementById([`visit-${about}`, sessionStorage.after].find((id) => document.getElementById(id)))?.focus();
+document.addEventListener("focusin", ({ target }) => {
+  const rows = shown();
+  const place = rows.indexOf(target.closest(".day-row"));
+  if (place >= 0) sessionStorage.after = (rows[place + 1] ?? rows[place - 1])?.id ?? "";
+});
 
+// Who types a word on a row means no acts: of letters that come so fast, the first alone counts, before any key's own meaning.
+let typed = -WORD;
+document.addEventListener(
+  "keydown",
+  (event) => {
+    if (!/^[a-z]$/i.test(event.key) || event.target.closest("input, select, textarea")) return;
+    if (event.timeStamp - typed < WORD) event.stopImmediatePropagation();
+    typed = event.timeStamp;
+  },
+  true,
+);
+
+/** Who is next: of the focused row's doctor, or else on the page. Of several there, none is meant. */
+const nextOf = (visit) => {
+  const next = (visit?.closest("section") ?? document).querySelectorAll(".day-row.next");
+  if (visit || next.length < 2) return next[0];
+  say("which");
+};
+
+let returns = "";
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || event.repeat) return;
   const { key, target } = event;
@@ -34,7 +64,7 @@ document.addEventListener("keydown", (event) => {
     search.blur();
     return;
   }
-  if (target.closest("input, select, textarea")) return;
+  if (target.closest("input, select, textarea") && key !== "Escape") return;
   const visit = target.closest(".day-row");
   const step = { ArrowDown: 1, ArrowUp: -1 }[key];
   if (step) {
@@ -48,18 +78,21 @@ document.addEventListener("keydown", (event) => {
     const help = document.querySelector("#keys");
     if (!help) return;
     help.open = !help.open;
-    help.querySelector("summary").focus();
+    if (help.open) {
+      returns = visit?.id ?? "";
+      help.querySelector("summary").focus();
+    } else document.getElementById(returns)?.focus();
   } else if (key === "p") {
     print();
   } else {
     // Once more: of who is focused, or of who was called and is next.
-    const called = key === "r" ? (visit ?? document.querySelector(".day-row.called.next")) : null;
+    const called = key === "r" ? (visit ?? nextOf()) : null;
     const press =
       called?.closest(".called")?.querySelector("[data-key=c]") ??
       (key === "Enter" && target === visit
         ? visit?.querySelector("button.first")
         : (visit?.querySelector(`[data-key="${CSS.escape(key)}"]`) ??
-          (key === "c" ? document.querySelector(".day-row.next [data-key=c]") : null) ??
+          (key === "c" ? nextOf(visit)?.querySelector("[data-key=c]") : null) ??
           document.querySelector(`[data-page-key="${CSS.escape(key)}"]`)));
     if (!press) return;
     const provider = visit?.closest("form").provider.value;
