@@ -88,7 +88,7 @@ async def test_moving_and_taking_it_back(
     history = await shows(ward, f"{visit}/history")
     # Each once, by the event, with the reason; what was refused, too.
     assert re.search(
-        "Asha.*Took back a change Refused three minutes.*Moved back .*Moved before: .* “x”.*Booked", history
+        "History: asha .*Took back a change Refused three minutes.*Moved back .*Moved before: .* “x”.*Booked", history
     )
     assert history.count("Took back a change") == 1
     assert "Changed an appointment" not in history

@@ -10,9 +10,9 @@ from healthplus.web.desk.office.audit_details import Part, Reader, details_of
 
 _WROTE_WITHIN = timedelta(seconds=5)
 """The audit's entry of an act is written at the end of the transaction that wrote the act's events."""
-_REASON_AFTER = {"change_booking": ": ", "book": ": ", "overbook": "; ", "walk_in": "; walk_in; "}
+_REASON_AFTER = {"change_booking": ": ", "confirm_ask": ": ", "book": ": ", "overbook": "; ", "walk_in": "; walk_in; "}
 """By the action of an entry that is about an event: after what in its detail a reason stands, where one may."""
-_COVERED = {*_REASON_AFTER, "record_attendance", "undo_attendance", "undo_change", "serve_caller", "confirm_ask"}
+_COVERED = {*_REASON_AFTER, "record_attendance", "undo_attendance", "undo_change", "serve_caller"}
 """What leaves an event, whose words say more."""
 
 
@@ -30,7 +30,7 @@ def told_once(rows: Sequence[Record], reader: Reader) -> list[tuple[Record, list
             if event is not None:
                 _, _, reasons[event] = row["detail"].partition(_REASON_AFTER.get(row["action"], "\0"))
                 continue
-        parts = details_of(row, reader)
+        parts = details_of(dict(row), reader)
         reason = reasons.get(place, "")
         if reason and not any(reason in part.text for part in parts):
             parts.append(Part(f"“{reason}”", is_typed=True))
