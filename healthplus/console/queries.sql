@@ -260,7 +260,7 @@ SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7) AS answer
 
 -- name: find_people
 -- Whom the desk looks for.
-SELECT console.find_people($1, $2, $3, $4, $5, $6, $7, $8)
+SELECT console.find_people($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: add_person
 -- Add a person to the account of a number.

@@ -71,7 +71,7 @@ AREAS = (
         "reception",
         "reception",
         (
-            *("people.sql", "tokens.sql", "order.sql", "chain.sql", "attendance.sql", "expected.sql", "day.sql"),
+            *("tokens.sql", "people.sql", "order.sql", "chain.sql", "attendance.sql", "expected.sql", "day.sql"),
             *("choices.sql", "walk_ins.sql", "board.sql", "today.sql"),
         ),
     ),
@@ -96,6 +96,6 @@ AREAS = (
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
-    Area("retention", "retention", ("expired.sql", "forget.sql")),
+    Area("retention", "retention", ("expired.sql", "expired_reception.sql", "forget.sql")),
 )
 """A function may use those above it; PL/pgSQL, which looks functions up when it runs, also those below."""

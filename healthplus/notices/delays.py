@@ -9,7 +9,7 @@ from healthplus.database import Database, load, repeat
 queries = load(Path(__file__).with_name("queries.sql"))
 
 DAYS_MAX = 10
-"""Doctors' days that one transaction looks into: arrivals wait for it."""
+"""Doctors' days that one transaction looks into: it locks those whom it tells (FOR SHARE), and their arrival waits."""
 EVERY_SECONDS = 10.0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from healthplus.accounts.actors import System
 from healthplus.booking.book import Book
 from healthplus.database import Database, repeat
@@ -19,6 +21,8 @@ class ConnectedDesks:
         self._database = database
         self._book = book
         self._seen: set[int] = set()
+        self._away: set[tuple[int, UUID]] = set()
+        """Providers and tickets of callers who were away, and could not be resumed."""
 
     def see(self, clinic_id: int) -> None:
         """Note that a desk of a clinic was heard of just now."""
@@ -29,23 +33,24 @@ class ConnectedDesks:
 
         Raises an error if not all was written; the rest is kept.
         """
-        if not self._seen or not self._database.space.has_room_for_changes:
+        if not (self._seen or self._away) or not self._database.space.has_room_for_changes:
             return
         seen, self._seen = self._seen, set()
-        failed: HealthPlusError | None = None
         try:
             rows = await self._database.fetch(queries.note_desks, sorted(seen))
         except HealthPlusError:
             self._seen |= seen
             raise
-        for row in rows:
+        away, self._away = self._away | {(row["provider_id"], row["ticket_id"]) for row in rows}, set()
+        failed: HealthPlusError | None = None
+        for provider_id, ticket_id in sorted(away):
             # It was passed over, or its offer was not taken up: only the verb has it offered something again.
             try:
-                await self._book.resume(row["provider_id"], row["ticket_id"], System("desk"))
+                await self._book.resume(provider_id, ticket_id, System("desk"))
             except HealthPlusError as error:  # of one busy book; the others go on
+                self._away.add((provider_id, ticket_id))
                 failed = error
         if failed is not None:
-            self._seen |= seen
             raise failed
 
     async def run(self) -> None:

@@ -276,6 +276,7 @@ class Ticket:
     withheld: Run | None = None
     desk: int | None = None  # the clinic whose desk answers for a caller
     by: Actor | None = None  # who of its staff had them join
+    called_for: Booking | None = None  # for which the desk last said that it calls
     id: Any = None
 
 
@@ -1120,7 +1121,9 @@ class Book:
         if not self.owned(booking, actor) or isinstance(actor, Patient):
             return Answer("not_found")
         steps = [("booked", "arrived"), ("arrived", "fulfilled"), ("booked", "no_show")]
-        if (booking.state, state) not in steps or (state == "no_show" and self.now < booking.start):
+        if (booking.state, state) not in steps or (
+            state == "no_show" and (self.now < booking.start or booking.flagged)
+        ):
             return describe("wrong_state", booking)
         booking.state = state
         return describe(state, booking)
@@ -1195,18 +1198,32 @@ class Book:
         """Do what the desk of a clinic does for a caller: `call`, `book` or `let_go`."""
         if ticket not in self.tickets or ticket.desk != desk:
             return Answer("not_found")
-        if act == "let_go":
-            if ticket.state == "accepted" and ticket.offer:
-                return self.release(ticket.offer, actor, key)
-            return self.leave_queue(ticket, actor, key)
+        if ticket.state == "accepted" and ticket.called_for is not ticket.offer:
+            return describe_ticket("wrong_state", ticket)  # they took it themselves
+        if act == "call":
+            return self.call_caller(ticket, actor, key)
+        if act == "book":
+            return self.book_caller(ticket, actor, key)
+        if ticket.state == "accepted" and ticket.offer:
+            return self.release(ticket.offer, actor, key)
+        return self.leave_queue(ticket, actor, key)
+
+    def call_caller(self, ticket: Ticket, actor: Actor, key: str | None) -> Answer:
         offer = ticket.offer
-        if act == "book" and offer and offer.state == "reserved" and self.now < offer.deadline:
+        called = (self.answer if ticket.state == "called" else self.accept)(ticket, actor, key)
+        if called.code in ("accepted", "answered"):
+            ticket.called_for = offer
+        return called
+
+    def book_caller(self, ticket: Ticket, actor: Actor, key: str | None) -> Answer:
+        offer = ticket.offer
+        if offer and offer.state == "reserved" and self.now < offer.deadline:
             until = self.online_only_until(ticket.person, offer.clinic.clinic_id)
             if until and offer.fee:
                 return Answer("online_only", retry_at=until)
-        if act == "call" or ticket.state != "accepted":
-            called = (self.answer if ticket.state == "called" else self.accept)(ticket, actor, key)
-            if act == "call" or called.code != "accepted":
+        if ticket.state != "accepted":
+            called = self.call_caller(ticket, actor, key)
+            if called.code != "accepted":
                 return called
         assert ticket.offer
         if ticket.offer.state == "reserved" and self.now < ticket.offer.deadline:

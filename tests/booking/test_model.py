@@ -1056,7 +1056,7 @@ All of these numbers are for 5,000 steps.
 
 
 # In parts, which run side by side; the four long ones take at least 20,000 steps.
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("part", "steps_min"), [(0, 2_500), *(pytest.param(part, 5_000, marks=pytest.mark.long) for part in range(4))]
 )

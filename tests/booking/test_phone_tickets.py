@@ -169,9 +169,14 @@ async def test_one_busy_book_keeps_no_caller_of_another_waiting(
         busy.setattr(desk.book, "resume", be_busy)
         with pytest.raises(DatabaseBusy):
             await desk.poll()
-    assert [await race.db.fetch_value(present, ticket) for ticket in tickets] == [False, True]
-    await desk.connected.flush()  # what could not be noted is noted with the next batch
-    assert [await race.db.fetch_value(present, ticket) for ticket in tickets] == [True, True]
+        assert [await race.db.fetch_value(present, ticket) for ticket in tickets] == [False, True]
+        # Once the desk has closed, that book makes nobody else present.
+        await race.pass_time(timedelta(seconds=61))
+        with pytest.raises(DatabaseBusy):
+            await desk.connected.flush()
+        assert [await race.db.fetch_value(present, ticket) for ticket in tickets] == [False, False]
+    await desk.connected.flush()  # who could not be resumed is with the next batch
+    assert [await race.db.fetch_value(present, ticket) for ticket in tickets] == [True, False]
 
 
 async def test_of_another_clinic_a_desk_makes_nobody_present(race: RaceEnvironment, desk: Desk) -> None:
@@ -290,3 +295,8 @@ async def test_a_caller_who_takes_it_themselves_is_not_called(race: RaceEnvironm
     assert (
         await race.db.fetch_value("SELECT count(*) FROM booking.callers_of($1, public.app_now())", race.clinic_id) == 0
     )
+    # What a page of the desk from before then still offers to do is refused: they are about to pay.
+    for act in ("call", "book", "let_go"):
+        assert (await desk.serve(provider, ticket, act)).code == "wrong_state"
+    assert await race.db.fetch_value("SELECT let_go_at IS NULL FROM booking.ticket WHERE ticket_id = $1", ticket)
+    assert await violations(race.db) == []

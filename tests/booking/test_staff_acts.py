@@ -155,6 +155,69 @@ async def test_a_refund_waits_and_comes_back(environment: Environment, booked: U
     assert tuple(row) == ("online", 50000)
 
 
+@pytest.mark.parametrize("change", ["move", "cancel"])
+async def test_an_undo_leaves_an_earlier_refund_alone(environment: Environment, booked: UUID, change: str) -> None:
+    """Arrived early, refunded, corrected: what is done and taken back then must not take the money after all."""
+    db, book = environment.db, environment.book
+    await environment.pass_until(environment.instant(0, 30))
+    assert (await book.attend(PROVIDER, booked, "arrived", WARD)).code == "arrived"
+    assert (
+        await db.fetch_value("SELECT code FROM booking.refund($1, $2, $3)", PROVIDER, booked, str(WARD)) == "refunded"
+    )
+    ordered = await money(db)
+    correct = "SELECT code FROM booking.correct_attendance($1, $2, 'booked', $3)"
+    assert await db.fetch_value(correct, PROVIDER, booked, str(WARD)) == "corrected"
+    if change == "move":
+        assert (await book.reschedule(PROVIDER, booked, environment.instant(10), WARD)).code == "moved"
+    else:
+        assert (await book.cancel(PROVIDER, booked, WARD)).code == "cancelled"
+    assert await undo(db, booked) == "undone"
+    assert await come_to(db, booked) == ("booked", environment.instant(9))
+    assert await money(db) == ordered
+    assert await all_violations(db) == []
+
+
+@pytest.mark.parametrize("change", ["move", "cancel"])
+async def test_who_was_overbooked_comes_back_beside(environment: Environment, change: str) -> None:
+    """To no seat of the shift, which others have; as long as the clinic allows one more, and the doctor is there."""
+    db, book, at = environment.db, environment.book, environment.instant(13)
+    await db.execute("UPDATE directory.clinic SET overbook_cap = 1")
+    held = await environment.held(AT_CLINIC, 13, "bina")
+    assert (await book.confirm(PROVIDER, held, None, environment.actor("bina"))).code == "booked"
+    overbook = "SELECT code, booking_id FROM booking.overbook($1, $2, $3, NULL, $4, NULL, 'fever', $5, NULL)"
+
+    async def beside(name: str) -> UUID:
+        row = await db.fetch_row(overbook, PROVIDER, AT_CLINIC, at, environment.ids[name], str(WARD))
+        assert row is not None
+        assert row["code"] == "booked"
+        found: UUID = row["booking_id"]
+        return found
+
+    async def let_go() -> None:
+        if change == "move":
+            assert (await book.reschedule(PROVIDER, booking, environment.instant(14), WARD)).code == "moved"
+        else:
+            assert (await book.cancel(PROVIDER, booking, WARD)).code == "cancelled"
+
+    booking = await beside("asha")
+    is_as = "SELECT state::text, during, extra::text, seat FROM booking.booking WHERE booking_id = $1"
+    was = await db.fetch_row(is_as, booking)
+    await let_go()
+    assert await undo(db, booking, clinic=AT_CLINIC) == "undone"
+    assert await db.fetch_row(is_as, booking) == was
+    await let_go()
+    other = await beside("chand")
+    assert await undo(db, booking, clinic=AT_CLINIC) == "cap_reached"
+    assert (await book.cancel(PROVIDER, other, WARD)).code == "cancelled"
+    await db.execute(
+        "INSERT INTO schedule.leave (provider_id, during) VALUES ($1, tstzrange($2, $3))",
+        *(PROVIDER, at, at + timedelta(minutes=30)),
+    )
+    assert await undo(db, booking, clinic=AT_CLINIC) == "no_such_slot"
+    await db.execute("DELETE FROM schedule.leave")
+    assert await all_violations(db) == []
+
+
 async def test_what_the_desk_booked_is_taken_back(environment: Environment, told: Recorder) -> None:
     held = await environment.book.hold(PROVIDER, AT_CLINIC, environment.instant(13), 1, environment.ids["asha"], WARD)
     assert held.booking_id is not None

@@ -106,7 +106,7 @@ class Calls:
             "p_told_at": None,
             "p_day": (starts + timedelta(hours=5, minutes=30)).date(),
             "p_act": "arrive",
-            **{"p_phone": PHONE, "p_takes_sms": True, "p_phone_hash": b"x" * 32, "p_digits": None},
+            **{"p_phone": PHONE, "p_takes_sms": True, "p_phone_hash": b"x" * 32, "p_letter": None, "p_digits": None},
             **{"p_person_id": None, "p_service_ids": None, "p_birth_year": None, "p_sex": None, "p_purpose": "x"},
             **{"p_starts_at": starts, "p_key": "1", "add_person.p_version": "1"},
             "serve_caller.p_act": "let_go",

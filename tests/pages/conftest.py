@@ -103,7 +103,7 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.fail(
             "The tests of the pages need Chromium: install Debian's chromium-headless-shell and fonts-lohit-deva."
         )
-    expect.set_options(timeout=15_000)  # other tests keep the machine busy
+    expect.set_options(timeout=20_000)  # other tests keep the machine busy
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

@@ -13,6 +13,14 @@ from tests.pages.window import BrowserWindow
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.dates]
 
+_CATCH = """() => {
+    let sent = null;
+    const hold = event => { sent = event.submitter.value; event.preventDefault(); };
+    document.addEventListener("submit", hold);
+    window.release = () => { document.removeEventListener("submit", hold); return sent; };
+}"""
+"""Have no form be sent, until `release`, which returns what the button said that would have sent it last."""
+
 
 async def test_a_callers_turn_is_shown_at_once_and_answered_by_two_keys(window: BrowserWindow) -> None:
     found = await callers(window, waiting=2)
@@ -27,8 +35,11 @@ async def test_a_callers_turn_is_shown_at_once_and_answered_by_two_keys(window: 
     await expect(turn.locator("[data-left]")).to_have_text(re.compile(r"^[01]:\d\d$"))
     await expect(row).to_be_focused()
     # On a patient's row this key would be about them.
+    await page.evaluate(_CATCH)
     await page.keyboard.press("x")
-    await expect(turn).to_be_visible()
+    assert (await page.evaluate("release()") or "miss").startswith("miss")
+    state = "SELECT state::text FROM booking.ticket WHERE ticket_id = $1"
+    assert await window.product.database.fetch_value(state, found.tickets[0]) == "offered"
     async with page.expect_navigation(url="**?done=accepted"):
         await page.keyboard.press("y")
     await expect(turn).to_contain_text("Calling")

@@ -19,7 +19,7 @@ class Patient:
     calls: list[datetime] = field(default_factory=list)
     first_from: str | None = None
     come: datetime | None = None
-    """To when they were last told to come, before they came."""
+    """To when at the latest they were told to come, before they came."""
     acts: list[tuple[str, str, datetime, Patient]] = field(default_factory=list)
     """What was recorded, by whom and when, and what they were before."""
 
@@ -68,7 +68,7 @@ class Session:
         """Tell a patient when to come, if they are still expected."""
         if patient.state != "expected":
             return False
-        patient.come = come
+        patient.come = max(come, patient.come or come)
         return True
 
     def take_in(self, actor: str) -> str:

@@ -181,7 +181,9 @@ def test_the_desk_does_as_the_published_rule_says(dsn: str, runner: asyncio.Runn
     @given(st.permutations(range(6)), st.integers(0, 6), st.sampled_from((-10, 15, 35)), _STEPS, st.integers(1, 3))
     def try_steps(arrivals: list[int], count: int, minutes: int, steps: list[tuple[str, int, int]], every: int) -> None:
         told = [("tell", which, (0, 20, 40)[which % 3]) for which in arrivals[::2]]
+        told += [("tell", arrivals[0], 10)]  # earlier than before, or later
         first = [("arrive", which, 1) for which in arrivals[:count]]
+        first += [("next", 0, 1), ("recall", 0, 2)] if count % 2 else []  # too soon for a recall
         last = [("wait", 3600, 0), ("walk in", 0, 1)] if count == 6 else []  # in some, the session is over
         steps = [*told, ("wait", (minutes + 10) * 60, 0), *first, *steps, *last]
         runner.run(desk.try_steps(steps, every, arrivals[::-1]))

@@ -142,3 +142,9 @@ async def administrator(app: Litestar, environment: Environment, monkeypatch: py
     """The browser of an administrator who is logged in."""
     cheap_hashes(monkeypatch)
     return await log_in(app, environment.db, "administrator", None, "nair")
+
+
+@pytest.fixture
+def day(environment: Environment) -> str:
+    """The environment's day as the city has it."""
+    return environment.at(12)[:10]

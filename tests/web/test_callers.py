@@ -115,6 +115,24 @@ async def test_a_caller_is_found_and_booked(desk: Browser, known: UUID, environm
     assert f"undo {found[2]}" in sheet.text
 
 
+async def test_a_token_finds_who_has_it_as_everybody_says_it(
+    app: Litestar, known: UUID, environment: Environment, db: Database
+) -> None:
+    await environment.pass_until(environment.instant(12, 55))
+    desk = await log_in(app, db, "desk", AT_CLINIC)
+    code = await db.fetch_value(
+        "SELECT code FROM reception.record($1, (SELECT booking_id FROM booking.booking), $2, 'arrive', 'staff:1')",
+        PROVIDER,
+        AT_CLINIC,
+    )
+    assert code == "recorded"
+    for step in ("people", "book", "walk-in"):
+        for text, found in (("A-001", [known]), ("a1", [known]), ("A-01", [known]), ("1", [known]), ("B-001", [])):
+            page = await desk.get(f"/desk/{AT_CLINIC}/{step}?q={text}")
+            assert picked(page) == found, (step, text)
+            assert ("here today, token A-001" in words(page)) == bool(found)
+
+
 async def test_of_a_number_nobody_of_whom_was_here_no_name_is_shown(
     desk: Browser, environment: Environment, db: Database
 ) -> None:
@@ -143,6 +161,53 @@ async def test_of_a_number_nobody_of_whom_was_here_no_name_is_shown(
     assert goes_to(other) != f"{BOOK}?person={person}"
     assert await db.fetch_value("SELECT count(*) FROM accounts.person WHERE patient_id = $1", bina) == 2
     assert len(picked(await desk.get(f"{BOOK}?{httpx.QueryParams({'q': NOBODYS})}"))) == 2
+
+
+async def test_of_whom_the_desk_only_typed_a_clinic_is_shown_no_more_until_they_come(
+    desk: Browser, environment: Environment, db: Database
+) -> None:
+    bina = environment.ids["bina"]
+    await db.execute(
+        "UPDATE accounts.patient SET phone = '+919876543210', name = 'Bina Joshi' WHERE patient_id = $1", bina
+    )
+    person = await holder(db, bina)
+    await db.execute("UPDATE accounts.person SET birth_year = 1990, sex = 'other' WHERE person_id = $1", person)
+
+    async def shown() -> list[tuple[str, int | None, str | None]]:
+        """Return what the clinic is shown of her: among its people, and on its day sheets."""
+        rows = await db.fetch(
+            """SELECT one ->> 'name' AS name, (one ->> 'birth_year')::integer AS born, one ->> 'sex' AS sex
+            FROM (
+                SELECT reception.people_of($1, ARRAY[$2::uuid], public.app_now())
+                UNION ALL SELECT reception.day_of($3, $1, tstzrange(lower(during), upper(during)), public.app_now())
+                FROM booking.booking WHERE person_id = $2
+            ) AS found (rows), jsonb_array_elements(rows) AS one WHERE one ->> 'name' = 'Bina Joshi'""",
+            *(AT_CLINIC, person, PROVIDER),
+        )
+        return [tuple(row) for row in rows]
+
+    typed = {**NEW, "name": "Bina Joshi", "born": ""}
+    assert goes_to(await desk.post(PEOPLE, typed)) == f"{BOOK}?person={person}"
+    booked = await desk.post(BOOK, await form_for(desk, person, start=environment.instant(24 + 13).isoformat()))
+    assert "done=book" in goes_to(booked)
+    assert await shown() == [("Bina Joshi", None, None)] * 2
+    found = await desk.get(f"{BOOK}?{httpx.QueryParams({'q': NOBODYS})}")
+    assert picked(found) == [person]
+    number = number_of(await db.fetch_value("SELECT booking_id FROM booking.booking WHERE person_id = $1", person))
+    assert "1990" not in (await desk.get(f"/desk/{AT_CLINIC}/ask?number={number}")).text
+    # Somebody whom the clinic knew before is not hidden by being typed again.
+    known = await holder(db, environment.ids["asha"])
+    await db.execute("UPDATE accounts.person SET birth_year = 1980 WHERE person_id = $1", known)
+    await desk.post(PEOPLE, {**typed, "phone": NUMBER, "name": "asha"})
+    years = "SELECT reception.people_of($1, ARRAY[$2::uuid], public.app_now()) -> 0 ->> 'birth_year'"
+    assert await db.fetch_value(years, AT_CLINIC, known) == "1980"
+    # Who says the year knows it; and who came has told it.
+    await db.execute("UPDATE booking.booking SET state = 'arrived' WHERE person_id = $1", person)
+    assert await shown() == [("Bina Joshi", 1990, "other")] * 2
+    await db.execute("UPDATE booking.booking SET state = 'booked' WHERE person_id = $1", person)
+    assert await shown() == [("Bina Joshi", None, None)] * 2
+    await desk.post(PEOPLE, {**typed, "born": "1990"})
+    assert await shown() == [("Bina Joshi", 1990, "other")] * 2
 
 
 async def test_somebody_new_is_added_and_has_the_account_when_they_sign_in(
@@ -251,7 +316,8 @@ async def test_beyond_what_somebody_may_have_ahead_a_reason_is_asked_for(
     event = await db.fetch_value(
         "SELECT reason FROM booking.event_log WHERE kind = 'reserved' AND actor LIKE 'staff:%'"
     )
-    assert event == "Dressing in the afternoon"
+    assert event == "beyond"  # the text is the audit's: events are kept for good
+    assert [one["detail"] for one in await audit_entries(db, "book")][-1] == "booked: Dressing in the afternoon"
     # No reason puts somebody at two places at once.
     at_once = {**form, "provider": "2", "reason": "x"}
     assert "another appointment at this time" in words(await desk.post(BOOK, at_once))

@@ -91,7 +91,7 @@ async def test_somebody_who_comes_gets_the_next_time_and_then_a_token_without_on
     assert "Walk-in Token A-003" in words(sheet)
     noted = await audit_entries(db, "walk_in")
     assert [(row["detail"], row["is_refused"]) for row in noted] == [
-        ("booked", False), ("booked", False), ("no_token", True), ("booked; walk_in", False),
+        ("booked", False), ("booked", False), ("no_token", True), ("booked", False),
     ]  # fmt: skip
     # Taken back within three minutes, it is gone, and can be given again.
     booking = slip.rpartition("/")[2]
@@ -132,7 +132,7 @@ async def test_what_cannot_be(desk: Browser, people: dict[str, UUID], db: Databa
         {"person": str(people["asha"]), "provider": ""},
         {"person": str(people["asha"]), "provider": "1", "service": "999", "service_of": "1"},
     ):
-        assert (await desk.post(WALK_IN, form)).status_code in (404, 409), form
+        assert (await desk.post(WALK_IN, form)).status_code == (409 if "service" in form else 404), form
     assert (await desk.get(f"{WALK_IN}?person={stranger}")).status_code == 404
     assert (await desk.get(f"/desk/{AT_CLINIC}/token/{uuid4()}")).status_code == 404
     assert await db.fetch_value("SELECT count(*) FROM booking.booking") == 0
@@ -158,7 +158,7 @@ async def test_a_ward_administrator_books_a_taken_time_for_a_reason(
     ward = await log_in(app, db, "ward", AT_CLINIC)
     assert 'data-key="o"' in (await ward.get(sheet)).text
     page = await ward.get(f"{OVERBOOK}?{query}&person={people['chand']}")
-    assert "Dr 1, Wed" in words(page) or "3:30" in words(page)
+    assert "3:30" in words(page)
     form = {"person": str(people["chand"]), "provider": "1", "start": start, "key": hidden(page, "key")}
     assert (await ward.post(OVERBOOK, form)).status_code == 409
     assert goes_to(await ward.post(OVERBOOK, {**form, "reason": "High fever"})).startswith(f"{sheet}?done=overbook")
@@ -166,7 +166,7 @@ async def test_a_ward_administrator_books_a_taken_time_for_a_reason(
     assert "Overbooked" in shown
     assert "Dr 1 1 min late" not in shown
     noted = await audit_entries(db, "overbook")
-    assert [(row["detail"], row["is_refused"]) for row in noted] == [("booked; High fever", False)]
+    assert [(row["detail"], row["is_refused"]) for row in noted] == [("booked: High fever", False)]
     full = await ward.post(OVERBOOK, {**form, "reason": "x", "person": str(people["asha"]), "key": "2"})
     assert full.status_code == 409
     assert "as many overbooked as the clinic allows" in words(full)

@@ -79,13 +79,22 @@ END $$;
 -- From what age on somebody is the holder of the account that the desk makes with their number: before it, a parent is.
 CREATE FUNCTION accounts.holder_age() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 18 $$;
 
+-- Whether two names are the same, however they are written.
+CREATE FUNCTION accounts.is_same_name(p_name text, p_other text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT lower(public.unaccent('public.unaccent', normalize(p_name, NFC))) = lower(public.unaccent('public.unaccent', normalize(p_other, NFC)))
+$$;
+
 -- The person of an account whom a name means, with a year of birth that does not speak against it; NULL: none.
 CREATE FUNCTION accounts.person_named(p_patient_id bigint, p_name text, p_birth_year integer) RETURNS uuid LANGUAGE sql STABLE AS $$
     SELECT person_id FROM accounts.person
     WHERE patient_id = p_patient_id AND removed_at IS NULL AND (birth_year = p_birth_year) IS NOT FALSE
-        AND lower(public.unaccent('public.unaccent', normalize(name, NFC)))
-        = lower(public.unaccent('public.unaccent', normalize(p_name, NFC)))
+        AND accounts.is_same_name(name, p_name)
     ORDER BY birth_year = p_birth_year DESC NULLS LAST, is_holder DESC, created_at LIMIT 1
+$$;
+
+-- Whether a person's account says that they were born in a year.
+CREATE FUNCTION accounts.is_born_in(p_person_id uuid, p_birth_year integer) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM accounts.person WHERE person_id = p_person_id AND birth_year = p_birth_year)
 $$;
 
 -- Adds a person whom the desk has on the telephone or before it, to the account of their number, which is made where there is none: 'added';

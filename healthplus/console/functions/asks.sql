@@ -33,7 +33,9 @@ BEGIN
             (one.found).patient_id, (one.found).provider_id, (one.found).booking_id);
         RETURN QUERY
         SELECT (one.found).provider_id, (one.found).booking_id, (one.found).patient_id, one.provider::text,
-            booking.as_seen((one.found).provider_id, (one.found).booking_id), lower((one.found).during),
+            booking.as_seen((one.found).provider_id, (one.found).booking_id) || CASE
+                WHEN reception.knows_details(p_clinic_id, (one.found).person_id) THEN '{}' ELSE '{"birth_year": null, "sex": null}'::jsonb END,
+            lower((one.found).during),
             booking.visit_end((one.found).during, (one.found).service_ids), lower((one.found).during) <= now_at,
             booking.paid_minor(one.found), one.currency::text, one.time_zone::text,
             ARRAY (

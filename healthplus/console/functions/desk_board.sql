@@ -73,7 +73,7 @@ BEGIN
                     'provider', provider.name, 'starts_at', starts_at, 'patients', patients, 'minutes', round(minutes_off))
                     ORDER BY starts_at DESC, provider.name), '[]')
                 FROM (
-                    SELECT * FROM reception.told_errors(p_clinic_id, NULL, tstzrange(now_at - reception.history_time(), now_at))
+                    SELECT * FROM reception.told_errors(p_clinic_id, tstzrange(now_at - reception.history_time(), now_at))
                     ORDER BY starts_at DESC LIMIT 20) AS told
                 JOIN directory.provider USING (provider_id)))
         FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic.clinic_id = p_clinic_id);

@@ -1,10 +1,12 @@
 -- Callers and who comes: whom a clinic knows, new patients, and bookings for both.
 
--- Whom the desk looks for: by the whole of a number (p_phone, in E.164), by its end or a token (p_digits), by an appointment's number (ids
--- between two) or by name, p_text. `rows` are persons whom the clinic knows (reception.people_of), and `is_all` is false while it
--- still reads who was there before. `is_account`: the number has an account; of whom in it the clinic does not know, nothing is said.
+-- Whom the desk looks for: by the whole of a number (p_phone, in E.164), by its end or a token (p_digits; p_letter: a token of the doctor
+-- with this letter alone), by an appointment's number (ids between two) or by name, p_text. `rows` are persons whom the clinic knows
+-- (reception.people_of), and `is_all` is false while it still reads who was there before. `is_account`: the number has an account; of whom
+-- in it the clinic does not know, nothing is said.
 CREATE FUNCTION console.find_people(
-    p_token_hash bytea, p_address text, p_clinic_id bigint, p_text text, p_digits text, p_phone text, p_booking_from uuid, p_booking_to uuid
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_text text, p_letter text, p_digits text, p_phone text,
+    p_booking_from uuid, p_booking_to uuid
 ) RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
@@ -22,17 +24,17 @@ BEGIN
         SELECT patient_id INTO account_id FROM accounts.patient WHERE phone = p_phone;
     END IF;
     IF p_booking_from IS NOT NULL THEN
-        SELECT array_agg(reception.person_of(booking)) INTO ids
+        SELECT array_agg(reception.person_id_of(booking)) INTO ids
         FROM directory.provider_clinic
         JOIN booking.booking ON booking.provider_id = provider_clinic.provider_id AND booking_id BETWEEN p_booking_from AND p_booking_to
         WHERE provider_clinic.clinic_id = p_clinic_id AND booking.clinic_id = p_clinic_id AND reception.knows(
-            p_clinic_id, reception.person_of(booking));
+            p_clinic_id, reception.person_id_of(booking));
     END IF;
-    IF length(p_digits) BETWEEN 4 AND 6 THEN
+    IF length(p_digits) BETWEEN 4 AND 6 AND p_letter IS NULL THEN
         ids := ids || reception.with_number_ending(p_clinic_id, p_digits, 12);
     END IF;
     IF length(p_digits) <= 4 THEN
-        ids := ids || reception.with_token(p_clinic_id, p_digits::integer, reception.during_day(
+        ids := ids || reception.with_token(p_clinic_id, p_letter, p_digits::integer, reception.during_day(
             p_clinic_id, (now_at AT TIME ZONE (SELECT time_zone FROM directory.clinic JOIN directory.city USING (city_id)
                 WHERE clinic_id = p_clinic_id))::date));
     END IF;
@@ -60,7 +62,8 @@ BEGIN
     answer := accounts.add_at_desk(
         p_phone, p_takes_sms, p_phone_hash, p_name, p_birth_year, p_sex, p_purpose, p_version, caller.actor);
     IF answer.outcome IN ('added', 'linked') THEN
-        PERFORM reception.meet(p_clinic_id, answer.person_id, public.app_now());
+        PERFORM reception.meet(
+            p_clinic_id, answer.person_id, public.app_now(), answer.outcome = 'linked' AND NOT accounts.is_born_in(answer.person_id, p_birth_year));
     END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'add_patient', answer.outcome NOT IN ('added', 'linked'),
         answer.outcome, NULL, p_clinic_id, answer.patient_id);
@@ -112,6 +115,7 @@ BEGIN
         RETURN QUERY SELECT 'not_found', NULL::text, NULL::uuid, NULL::timestamptz, NULL::integer, NULL::timestamptz;
         RETURN;
     END IF;
+    -- First without the reason: it is noted only where the time could not be had without it.
     answer := booking.hold(
         p_provider_id, p_clinic_id, p_starts_at, 1, p_service_ids, account_id, p_person_id, NULL, NULL, caller.actor, p_key, NULL);
     IF answer.code IN ('same_day', 'too_many_unpaid', 'too_many_ahead') AND p_reason <> '' THEN

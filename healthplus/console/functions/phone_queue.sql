@@ -80,7 +80,7 @@ BEGIN
     RETURN to_jsonb(answer);
 END $$;
 
--- Does something for one of a clinic's callers (booking.serve_caller).
+-- Does something for one of a clinic's callers (booking.serve_caller); 'being_paid': they are paying by the link for what is held for them.
 CREATE FUNCTION console.serve_caller(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_ticket_id uuid, p_act text, p_key text
 ) RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -89,7 +89,18 @@ DECLARE
     answer booking.outcome;
 BEGIN
     caller := staff.authorise(p_token_hash, 'book', p_clinic_id);
-    answer := booking.serve_caller(p_provider_id, p_ticket_id, p_clinic_id, p_act, caller.staff_id, p_key);
+    IF p_act <> 'call' AND EXISTS (
+        SELECT FROM booking.phone_ticket
+        JOIN booking.ticket USING (provider_id, ticket_id)
+        JOIN booking.booking AS held ON held.provider_id = ticket.provider_id AND held.booking_id = offer_id
+        JOIN payments.intent ON intent.provider_id = ticket.provider_id AND hold_id = offer_id
+        WHERE ticket.provider_id = p_provider_id AND ticket.ticket_id = p_ticket_id AND phone_ticket.clinic_id = p_clinic_id
+            AND booking.state_at(held, public.app_now()) = 'reserved')
+    THEN
+        answer.code := 'being_paid';
+    ELSE
+        answer := booking.serve_caller(p_provider_id, p_ticket_id, p_clinic_id, p_act, caller.staff_id, p_key);
+    END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'serve_caller',
         answer.code <> ALL ('{accepted,answered,booked,left,released}'), p_act || ' ' || answer.code, NULL, p_clinic_id, (
             SELECT patient_id FROM booking.ticket

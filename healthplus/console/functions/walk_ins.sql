@@ -31,9 +31,7 @@ BEGIN
     END IF;
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'walk_in', answer.code <> 'booked',
-        concat_ws('; ', answer.code, (
-            SELECT extra FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = answer.booking_id), nullif(p_reason, '')),
-        NULL, p_clinic_id, (SELECT patient_id FROM accounts.person WHERE person_id = p_person_id AND reception.knows(p_clinic_id, p_person_id)),
+        concat_ws(': ', answer.code, nullif(p_reason, '')), NULL, p_clinic_id, (SELECT patient_id FROM accounts.person WHERE person_id = p_person_id AND reception.knows(p_clinic_id, p_person_id)),
         p_provider_id, CASE answer.code WHEN 'booked' THEN answer.booking_id END);
     RETURN QUERY SELECT (answer).*;
 END $$;
@@ -70,7 +68,7 @@ BEGIN
     answer := booking.overbook(
         p_provider_id, p_clinic_id, p_start, p_service_ids, account_id, p_person_id, p_reason, caller.actor, p_key);
     PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'overbook', answer.code <> 'booked', concat_ws('; ', answer.code, nullif(p_reason, '')), NULL,
+        caller.actor, caller.session_id, p_address, 'overbook', answer.code <> 'booked', concat_ws(': ', answer.code, nullif(p_reason, '')), NULL,
         p_clinic_id, account_id, p_provider_id, CASE answer.code WHEN 'booked' THEN answer.booking_id END);
     RETURN QUERY SELECT (answer).*;
 END $$;

@@ -6,6 +6,7 @@ CREATE TABLE reception.clinic_person (
     person_id uuid NOT NULL,
     words tsvector NOT NULL,
     known_at timestamptz NOT NULL,
+    only_typed boolean NOT NULL DEFAULT false,     -- the desk named them without their year of birth (reception.knows_details)
     PRIMARY KEY (clinic_id, person_id)
 );
 CREATE INDEX clinic_person_person_id ON reception.clinic_person (person_id);

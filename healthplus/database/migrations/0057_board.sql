@@ -20,14 +20,14 @@ CREATE TABLE reception.board (
     made_at timestamptz NOT NULL
 );
 
--- When a patient was last told to come, on their page or by text, for the time that they have booked.
+-- When a patient was told to come, on their page or by text, for the time that they have booked.
 CREATE TABLE reception.told (
     provider_id bigint NOT NULL,
     booking_id uuid NOT NULL,
     starts_at timestamptz NOT NULL,
     told_at timestamptz NOT NULL,
     expected_at timestamptz NOT NULL,  -- when their visit was expected to begin
-    come_at timestamptz NOT NULL,
+    come_at timestamptz NOT NULL,      -- the latest that they were told
     texted_at timestamptz,             -- NULL: not by text
     PRIMARY KEY (provider_id, booking_id)
 );

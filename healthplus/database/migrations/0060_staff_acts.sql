@@ -17,6 +17,7 @@ CREATE TABLE booking.staff_act (
     terms_id bigint,
     kept_min_minor integer,
     needs_rebooking boolean NOT NULL,
+    extra booking.extra,
     PRIMARY KEY (provider_id, booking_id)
 );
 

@@ -57,13 +57,13 @@ BEGIN
         AND state IN ('authorised', 'captured') AND (due IS NULL OR due = 'capture');  -- what came twice is on its way back
 END $$;
 
--- Takes such an order back, of the whole, whose time has not come: the money pays again for what it paid for.
-CREATE FUNCTION ledger.take_back_return(p_provider_id bigint, p_booking_id uuid, p_now timestamptz) RETURNS void
+-- Takes the order back, of the whole, that was given with this p_from, which has not come yet: the money pays again for what it paid for.
+CREATE FUNCTION ledger.take_back_return(p_provider_id bigint, p_booking_id uuid, p_from timestamptz, p_now timestamptz) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     UPDATE ledger.payment
     SET due = CASE state WHEN 'authorised' THEN 'capture'::ledger.payment_step END, at = p_now, returns_from = NULL
     WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
-        AND state IN ('authorised', 'captured') AND due IN ('void', 'refund') AND returns_from > p_now
+        AND state IN ('authorised', 'captured') AND due IN ('void', 'refund') AND returns_from = p_from AND p_from > p_now
 $$;
 
 -- What becomes of a payment: `money` is its state, or with _due what is to be done next, or 'kept'; and how much of it is kept after its

@@ -79,7 +79,7 @@ BEGIN
 END $$;
 
 -- Why an act cannot be recorded now; NULL: it can. 'wrong_state' (so it stands no more), 'another_day', 'too_early' (nobody is missed before
--- the session is over), 'just_called', or 'not_next' (the rule has somebody else next).
+-- the session is over), 'was_to_rebook' (nor whom the clinic asked to choose another time), 'just_called', or 'not_next' (the rule has somebody else next).
 CREATE FUNCTION reception.refusal_of(
     p_target booking.booking, p_kept reception.attendance, p_session reception.session, p_act reception.act, p_now timestamptz
 ) RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -96,6 +96,8 @@ BEGIN
         RETURN 'wrong_state';
     ELSIF p_act = 'arrive' AND NOT reception.is_near(p_target.during, p_now) THEN
         RETURN 'another_day';
+    ELSIF p_act = 'miss' AND p_target.needs_rebooking THEN
+        RETURN 'was_to_rebook';
     ELSIF p_act = 'miss' AND p_now < upper(p_session.during) THEN
         RETURN 'too_early';
     ELSIF p_act = 'call' AND p_kept.calls[cardinality(p_kept.calls)] > p_now - reception.call_time() THEN

@@ -7,7 +7,7 @@ LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'booking_id', booking_id, 'starts_at', lower(booking.during),
         'ends_at', booking.visit_end(booking.during, service_ids), 'state', stands.state, 'services', named.services,
-        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END, 'extra', extra)
+        'deadline_at', CASE WHEN stands.state = 'reserved' THEN deadline END, 'extra', extra, 'needs_rebooking', needs_rebooking)
         || CASE WHEN stands.state = 'reserved' THEN '{}' ELSE jsonb_build_object(
             'name', coalesce(patient_name, person.name, patient.name), 'birth_year', birth_year, 'sex', sex, 'phone_end', right(phone, 4),
             'reason', booking.reason_of(booking.provider_id, booking_id), 'token', token,
@@ -32,7 +32,8 @@ LANGUAGE sql STABLE AS $$
         WHERE sitting.provider_id = p_provider_id AND sitting.clinic_id = p_clinic_id AND sitting.during && p_during
     ) AS ranked USING (booking_id)
     LEFT JOIN accounts.patient ON patient.patient_id = booking.patient_id
-    LEFT JOIN accounts.person ON person.person_id = booking.person_id
+    -- The name is the booking's.
+    LEFT JOIN accounts.person ON person.person_id = booking.person_id AND reception.knows_details(p_clinic_id, booking.person_id)
     CROSS JOIN LATERAL (
         SELECT string_agg(service_type.name, ', ' ORDER BY service_type.name) AS services
         FROM directory.service JOIN directory.service_type USING (service_type_id) WHERE service_id = ANY (service_ids)) AS named

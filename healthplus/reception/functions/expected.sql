@@ -97,6 +97,18 @@ BEGIN
     CLOSE expecting;
 END $$;
 
+-- For how long after the last call or visit it is believed that a session goes on as it was recorded: four visits, and 45 minutes at least.
+CREATE FUNCTION reception.silence_time(p_pace interval) RETURNS interval IMMUTABLE LANGUAGE sql AS $$
+    SELECT greatest(4 * p_pace, interval '45 minutes')
+$$;
+
+-- Whether a session's calls and visits are recorded, and were until now: where only arrivals are, nobody is known to go in, and all would seem late.
+CREATE FUNCTION reception.is_recorded(p_session reception.session, p_now timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT coalesce(max(greatest(calls[cardinality(calls)], entered_at, finished_at))
+        > p_now - reception.silence_time(reception.pace_of(p_session, p_now)), false)
+    FROM reception.attendance WHERE provider_id = p_session.provider_id AND session_id = p_session.session_id
+$$;
+
 -- How late a session is: by how much the next of those who booked is expected to be after their time.
 CREATE FUNCTION reception.lateness(p_session reception.session, p_now timestamptz) RETURNS interval LANGUAGE sql STABLE AS $$
     SELECT coalesce((
@@ -109,16 +121,16 @@ CREATE FUNCTION reception.come_at(p_expected_at timestamptz, p_starts_at timesta
     SELECT greatest(p_starts_at, date_bin('5 minutes', p_expected_at, p_starts_at))
 $$;
 
--- Those of some sessions who are still to come and have a delay of so much, with when they are to come.
+-- Those of a session who are still to come and have a delay of more than so much, with when they are to come.
 CREATE FUNCTION reception.delayed(p_session reception.session, p_delay interval, p_now timestamptz)
 RETURNS TABLE (booking_id uuid, starts_at timestamptz, expected_at timestamptz, come_at timestamptz) LANGUAGE sql STABLE AS $$
     SELECT booking_id, starts_at, expected_at, reception.come_at(expected_at, starts_at)
     FROM reception.expected_of(p_session, p_now)
-    WHERE NOT is_here AND line = 'booked' AND expected_at - starts_at > p_delay
+    WHERE NOT is_here AND line = 'booked' AND expected_at - starts_at > p_delay AND reception.is_recorded(p_session, p_now)
 $$;
 
 -- Notes that a patient is told when to come, and by text; returns whether it was noted: not once they have come. Nobody is waited for:
--- who is recorded as arrived at this moment is not told.
+-- who is recorded as arrived at this moment is not told. Who was told a later time before, keeps that.
 CREATE FUNCTION reception.tell(
     p_provider_id bigint, p_booking_id uuid, p_expected_at timestamptz, p_come_at timestamptz, p_by_text boolean, p_now timestamptz
 ) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
@@ -133,7 +145,8 @@ BEGIN
     INSERT INTO reception.told AS known (provider_id, booking_id, starts_at, told_at, expected_at, come_at, texted_at)
     VALUES (p_provider_id, p_booking_id, lower(target.during), p_now, p_expected_at, p_come_at, CASE WHEN p_by_text THEN p_now END)
     ON CONFLICT (provider_id, booking_id) DO UPDATE
-    SET starts_at = excluded.starts_at, told_at = excluded.told_at, expected_at = excluded.expected_at, come_at = excluded.come_at,
+    SET starts_at = excluded.starts_at, told_at = excluded.told_at, expected_at = excluded.expected_at,
+        come_at = CASE WHEN known.starts_at = excluded.starts_at THEN greatest(known.come_at, excluded.come_at) ELSE excluded.come_at END,
         texted_at = CASE WHEN known.starts_at = excluded.starts_at THEN coalesce(known.texted_at, excluded.texted_at) ELSE excluded.texted_at END
     WHERE NOT p_by_text OR known.texted_at IS NULL OR known.starts_at <> excluded.starts_at;
     RETURN FOUND;
@@ -159,14 +172,14 @@ BEGIN
     SELECT delayed.starts_at, delayed.expected_at, delayed.come_at INTO starts_at, expected_at, come_at
     FROM reception.delayed(sitting, reception.shown_delay(), now_at) AS delayed WHERE delayed.booking_id = p_booking_id;
     IF FOUND THEN
+        IF expected_at - starts_at > reception.free_delay() THEN  -- before they are told, as where texts are: two who do both must not deadlock
+            PERFORM booking.note_delay(p_provider_id, ARRAY[p_booking_id], now_at);
+        END IF;
         PERFORM FROM reception.told
         WHERE told.provider_id = p_provider_id AND told.booking_id = p_booking_id AND told.starts_at = lower(target.during)
-            AND told.come_at = leave_home.come_at;
+            AND told.come_at >= leave_home.come_at;
         IF NOT FOUND THEN
             PERFORM reception.tell(p_provider_id, p_booking_id, expected_at, come_at, false, now_at);
-        END IF;
-        IF expected_at - starts_at > reception.free_delay() THEN
-            PERFORM booking.note_delay(p_provider_id, ARRAY[p_booking_id], now_at);
         END IF;
         is_free := EXISTS (
             SELECT FROM booking.delay
@@ -176,8 +189,8 @@ BEGIN
 END $$;
 
 -- How far off it was what patients of sessions were told: for each, the median of the minutes between when they were told that their visit would begin and
--- when they were called; those of a clinic (p_provider_id NULL: of all its providers) that began in a stretch of time.
-CREATE FUNCTION reception.told_errors(p_clinic_id bigint, p_provider_id bigint, p_during tstzrange)
+-- when they were called; those of a clinic that began in a stretch of time.
+CREATE FUNCTION reception.told_errors(p_clinic_id bigint, p_during tstzrange)
 RETURNS TABLE (provider_id bigint, session_id uuid, starts_at timestamptz, patients bigint, minutes_off double precision)
 LANGUAGE sql STABLE AS $$
     SELECT session.provider_id, session.session_id, lower(session.during), count(*),
@@ -185,8 +198,7 @@ LANGUAGE sql STABLE AS $$
     FROM reception.session
     JOIN reception.attendance USING (provider_id, session_id)
     JOIN reception.told ON told.provider_id = attendance.provider_id AND told.booking_id = attendance.booking_id
-    WHERE session.clinic_id = p_clinic_id AND (p_provider_id IS NULL OR session.provider_id = p_provider_id)
-        AND session.during && p_during AND cardinality(calls) > 0 AND told.told_at < arrived_at
+    WHERE session.clinic_id = p_clinic_id AND session.during && p_during AND cardinality(calls) > 0 AND told.told_at < arrived_at
     GROUP BY session.provider_id, session.session_id, session.during
 $$;
 

@@ -3,7 +3,7 @@
 -- After how long somebody who came later than their time stands in the line of tokens.
 CREATE FUNCTION reception.late_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '15 minutes' $$;
 
--- To when somebody was last told to come before an instant, if that is later than their time; NULL: it is not.
+-- To when at the latest somebody was told to come before an instant, if that is later than their time; NULL: it is not.
 CREATE FUNCTION reception.told_to_come(p_booking booking.booking, p_before timestamptz) RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT come_at FROM reception.told
     WHERE provider_id = p_booking.provider_id AND booking_id = p_booking.booking_id AND starts_at = lower(p_booking.during)

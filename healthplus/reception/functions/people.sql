@@ -39,16 +39,8 @@ CREATE FUNCTION reception.query_for(p_clinic_id bigint, p_words text[], p_by_sou
     FROM unnest(p_words) AS word
 $$;
 
--- Notes that a clinic knows a person.
-CREATE FUNCTION reception.meet(p_clinic_id bigint, p_person_id uuid, p_now timestamptz) RETURNS void LANGUAGE sql VOLATILE AS $$
-    INSERT INTO reception.clinic_person (clinic_id, person_id, words, known_at)
-    SELECT p_clinic_id, person_id, reception.lexemes(p_clinic_id, patient_id, name), p_now
-    FROM accounts.person WHERE person_id = p_person_id AND removed_at IS NULL
-    ON CONFLICT DO NOTHING
-$$;
-
 -- The person whom an appointment is for; of the release before, it may name none.
-CREATE FUNCTION reception.person_of(p_booking booking.booking) RETURNS uuid LANGUAGE sql STABLE AS $$
+CREATE FUNCTION reception.person_id_of(p_booking booking.booking) RETURNS uuid LANGUAGE sql STABLE AS $$
     SELECT coalesce(p_booking.person_id, (
         SELECT person_id FROM accounts.person WHERE person.patient_id = p_booking.patient_id AND is_holder))
 $$;
@@ -58,7 +50,7 @@ CREATE FUNCTION reception.meet_booked(p_clinic_id bigint, p_provider_id bigint, 
     INSERT INTO reception.clinic_person (clinic_id, person_id, words, known_at)
     SELECT p_clinic_id, person.person_id, reception.lexemes(p_clinic_id, person.patient_id, person.name), first_at
     FROM (
-        SELECT reception.person_of(booking) AS person_id, min(created_at) AS first_at
+        SELECT reception.person_id_of(booking) AS person_id, min(created_at) AS first_at
         FROM booking.booking
         WHERE provider_id = p_provider_id AND booking_id = ANY (p_booking_ids) AND clinic_id = p_clinic_id
             AND state NOT IN ('reserved', 'expired', 'released')
@@ -129,7 +121,28 @@ CREATE FUNCTION reception.knows(p_clinic_id bigint, p_person_id uuid) RETURNS bo
         OR EXISTS (
             SELECT FROM accounts.person JOIN booking.booking ON booking.patient_id = person.patient_id
             WHERE person.person_id = p_person_id AND removed_at IS NULL AND booking.clinic_id = p_clinic_id
-                AND booking.state NOT IN ('reserved', 'expired', 'released') AND reception.person_of(booking) = p_person_id)
+                AND booking.state NOT IN ('reserved', 'expired', 'released') AND reception.person_id_of(booking) = p_person_id)
+$$;
+
+-- Whether a clinic may see what an account says of a person: the year of birth and the sex. Where its desk only typed a name that the account of
+-- the number has, it may once they were there.
+CREATE FUNCTION reception.knows_details(p_clinic_id bigint, p_person_id uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM reception.clinic_person
+        WHERE clinic_id = p_clinic_id AND person_id = p_person_id AND only_typed AND NOT EXISTS (
+            SELECT FROM accounts.person JOIN booking.booking ON booking.patient_id = person.patient_id
+            WHERE person.person_id = p_person_id AND booking.person_id = p_person_id AND booking.clinic_id = p_clinic_id
+                AND booking.state IN ('arrived', 'fulfilled')))
+$$;
+
+-- Notes that a clinic knows a person. p_only_typed: its desk named somebody of an account, but not with their year of birth.
+CREATE FUNCTION reception.meet(p_clinic_id bigint, p_person_id uuid, p_now timestamptz, p_only_typed boolean DEFAULT false) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    INSERT INTO reception.clinic_person (clinic_id, person_id, words, known_at, only_typed)
+    SELECT p_clinic_id, person_id, reception.lexemes(p_clinic_id, patient_id, name), p_now,
+        p_only_typed AND NOT reception.knows(p_clinic_id, person_id)
+    FROM accounts.person WHERE person_id = p_person_id AND removed_at IS NULL
+    ON CONFLICT (clinic_id, person_id) DO UPDATE SET only_typed = false WHERE clinic_person.only_typed AND NOT p_only_typed
 $$;
 
 -- Names change below: the copy by which they are found changes in the same transaction, and goes with who is removed or erased.
@@ -149,8 +162,10 @@ CREATE OR REPLACE TRIGGER reception_knows AFTER UPDATE OF name, removed_at ON ac
 -- Persons as the desk sees them, in the order given: who they are, the end of their number, when they last came and when they next come there.
 CREATE FUNCTION reception.people_of(p_clinic_id bigint, p_person_ids uuid[], p_now timestamptz) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'person_id', person.person_id, 'patient_id', person.patient_id, 'name', person.name, 'birth_year', person.birth_year,
-        'sex', person.sex, 'phone_end', right(patient.phone, 4), 'last_at', seen.last_at, 'next_at', seen.next_at, 'token', here.token)
+        'person_id', person.person_id, 'patient_id', person.patient_id, 'name', person.name,
+        'birth_year', CASE WHEN reception.knows_details(p_clinic_id, person.person_id) THEN person.birth_year END,
+        'sex', CASE WHEN reception.knows_details(p_clinic_id, person.person_id) THEN person.sex END,
+        'phone_end', right(patient.phone, 4), 'last_at', seen.last_at, 'next_at', seen.next_at, 'token_label', here.label)
         ORDER BY place), '[]')
     FROM unnest(p_person_ids) WITH ORDINALITY AS wanted (person_id, place)
     JOIN accounts.person USING (person_id)
@@ -160,11 +175,12 @@ CREATE FUNCTION reception.people_of(p_clinic_id bigint, p_person_ids uuid[], p_n
             min(lower(during)) FILTER (WHERE state = 'booked' AND upper(during) > p_now) AS next_at
         FROM booking.booking
         WHERE booking.patient_id = person.patient_id AND clinic_id = p_clinic_id AND state IN ('booked', 'arrived', 'fulfilled')
-            AND reception.person_of(booking) = person.person_id) AS seen
+            AND reception.person_id_of(booking) = person.person_id) AS seen
     LEFT JOIN LATERAL (
-        SELECT attendance.token FROM booking.booking JOIN reception.attendance USING (provider_id, booking_id)
-        WHERE booking.patient_id = person.patient_id AND clinic_id = p_clinic_id AND upper(during) > p_now - interval '1 day'
-            AND booking.state = 'arrived' AND reception.person_of(booking) = person.person_id
+        SELECT reception.token_label(session.letter, token) AS label
+        FROM booking.booking JOIN reception.attendance USING (provider_id, booking_id) JOIN reception.session USING (provider_id, session_id)
+        WHERE booking.patient_id = person.patient_id AND booking.clinic_id = p_clinic_id AND upper(booking.during) > p_now - interval '1 day'
+            AND booking.state = 'arrived' AND reception.person_id_of(booking) = person.person_id
         ORDER BY attendance.arrived_at DESC LIMIT 1) AS here ON true
     WHERE person.removed_at IS NULL AND person.name <> ''
 $$;
@@ -192,13 +208,14 @@ CREATE FUNCTION reception.with_number_ending(p_clinic_id bigint, p_digits text, 
         ORDER BY phone, is_holder DESC, person.created_at LIMIT p_rows_max) AS found
 $$;
 
--- Those who have a token of sessions in a stretch of time.
-CREATE FUNCTION reception.with_token(p_clinic_id bigint, p_token integer, p_during tstzrange) RETURNS uuid[] LANGUAGE sql STABLE AS $$
-    SELECT coalesce(array_agg(reception.person_of(booking) ORDER BY lower(session.during)), '{}')
+-- Those who have a token of sessions in a stretch of time, with the letter of a doctor or (NULL) of any.
+CREATE FUNCTION reception.with_token(p_clinic_id bigint, p_letter text, p_token integer, p_during tstzrange) RETURNS uuid[] LANGUAGE sql STABLE AS $$
+    SELECT coalesce(array_agg(reception.person_id_of(booking) ORDER BY lower(session.during)), '{}')
     FROM reception.session
     JOIN reception.attendance USING (provider_id, session_id)
     JOIN booking.booking USING (provider_id, booking_id)
     WHERE session.clinic_id = p_clinic_id AND session.during && p_during AND token = p_token
+        AND (p_letter IS NULL OR session.letter = p_letter)
 $$;
 
 -- The persons whom a clinic knows by a name: first those with these very words, then those whose words begin so, then those that sound so.

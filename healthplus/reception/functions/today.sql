@@ -1,18 +1,17 @@
 -- One doctor's session or day, as the desk and the doctor see it.
 
 -- The figures of a session: how many minutes it is late, what a visit takes (NULL where none has been yet), and when those who are still to
--- come, or wait, are expected to go in.
+-- come are told to come, of those whom it tells.
 CREATE FUNCTION reception.figures_of(p_session reception.session, p_now timestamptz) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'minutes_late', floor(extract(epoch FROM reception.lateness(p_session, p_now)) / 60)::integer,
         'minutes_a_visit', round(extract(epoch FROM reception.median_of(p_session.provider_id, ARRAY[p_session.session_id])) / 60)::integer,
-        'expected', (
-            SELECT coalesce(jsonb_object_agg(booking_id, jsonb_build_object(
-                'expected_at', expected_at, 'come_at', reception.come_at(expected_at, starts_at))), '{}')
-            FROM reception.expected_of(p_session, p_now)))
+        'told', (
+            SELECT coalesce(jsonb_object_agg(booking_id, jsonb_build_object('come_at', come_at)), '{}')
+            FROM reception.delayed(p_session, reception.shown_delay(), p_now)))
 $$;
 
--- A provider's day or session at a clinic: what it holds (reception.day_of), and in the session that runs or is next, its figures.
+-- A provider's day or session at a clinic: what it holds (reception.day_of).
 CREATE FUNCTION reception.column_of(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz)
 RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
@@ -25,6 +24,6 @@ $$;
 -- sessions; NULL where nobody was told.
 CREATE FUNCTION reception.told_off(p_clinic_id bigint, p_now timestamptz) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('minutes', round(percentile_cont(0.5) WITHIN GROUP (ORDER BY minutes_off))::integer, 'sessions', count(*))
-    FROM reception.told_errors(p_clinic_id, NULL, tstzrange(p_now - reception.history_time(), p_now))
+    FROM reception.told_errors(p_clinic_id, tstzrange(p_now - reception.history_time(), p_now))
     HAVING count(*) > 0
 $$;

@@ -2,7 +2,8 @@
 
 -- Takes in a person whom the clinic knows, who is there, for a doctor's services (NULL: a visit): 'booked', recorded as arrived with a token.
 -- They get the doctor's next free time today like anybody, and where there is none a token beyond the times (booking.add_walk_in). Else what
--- booking.hold or add_walk_in refuses with, or 'not_found'. p_reason: why they get more than a person may have ahead.
+-- booking.hold or add_walk_in refuses with, 'taken_back' (this was sent before, and is cancelled since), or 'not_found'. p_reason: why they get
+-- more than a person may have ahead.
 CREATE FUNCTION reception.walk_in(
     p_provider_id bigint, p_clinic_id bigint, p_service_ids bigint[], p_person_id uuid, p_reason text, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
@@ -24,6 +25,10 @@ BEGIN
     answer := opened.answer;
     IF answer.code IS NULL AND p_service_ids IS NOT NULL THEN
         answer := booking.refuse_services(p_provider_id, p_clinic_id, p_service_ids);
+    ELSIF answer.code = 'booked' AND EXISTS (
+        SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = answer.booking_id AND state = 'cancelled')
+    THEN
+        answer := booking.refuse('taken_back');
     END IF;
     IF answer.code IS NOT NULL THEN
         RETURN answer;
@@ -38,8 +43,9 @@ BEGIN
         answer := booking.add_walk_in(
             p_provider_id, p_clinic_id, p_service_ids, account_id, p_person_id, ends_at, p_actor, opened.now_at);
     ELSE
-        answer := booking.hold(
-            p_provider_id, p_clinic_id, free_at, 1, p_service_ids, account_id, p_person_id, NULL, NULL, p_actor, NULL, p_reason);
+        answer := booking.hold_in_book(
+            p_provider_id, p_clinic_id, free_at, 1, p_service_ids, account_id, p_person_id, NULL, NULL, p_actor, NULL, p_reason,
+            opened.now_at, p_is_here => true);
         IF answer.code = 'reserved' THEN
             answer := booking.confirm(p_provider_id, answer.booking_id, NULL, p_actor, NULL);
             IF answer.code <> 'booked' THEN

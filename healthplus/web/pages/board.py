@@ -76,7 +76,7 @@ class BoardController(Controller):
 
 
 async def _require_board(request: AnyRequest, clinic_id: int, key: str) -> dict[str, Any]:
-    """Return a clinic's board, read at most once a second for all who show it. Raises NotFound for a wrong key."""
+    """Return a clinic's board, read once in 0.2 s at most for all who show it. Raises NotFound for a wrong key."""
     key_hash = hash_token(key)
 
     async def read() -> dict[str, Any] | None:

@@ -62,6 +62,7 @@ async def _read(request: AnyRequest, provider_id: int, session_id: UUID) -> tupl
 
 async def _page(request: AnyRequest, provider_id: int, session_id: UUID) -> Response[str]:
     session, entries = await _read(request, provider_id, session_id)
+    labels = await services(request).database.fetch(queries.labels, provider_id, session_id)
     verification = Verification(provider_id, str(session_id))
     verification.read(entries)
     return page(
@@ -76,7 +77,7 @@ async def _page(request: AnyRequest, provider_id: int, session_id: UUID) -> Resp
         faults=verification.faults,
         last=entries[-1] if entries else None,
         zone=session["time_zone"],
-        label=lambda token: f"{session['letter']}-{token:03d}" if session["letter"] else f"{token:03d}",
+        labels={row["token"]: row["label"] for row in labels},
         json_path=f"{calls_path(provider_id, session_id)}/json",
     )
 

@@ -12,3 +12,10 @@ WHERE session.provider_id = $1 AND session_id = $2
 SELECT entry, booking.hashed_instant(at) AS at, kind, token, booking.hashed_instant(booked_at) AS booked_at,
     booking.hashed_instant(come_at) AS come_at, every, encode(hash, 'hex') AS hash
 FROM reception.call_entry WHERE provider_id = $1 AND session_id = $2 ORDER BY entry
+
+-- name: labels
+-- The tokens of that record as they are said.
+SELECT DISTINCT token, reception.token_label(letter, token) AS label
+FROM reception.call_entry
+JOIN reception.session USING (provider_id, session_id)
+WHERE provider_id = $1 AND session_id = $2

@@ -43,6 +43,8 @@ async def a_day(window: BrowserWindow) -> Day:
     db = window.product.database
     provider_id = await make_provider(db, {clinic_id: (50_000, "clinic")}, name="Dr Sunita Kulkarni")
     await make_shift(db, provider_id, clinic_id, DAILY, time(0), time(23, 50), 10)
+    # Until midnight, so that somebody can be seen at any time of the day.
+    await db.execute("UPDATE schedule.shift SET ends = '24:00' WHERE provider_id = $1", provider_id)
     await db.execute("SELECT booking.advance($1)", provider_id)
     # Of another state's day, nobody of the same name is expected.
     await db.execute(

@@ -13,14 +13,15 @@ CREATE FUNCTION booking.keep_staff_act(
     p_before booking.booking, p_kind text, p_seq bigint, p_actor text, p_now timestamptz, p_until timestamptz
 ) RETURNS void LANGUAGE sql VOLATILE AS $$
     INSERT INTO booking.staff_act (
-        provider_id, booking_id, kind, seq, actor, until, during, fee_minor, funding, terms_id, kept_min_minor, needs_rebooking)
+        provider_id, booking_id, kind, seq, actor, until, during, fee_minor, funding, terms_id, kept_min_minor, needs_rebooking, extra)
     SELECT p_before.provider_id, p_before.booking_id, p_kind, p_seq, p_actor, p_until, p_before.during, p_before.fee_minor, p_before.funding,
-        p_before.terms_id, p_before.kept_min_minor, p_before.needs_rebooking
+        p_before.terms_id, p_before.kept_min_minor, p_before.needs_rebooking, p_before.extra
     WHERE p_until > p_now
     ON CONFLICT (provider_id, booking_id) DO UPDATE SET
         kind = excluded.kind, seq = excluded.seq, actor = excluded.actor, until = excluded.until, during = excluded.during,
         fee_minor = excluded.fee_minor, funding = excluded.funding, terms_id = excluded.terms_id,
-        kept_min_minor = excluded.kept_min_minor, needs_rebooking = excluded.needs_rebooking
+        kept_min_minor = excluded.kept_min_minor, needs_rebooking = excluded.needs_rebooking,
+        extra = excluded.extra
 $$;
 
 -- Until when somebody can take back what they did last to an appointment; NULL: not any more. Nothing happened to it since.

@@ -183,8 +183,8 @@ BEGIN
     LEFT JOIN (
         SELECT patient_id, provider_id, booking_id, ticket_id, cardinality(lapses) + cardinality(spent) AS noted
         FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own ON true
-    WHERE (place.funding <> 'clinic' OR NOT EXISTS (  -- who did not come once, perhaps pays online
-            SELECT FROM booking.no_show WHERE no_show.person_id = person.person_id AND no_show.clinic_id = p_clinic_id))
+    WHERE (place.funding <> 'clinic' OR NOT EXISTS (  -- where one of theirs did not come, the person perhaps pays online
+            SELECT FROM booking.no_show WHERE no_show.patient_id = p_patient_id AND no_show.clinic_id = p_clinic_id))
         AND (own.patient_id IS NULL OR (
             own.ticket_id IS NULL AND own.noted = 0 AND coalesce((
                 SELECT state FROM booking.booking WHERE provider_id = own.provider_id AND booking_id = own.booking_id

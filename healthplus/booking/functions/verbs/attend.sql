@@ -15,7 +15,7 @@ BEGIN
     IF NOT FOUND OR NOT booking.may_act(p_actor, NULL) THEN
         RETURN booking.refuse('not_found');
     ELSIF (p_state, target.state) NOT IN (('arrived', 'booked'), ('fulfilled', 'arrived'), ('no_show', 'booked'))
-        OR (p_state = 'no_show' AND lower(target.during) > opened.now_at)
+        OR (p_state = 'no_show' AND NOT booking.can_be_missed(target, opened.now_at))
     THEN
         RETURN booking.describe('wrong_state', target);
     END IF;

@@ -13,6 +13,34 @@ LANGUAGE sql STABLE AS $$
         AND extra = p_extra
 $$;
 
+-- Whether a session has as many of a kind as its clinic allows.
+CREATE FUNCTION booking.is_cap_reached(p_provider_id bigint, p_clinic_id bigint, p_extra booking.extra, p_session tstzrange) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT booking.count_extra(p_provider_id, p_clinic_id, p_extra, p_session)
+        >= CASE p_extra WHEN 'walk_in' THEN walk_in_cap ELSE overbook_cap END
+    FROM directory.clinic WHERE clinic_id = p_clinic_id
+$$;
+
+-- A seat beyond the times that nobody has in a stretch of a provider's time.
+CREATE FUNCTION booking.extra_seat(p_provider_id bigint, p_during tstzrange) RETURNS integer LANGUAGE sql STABLE AS $$
+    SELECT greatest(max(seat), booking.seats_max()) + 1 FROM booking.booking
+    WHERE provider_id = p_provider_id AND occupies AND during && p_during
+$$;
+
+-- Why one of a kind cannot come back to its time: 'no_such_slot' (no session any more, or leave), or 'cap_reached'; NULL: it can.
+CREATE FUNCTION booking.refuse_extra(
+    p_provider_id bigint, p_clinic_id bigint, p_extra booking.extra, p_during tstzrange, p_now timestamptz
+) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN opening.during IS NULL OR EXISTS (
+            SELECT FROM schedule.leave
+            WHERE provider_id = p_provider_id AND leave.during && p_during AND (leave.clinic_id IS NULL OR leave.clinic_id = p_clinic_id))
+        THEN 'no_such_slot'
+        WHEN booking.is_cap_reached(p_provider_id, p_clinic_id, p_extra, opening.during) THEN 'cap_reached' END
+    FROM (VALUES (true)) AS one
+    LEFT JOIN schedule.openings(p_provider_id, p_clinic_id, lower(p_during), upper(p_during), p_now) AS opening ON opening.during @> p_during
+$$;
+
 -- Appends to the queue's chain that somebody was let in beside it. Nobody joins the queue by it.
 CREATE FUNCTION booking.append_override(p_booking booking.booking, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -33,7 +61,8 @@ BEGIN
 END $$;
 
 -- Books p_wanted (its clinic, patient, person, services, slots, time and kind) in a book that the caller has locked and advanced: 'booked', or
--- what booking.refuse_ahead finds of the same time and day, 'not_found'. Paid at the clinic, if at all.
+-- what booking.refuse_ahead finds of the same time and day, 'online_only' (who is not there yet, as in booking.hold), 'not_found'. Paid at the
+-- clinic, if at all.
 CREATE FUNCTION booking.put_extra(p_wanted booking.booking, p_reason text, p_actor text, p_now timestamptz) RETURNS booking.outcome
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -48,6 +77,13 @@ BEGIN
     THEN
         RETURN booking.refuse('not_found');
     END IF;
+    IF p_wanted.extra = 'overbooked' THEN  -- a walk-in is there, and can pay
+        answer := booking.refuse_at_clinic(person.person_id, p_wanted.clinic_id, (
+            SELECT fee_minor FROM booking.price_of(p_wanted.provider_id, p_wanted.clinic_id, p_wanted.service_ids)), p_now);
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
+        END IF;
+    END IF;
     p_wanted.booking_id := booking.new_id(p_wanted.provider_id);
     p_wanted.person_id := person.person_id;
     answer := booking.refuse_ahead(p_wanted, false, p_now);
@@ -57,10 +93,8 @@ BEGIN
     INSERT INTO booking.booking (
         provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, fee_minor, funding, created_at, person_id,
         patient_name, service_ids, terms_id, extra)
-    SELECT p_wanted.provider_id, p_wanted.booking_id, p_wanted.clinic_id, p_wanted.patient_id, p_wanted.during, (
-            SELECT greatest(max(seat), booking.seats_max()) + 1 FROM booking.booking
-            WHERE provider_id = p_wanted.provider_id AND occupies AND during && p_wanted.during),
-        p_wanted.slots_needed, 'booked', fee_minor, CASE funding WHEN 'online' THEN 'clinic' ELSE funding END, p_now, person.person_id,
+    SELECT p_wanted.provider_id, p_wanted.booking_id, p_wanted.clinic_id, p_wanted.patient_id, p_wanted.during,
+        booking.extra_seat(p_wanted.provider_id, p_wanted.during), p_wanted.slots_needed, 'booked', fee_minor, CASE funding WHEN 'online' THEN 'clinic' ELSE funding END, p_now, person.person_id,
         nullif(person.name, ''), p_wanted.service_ids, terms_id, p_wanted.extra
     FROM booking.price_of(p_wanted.provider_id, p_wanted.clinic_id, p_wanted.service_ids)
     RETURNING * INTO booked;
@@ -92,9 +126,7 @@ BEGIN
     ORDER BY lower(part.during) LIMIT 1;
     IF NOT FOUND THEN
         RETURN booking.refuse('not_working');
-    ELSIF booking.count_extra(p_provider_id, p_clinic_id, 'walk_in', opening.during)
-        >= (SELECT walk_in_cap FROM directory.clinic WHERE clinic_id = p_clinic_id)
-    THEN
+    ELSIF booking.is_cap_reached(p_provider_id, p_clinic_id, 'walk_in', opening.during) THEN
         RETURN booking.refuse('no_token');
     END IF;
     begins := greatest(date_trunc('minute', p_now), lower(opening.stretch));
@@ -109,8 +141,9 @@ BEGIN
     RETURN booking.put_extra(wanted, 'walk_in', p_actor, p_now);
 END $$;
 
--- Books a time that is taken, for a reason, at most so many a session as the clinic's overbook_cap: 'booked', or 'is_free' (it can be had as
--- any other), 'no_such_slot', 'cap_reached', 'no_reason', or what booking.put_extra refuses with.
+-- Books a time that is taken, for a reason (the caller keeps it: it may say what somebody has, and events are kept for good), at most so many
+-- a session as the clinic's overbook_cap: 'booked', or 'is_free' (it can be had as any other), 'no_such_slot', 'cap_reached', 'no_reason', or
+-- what booking.put_extra refuses with.
 CREATE FUNCTION booking.overbook(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid,
     p_reason text, p_actor text, p_key text
@@ -143,9 +176,7 @@ BEGIN
     SELECT * INTO opening
     FROM schedule.openings(p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', opened.now_at) AS shift
     WHERE shift.during @> p_start;
-    IF booking.count_extra(p_provider_id, p_clinic_id, 'overbooked', opening.during)
-        >= (SELECT overbook_cap FROM directory.clinic WHERE clinic_id = p_clinic_id)
-    THEN
+    IF booking.is_cap_reached(p_provider_id, p_clinic_id, 'overbooked', opening.during) THEN
         RETURN booking.refuse('cap_reached');
     END IF;
     wanted.provider_id := p_provider_id;
@@ -156,7 +187,7 @@ BEGIN
     wanted.slots_needed := 1;
     wanted.during := tstzrange(p_start, p_start + opening.slot * booking.slots_of(need, opening.slot));
     wanted.extra := 'overbooked';
-    answer := booking.put_extra(wanted, p_reason, p_actor, opened.now_at);
+    answer := booking.put_extra(wanted, 'overbooked', p_actor, opened.now_at);
     IF answer.code = 'booked' THEN
         PERFORM booking.store_result(p_provider_id, p_actor, 'overbook', p_key, request, answer, opened.now_at) WHERE p_key IS NOT NULL;
     END IF;

@@ -45,10 +45,11 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Holds, in a book that the caller has locked and advanced to p_now; else as booking.hold.
+-- Holds, in a book that the caller has locked and advanced to p_now; else as booking.hold. p_is_here: the person stands at the desk, and pays there.
 CREATE FUNCTION booking.hold_in_book(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
-    p_person_id uuid, p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text, p_now timestamptz
+    p_person_id uuid, p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text, p_now timestamptz,
+    p_is_here boolean DEFAULT false
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     person accounts.person := booking.person_of(p_patient_id, p_person_id);
@@ -72,10 +73,9 @@ BEGIN
     SELECT * INTO price FROM booking.price_of(p_provider_id, p_clinic_id, p_service_ids);
     IF NOT p_actor ^@ 'staff:' THEN
         price.funding := booking.funding_for(price.funding, price.fee_minor, person.person_id, p_clinic_id, p_now);
-    ELSIF price.fee_minor > 0 THEN  -- who pays online books it, not the desk
-        answer.retry_at := booking.online_only_until(person.person_id, p_clinic_id, p_now);
-        IF answer.retry_at IS NOT NULL THEN
-            answer.code := 'online_only';
+    ELSIF NOT p_is_here THEN  -- who pays online books it, not the desk
+        answer := booking.refuse_at_clinic(person.person_id, p_clinic_id, price.fee_minor, p_now);
+        IF answer.code IS NOT NULL THEN
             RETURN answer;
         END IF;
     END IF;
@@ -126,7 +126,8 @@ END $$;
 -- Holds a run of slots, or (p_service_ids) what services need, for a person of a patient's account (NULL: the holder): 'reserved', or
 -- 'slot_full', 'slot_held', 'no_such_slot', 'online_only' (to staff, of a person who pays online here until retry_at: they book it
 -- themselves), or what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any
--- provider, which this one replaces once it is confirmed. p_reason: why the desk goes beyond what a person may have ahead.
+-- provider, which this one replaces once it is confirmed. p_reason: why the desk goes beyond what a person may have ahead; its event, which is
+-- kept for good, says that it does and not why.
 CREATE FUNCTION booking.hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
     p_person_id uuid, p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text
@@ -159,5 +160,5 @@ BEGIN
     END IF;
     RETURN booking.hold_in_book(
         p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id,
-        p_actor, p_key, p_reason, opened.now_at);
+        p_actor, p_key, CASE WHEN p_reason <> '' THEN 'beyond' END, opened.now_at);
 END $$;

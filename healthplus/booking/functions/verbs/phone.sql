@@ -1,6 +1,11 @@
 -- Callers who wait by phone (docs/decisions/0065-phone-tickets.md): each has a ticket like any other, which the desk of a clinic answers for.
 -- Order, offers and turns are those of all tickets; the desk accepts by saying that it calls.
 
+-- Whether the desk said that it calls somebody for what they were offered then; else they took it themselves.
+CREATE FUNCTION booking.is_called(p_phone booking.phone_ticket, p_offer booking.booking) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$
+    SELECT coalesce(p_phone.called_at >= p_offer.created_at, false)
+$$;
+
 -- A clinic's callers who wait, are offered something, or hold it as the desk calls them: who took it themselves needs no call.
 CREATE FUNCTION booking.callers_of(p_clinic_id bigint, p_now timestamptz)
 RETURNS TABLE (waiter booking.ticket, by_staff_id bigint, held booking.booking) LANGUAGE plpgsql STABLE AS $$
@@ -12,7 +17,7 @@ BEGIN
     LEFT JOIN booking.booking AS own ON own.provider_id = ticket.provider_id AND own.booking_id = ticket.offer_id
     WHERE phone.clinic_id = p_clinic_id AND phone.joined_at > p_now - booking.phone_ticket_time() AND CASE
         WHEN ticket.state = 'waiting' THEN ticket.expires_at > p_now
-        WHEN ticket.state IN ('offered', 'called') OR ticket.state = 'accepted' AND phone.called_at IS NOT NULL
+        WHEN ticket.state IN ('offered', 'called') OR ticket.state = 'accepted' AND booking.is_called(phone, own)
             THEN booking.state_at(own, p_now) = 'reserved'
         ELSE false END;
 END $$;
@@ -121,20 +126,30 @@ BEGIN
 END $$;
 
 -- What the desk of a clinic does for one of its callers: p_act is 'call' (booking.call_caller), 'book' (booking.book_caller) or 'let_go': they do
--- not answer or do not want it any more, and what they were offered or hold goes to the next. 'not_found', or what the verb answers.
+-- not answer or do not want it any more, and what they were offered or hold goes to the next. 'not_found', 'wrong_state' of what they took
+-- themselves, or what the verb answers.
 CREATE FUNCTION booking.serve_caller(
     p_provider_id bigint, p_ticket_id uuid, p_desk_clinic_id bigint, p_act text, p_staff_id bigint, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    phone booking.phone_ticket;
     waiter booking.ticket;
+    held booking.booking;
     staff_actor text := 'staff:' || p_staff_id;
 BEGIN
-    PERFORM FROM booking.phone_ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND clinic_id = p_desk_clinic_id;
-    IF NOT FOUND OR NOT booking.lock_book(p_provider_id) THEN
+    IF NOT booking.lock_book(p_provider_id) THEN
+        RETURN booking.refuse('not_found');
+    END IF;
+    SELECT * INTO phone FROM booking.phone_ticket
+    WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND clinic_id = p_desk_clinic_id;
+    IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
     END IF;
     SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
-    IF p_act = 'call' THEN
+    SELECT * INTO held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
+    IF waiter.state = 'accepted' AND NOT booking.is_called(phone, held) THEN
+        RETURN booking.describe_ticket('wrong_state', p_provider_id, p_ticket_id);
+    ELSIF p_act = 'call' THEN
         RETURN booking.call_caller(waiter, staff_actor, p_key);
     ELSIF p_act = 'book' THEN
         RETURN booking.book_caller(waiter, staff_actor, p_key);

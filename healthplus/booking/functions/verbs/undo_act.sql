@@ -1,5 +1,6 @@
 -- Brings an appointment to a time that it had, unless others have it by now (rule 6) or its person is elsewhere then: NULL where it is, or why
--- not: 'slot_full', 'slot_held', 'no_such_slot', 'not_found' (the account or person is gone), or what booking.refuse_ahead refuses with.
+-- not: 'slot_full', 'slot_held', 'no_such_slot', 'cap_reached' (of what has no seat of its shift), 'not_found' (the account or person is gone),
+-- or what booking.refuse_ahead refuses with.
 CREATE FUNCTION booking.bring_back(p_target booking.booking, p_act booking.staff_act, p_kind text, p_actor text, p_now timestamptz) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -8,9 +9,18 @@ DECLARE
     starts_at timestamptz := lower(p_act.during);
     refusal booking.outcome;
 BEGIN
-    SELECT seat, during INTO wanted.seat, wanted.during
-    FROM booking.seat_for(p_target.provider_id, p_target.clinic_id, starts_at, need, p_now, NULL, p_target.booking_id, p_is_desk => true);
-    IF NOT FOUND THEN
+    IF p_act.extra IS NOT NULL THEN
+        refusal.code := booking.refuse_extra(p_target.provider_id, p_target.clinic_id, p_act.extra, p_act.during, p_now);
+        IF refusal.code IS NOT NULL THEN
+            RETURN refusal.code;
+        END IF;
+        wanted.during := p_act.during;
+        wanted.seat := booking.extra_seat(p_target.provider_id, p_act.during);
+    ELSE
+        SELECT seat, during INTO wanted.seat, wanted.during
+        FROM booking.seat_for(p_target.provider_id, p_target.clinic_id, starts_at, need, p_now, NULL, p_target.booking_id, p_is_desk => true);
+    END IF;
+    IF wanted.seat IS NULL THEN
         RETURN (booking.refuse_run(
             p_target.provider_id, p_target.clinic_id, starts_at, need, p_now,
             booking.why_not(p_target.provider_id, p_target.clinic_id, starts_at, need, p_now, p_target.booking_id, p_is_desk => true))).code;
@@ -25,10 +35,10 @@ BEGIN
     IF refusal.code IS NOT NULL THEN
         RETURN refusal.code;
     END IF;
-    UPDATE booking.booking SET state = 'booked', during = wanted.during, seat = wanted.seat, extra = NULL, terms_id = p_act.terms_id,
+    UPDATE booking.booking SET state = 'booked', during = wanted.during, seat = wanted.seat, extra = p_act.extra, terms_id = p_act.terms_id,
         kept_min_minor = p_act.kept_min_minor, needs_rebooking = p_act.needs_rebooking
     WHERE provider_id = p_target.provider_id AND booking_id = p_target.booking_id;
-    PERFORM ledger.take_back_return(p_target.provider_id, p_target.booking_id, p_now);
+    PERFORM ledger.take_back_return(p_target.provider_id, p_target.booking_id, p_act.until, p_now);
     PERFORM booking.append_event(p_target.provider_id, p_now, p_kind, p_target.booking_id, p_target.ticket_id, p_actor);
     PERFORM booking.make_offers(p_target.provider_id, p_now);
     PERFORM booking.refresh_availability(p_target.provider_id, p_now);
@@ -65,7 +75,7 @@ BEGIN
         WHEN 'refunded' THEN
             UPDATE booking.booking SET fee_minor = act.fee_minor, funding = act.funding
             WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
-            PERFORM ledger.take_back_return(p_provider_id, p_booking_id, now_at);
+            PERFORM ledger.take_back_return(p_provider_id, p_booking_id, act.until, now_at);
             PERFORM booking.append_event(p_provider_id, now_at, 'refund_undone', p_booking_id, target.ticket_id, p_actor);
         ELSE
             PERFORM booking.end_booking(target, 'cancelled', now_at, p_actor, 'undone');

@@ -21,6 +21,10 @@ REFUSED = {
     "wrong_state": N_("This was not recorded: somebody else recorded something meanwhile. What is shown now is right."),
     "another_day": N_("This was not recorded: the appointment is on another day."),
     "too_early": N_("This was not recorded: nobody counts as not come before the doctor’s session is over."),
+    "was_to_rebook": N_(
+        "This was not recorded: the doctor was to be away, and the patient was asked to choose another time. Nobody "
+        "counts that as not come."
+    ),
     "just_called": N_("This was not recorded: they were called less than two minutes ago. Give them time to come."),
     "not_next": N_("This was not recorded: by the rule somebody else is next."),
     "too_late": N_(

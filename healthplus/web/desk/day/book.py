@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, time, timedelta
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,9 +17,10 @@ from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, ask
+from healthplus.web.desk.refused import WITH_REASON, refusal
 from healthplus.web.desk.session import console, desk_page, needs
 from healthplus.web.http.ids import ID_MAX, ClinicId
-from healthplus.web.languages import N_, Language
+from healthplus.web.languages import N_
 from healthplus.web.pages.booking import parsed_day, parsed_instant, parsed_number
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.pages.session import form_of, idempotency_key
@@ -28,45 +28,6 @@ from healthplus.web.services import AnyRequest, services
 
 _SERVICES_MAX = 50
 _REASON_LENGTH_MAX = 500
-_BEYOND = ("same_day", "too_many_unpaid", "too_many_ahead")
-"""What the desk may go beyond with a reason."""
-_REFUSED = {
-    "slot_full": N_("Nothing is booked: this time was booked meanwhile. Choose another."),
-    "slot_held": N_(
-        "Nothing is booked: somebody holds this time, or waits for it in the queue. Nobody passes them. Choose another."
-    ),
-    "no_such_slot": N_("Nothing is booked: this time cannot be had any more. Choose another."),
-    "claimed": N_(
-        "Nothing is booked: somebody with this number holds a time, or waits in a queue, just now. Have them book it "
-        "or give it up, and try again; it is over in minutes by itself."
-    ),
-    "overlap": N_("Nothing is booked: the patient has another appointment at this time. Choose another time."),
-    "same_day": N_(
-        "Nothing is booked: the patient has an appointment with this doctor on that day. Choose another day, or say "
-        "why."
-    ),
-    "too_many_unpaid": N_(
-        "Nothing is booked: the patient, or their family, has as many unpaid appointments ahead as there may be "
-        "(%(limit)s). Say why there should be one more."
-    ),
-    "too_many_ahead": N_(
-        "Nothing is booked: the patient has as many appointments ahead as there may be (%(limit)s). Say why there "
-        "should be one more."
-    ),
-    "online_only": N_(
-        "Nothing is booked: the patient missed several appointments here, and pays online until %(at)s. They can book "
-        "and pay on the website themselves."
-    ),
-    "lapses": N_(
-        "Nothing is booked: too many times were held with this number and not booked. It can be done from %(at)s on."
-    ),
-    "hold_budget": N_(
-        "Nothing is booked: too many times were held with this number and given back. It can be done from %(at)s on."
-    ),
-    "key_reused": N_(
-        "Nothing is booked: this form was sent before with something else in it. Look at it and send it again."
-    ),
-}
 _NOT_TOGETHER = N_("Only tests can be done together. Choose one, and book each of the others as its own appointment.")
 _NOT_OFFERED = N_("That is not offered here. Choose again.")
 
@@ -104,7 +65,7 @@ class BookController(Controller):
             raise NotFound
         clinic = await read_clinic(request, clinic_id)
         if row["code"] != "booked":
-            form.fail("start", _refusal(row, clinic["time_zone"], language_of(request)))
+            form.fail("start", refusal(row, clinic["time_zone"], language_of(request), WITH_REASON))
             return await _times_page(request, clinic_id, form, service_ids, refused=row["code"])
         services(request).book.changed(provider_id)
         day = row["starts_at"].astimezone(ZoneInfo(clinic["time_zone"])).date()
@@ -140,7 +101,7 @@ async def _times_page(
         view=view,
         given=Typed(given),
         errors=Typed(form.errors),
-        asks_why=refused in _BEYOND or bool(given.get("reason")),
+        asks_why=refused in WITH_REASON or bool(given.get("reason")),
         key=secrets.token_urlsafe(16),
         sexes=SEXES,
         this_year=services(request).clock.now().year,
@@ -148,13 +109,6 @@ async def _times_page(
         again=urlencode(kept_of(given)),
         later=urlencode([*here.items(), *chosen, ("start", later.isoformat())]) if later else "",
     )
-
-
-def _refusal(row: Any, zone: str, language: Language) -> str:
-    values: dict[str, object] = {"limit": row["limit_max"] or ""}
-    if isinstance(row["retry_at"], datetime):
-        values["at"] = language.moment(row["retry_at"], zone)
-    return language.gettext(_REFUSED[row["code"]]) % values
 
 
 def _clock(text: str) -> time:

@@ -18,12 +18,11 @@ from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
+from healthplus.web.desk.day.acting import REFUSED
 from healthplus.web.desk.day.histories import told_once
 from healthplus.web.desk.office.asks import (
-    CANNOT,
     KINDS,
     NOT_ASKED,
-    NOT_DONE,
     REASON_LENGTH_MAX,
     STATES,
     possible_kinds,
@@ -33,6 +32,7 @@ from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, read_form
+from healthplus.web.desk.refused import CANNOT, WORDS
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import N_
@@ -71,11 +71,16 @@ _WHY_NOT = {
 }
 """Why a change cannot be made of an appointment as it is."""
 _OVER = N_("Nothing was done: somebody changed this appointment meanwhile. What is shown now is right.")
+_NOT_CHANGED = {
+    code: WORDS[code] for code in ("slot_full", "slot_held", "no_such_slot", "overlap", "same_day", "too_late")
+}
 _NOT_UNDONE = {
     "too_late": N_("This was not taken back: the patient was told, or something happened since."),
     "slot_full": N_("This was not taken back: its time was taken meanwhile."),
     "slot_held": N_("This was not taken back: its time went to the queue, or somebody holds it."),
+    "overlap": REFUSED["overlap"],
 }
+_NOT_BACK = N_("This was not taken back: it cannot be as it was any more. What is shown now is right.")
 
 
 class ChangeController(Controller):
@@ -131,7 +136,7 @@ class ChangeController(Controller):
             raise NotFound
         services(request).book.changed(row["provider_id"])
         if answer["outcome"] != "done":
-            text = _OVER if answer["outcome"] == "over" else NOT_DONE.get(answer["outcome"], CANNOT)
+            text = _OVER if answer["outcome"] == "over" else _NOT_CHANGED.get(answer["outcome"], CANNOT)
             form.fail("kind", form.gettext(text))
             return await _change_page(request, clinic_id, day, booking_id, form, status=409)
         undo = {"undo": str(booking_id)} if answer["undo_until"] else {}
@@ -169,7 +174,7 @@ class ChangeController(Controller):
         services(request).book.changed(answer["provider_id"])
         if answer["outcome"] != "undone":
             form = Form({}, language_of(request))
-            form.fail("kind", form.gettext(_NOT_UNDONE.get(answer["outcome"], NOT_DONE.get(answer["outcome"], CANNOT))))
+            form.fail("kind", form.gettext(_NOT_UNDONE.get(answer["outcome"], _NOT_BACK)))
             return await _change_page(request, clinic_id, day, booking_id, form, status=409)
         return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": "undone", "about": str(booking_id)})
 

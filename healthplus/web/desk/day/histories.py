@@ -10,9 +10,10 @@ from healthplus.web.desk.office.audit_details import Part, Reader, details_of
 
 _WROTE_WITHIN = timedelta(seconds=5)
 """The audit's entry of an act is written at the end of the transaction that wrote the act's events."""
-_REASON_AFTER = {"change_booking": ": ", "confirm_ask": ": ", "book": ": ", "overbook": "; ", "walk_in": "; walk_in; "}
-"""By the action of an entry that is about an event: after what in its detail a reason stands, where one may."""
-_COVERED = {*_REASON_AFTER, "record_attendance", "undo_attendance", "undo_change", "serve_caller"}
+_COVERED = {
+    *("book", "walk_in", "overbook", "serve_caller", "change_booking", "confirm_ask", "undo_change"),
+    *("record_attendance", "undo_attendance"),
+}
 """What leaves an event, whose words say more."""
 
 
@@ -28,7 +29,7 @@ def told_once(rows: Sequence[Record], reader: Reader) -> list[tuple[Record, list
         if not row["is_event"] and not row["is_refused"] and row["action"] in _COVERED:
             event = _event_of(place, rows)
             if event is not None:
-                _, _, reasons[event] = row["detail"].partition(_REASON_AFTER.get(row["action"], "\0"))
+                _, _, reasons[event] = row["detail"].partition(": ")
                 continue
         parts = details_of(dict(row), reader)
         reason = reasons.get(place, "")

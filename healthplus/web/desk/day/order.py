@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -71,11 +70,8 @@ class Order:
         return len(self._in(*states))
 
     def come_at(self, row: Row) -> Any:
-        """Return when somebody is expected to go in where that is ten minutes or more after their time."""
-        one = (self.session["expected"] or {}).get(row.visit["booking_id"])
-        if one and one["come_at"] - row.starts_at >= timedelta(minutes=10):
-            return one["come_at"]
-        return None
+        """Return when the patient's own page tells somebody to come, where it does."""
+        return self.session["told"].get(row.visit["booking_id"], {}).get("come_at")
 
 
 class OrderController(Controller):

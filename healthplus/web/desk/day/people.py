@@ -39,6 +39,8 @@ KEPT = ("provider", "start")
 """What that page is also told, from field to field."""
 _NUMBER = re.compile(r"(?=.*(\d|-))(hp[\s-]*)?[0-9a-z]{4}[\s-]?[0-9a-z]{4}", re.IGNORECASE)
 _PHONE = re.compile(r"[+\d\s().\-/]+")
+_TOKEN = re.compile(r"([a-z]{1,2})-?(\d{1,4})", re.ASCII | re.IGNORECASE)
+"""As everybody says it: A-047."""
 _TEXT_LENGTH_MAX = 100
 _NO_NUMBER = N_("This is no whole phone number. Type all of it, with the country code if it is a foreign one.")
 
@@ -117,12 +119,14 @@ def kept_of(given: Any) -> dict[str, str]:
 async def _look(request: AnyRequest, clinic_id: int, form: Form, text: str) -> LookedFor:
     """Return whom a text means: the whole of a number or its end, a token, an appointment's number, or a name."""
     found = LookedFor(" ".join(text.split())[:_TEXT_LENGTH_MAX])
-    wanted: dict[str, Any] = dict.fromkeys(("text", "digits", "phone", "first", "last"))
+    wanted: dict[str, Any] = dict.fromkeys(("text", "letter", "digits", "phone", "first", "last"))
     digits = re.sub(r"\s", "", found.text)
     if not found.text:
         return found
     if re.fullmatch(r"\d{1,6}", digits, re.ASCII):
         wanted["digits"] = digits
+    elif token := _TOKEN.fullmatch(digits):
+        wanted["letter"], wanted["digits"] = token[1].upper(), token[2]
     elif _PHONE.fullmatch(found.text):
         try:
             found.phone = wanted["phone"] = _whole_number(request, found.text)

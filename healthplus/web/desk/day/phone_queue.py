@@ -19,6 +19,7 @@ from healthplus.errors import NotFound
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import DAY_MINUTES, Form
 from healthplus.web.desk.office.frame import Document, Typed, ask, change, read_form
+from healthplus.web.desk.refused import refusal
 from healthplus.web.desk.session import console, desk_page, needs
 from healthplus.web.http.ids import ID_MAX, ClinicId
 from healthplus.web.languages import N_
@@ -38,34 +39,11 @@ SERVED = {
     "waiting": N_("They are in the queue, and are called when it is their turn."),
     "offered": N_("A time is free for them at once: it is below."),
 }
-_NOT_SERVED = {
-    "offer_over": N_("The minute for it is over, and the time went to the next. They keep their number."),
-    "expired": N_("The five minutes are over, and the time went to the next in the queue."),
-    "wrong_state": N_("This was not done: somebody did something else meanwhile. What is shown now is right."),
-    "claimed": N_("This was not done: the patient holds something else meanwhile."),
-    "online_only": N_(
-        "This was not done: the patient missed several appointments here, and pays online for now. The link in their "
-        "message leads to where they can."
-    ),
-    "overlap": N_("This was not done: the patient has another appointment at that time."),
-    "same_day": N_("This was not done: the patient has an appointment with this doctor on that day."),
-    "too_many_unpaid": N_("This was not done: the patient has too many appointments ahead that are not paid."),
-    "too_many_ahead": N_("This was not done: the patient has too many appointments ahead."),
-}
 _NOT_JOINED = {
-    "claimed": N_("This account holds a time or waits for one already, and can have one at a time."),
-    "phone_tickets": N_("You have three callers waiting for this doctor already. Serve one of them first."),
     "slot_full": N_("All is booked then, and nothing can come free. Choose another time or doctor."),
     "no_such_slot": N_("The doctor has no such times then. Choose another time or doctor."),
-    "overlap": N_("The patient has another appointment at that time."),
-    "same_day": N_("The patient has an appointment with this doctor on that day."),
-    "too_many_unpaid": N_("The patient has too many appointments ahead that are not paid."),
-    "too_many_ahead": N_("The patient has too many appointments ahead."),
-    "turns_used": N_("They let two turns go here within a day, and cannot queue for this doctor until tomorrow."),
-    "lapses": N_("Three of their holds ran out within a day. They cannot queue until tomorrow."),
-    "hold_budget": N_("They gave up too many holds in a short time. Try again in ten minutes."),
 }
-_CANNOT = N_("This cannot be done as it is now. Look again.")
+"""What a time that is full means to who would wait for it."""
 _WANTED = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
 
 
@@ -105,8 +83,8 @@ class PhoneQueueController(Controller):
     async def join(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         """Have a person of the clinic join the queue for a doctor, within a day or a part of it."""
         form = await read_form(request)
-        zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
-        window = _window(form, zone, services(request).clock.now())
+        zone = (await read_clinic(request, clinic_id))["time_zone"]
+        window = _window(form, ZoneInfo(zone), services(request).clock.now())
         wanted = _WANTED.fullmatch(form.given.get("what", ""))
         ids = [int(one) for one in wanted.groups() if one] if wanted else []
         if not ids or max(ids) > ID_MAX:
@@ -120,7 +98,7 @@ class PhoneQueueController(Controller):
             if answer["ticket_id"]:
                 services(request).book.changed(ids[0])
                 return see_other(request, f"/desk/{clinic_id}/queue", {"done": answer["code"]})
-            form.fail("what", form.gettext(_NOT_JOINED.get(answer["code"], _CANNOT)))
+            form.fail("what", refusal(answer, zone, language_of(request), _NOT_JOINED))
         return await _queue_page(request, clinic_id, form)
 
     @post("/{ticket_id:uuid}", **needs("book"))
@@ -137,8 +115,9 @@ class PhoneQueueController(Controller):
         if answer["code"] in SERVED:
             back = form.get("back", "") if re.fullmatch(r"\d{4}-\d\d-\d\d", form.get("back", ""), re.ASCII) else "queue"
             return see_other(request, f"/desk/{clinic_id}/{back}", {"done": answer["code"]})
-        refused = _NOT_SERVED.get(answer["code"], _CANNOT)
-        return await _queue_page(request, clinic_id, Form({}, language_of(request)), refused=refused)
+        language = language_of(request)
+        refused = refusal(answer, (await read_clinic(request, clinic_id))["time_zone"], language)
+        return await _queue_page(request, clinic_id, Form({}, language), refused=refused)
 
 
 def _person(form: Form) -> UUID | None:

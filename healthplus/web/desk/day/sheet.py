@@ -93,7 +93,8 @@ class Row:
         match self.state:
             case "expected" if self.visit["can_arrive"]:
                 yield "arrive"
-                if self.session_ends_at is not None and self.session_ends_at <= self.now:
+                is_over = self.session_ends_at is not None and self.session_ends_at <= self.now
+                if is_over and not self.visit["needs_rebooking"]:
                     yield "miss"
             case "here" | "called":
                 if self.state == "called":

@@ -18,6 +18,7 @@ from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, ask, read_form, with_instants
+from healthplus.web.desk.refused import WITH_REASON, refusal
 from healthplus.web.desk.session import console, desk_page, needs
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import N_
@@ -27,30 +28,13 @@ from healthplus.web.pages.session import idempotency_key
 from healthplus.web.services import AnyRequest, services
 
 _REASON_LENGTH_MAX = 500
-_BEYOND = ("too_many_ahead", "too_many_unpaid")
-"""What a reason goes beyond."""
-_REFUSED = {
-    "not_working": N_("This doctor does not work any more today. Choose another doctor, or book another day."),
-    "no_token": N_(
-        "No time is free today, and no walk-in token is left for this session. Choose another doctor, or book another "
-        "day."
-    ),
+_OWN = {
+    **WITH_REASON,
     "same_day": N_(
         "They have an appointment with this doctor today. Find them on the day sheet, and record their arrival."
     ),
-    "overlap": N_("They have another appointment at this time."),
-    "online_only": N_("They missed several appointments here, and pay online for now, on the website."),
-    "claimed": N_("They hold a time or wait in a queue just now. That has to end first, on their phone or by itself."),
-    "too_many_ahead": N_("They have as many appointments ahead as one person may have. Say why they get one more."),
-    "too_many_unpaid": N_("They have as many unpaid appointments ahead as one may have. Say why they get one more."),
-    "lapses": N_("They let too many holds run out today, and can be booked again tomorrow."),
-    "hold_budget": N_("Too many times were held and given back for them just now. Try again in ten minutes."),
-    "is_free": N_("This time is free by now: book it as any other."),
-    "cap_reached": N_("This session has as many overbooked as the clinic allows. Choose another session."),
-    "no_such_slot": N_("This time cannot be booked any more. Choose another on the day sheet."),
-    "key_reused": N_("This form was sent before, for somebody else. Begin again."),
 }
-_CHANGED = N_("Somebody else was quicker. Send it again: you get what is free now.")
+"""What is said of a walk-in in words of their own."""
 
 
 class WalkInController(Controller):
@@ -131,15 +115,14 @@ async def _answer(
     assert row is not None
     if row["code"] == "not_found":
         raise NotFound
-    provider_id = _chosen_provider(form)
-    services(request).book.changed(provider_id)
+    services(request).book.changed(_chosen_provider(form))
+    zone = (await read_clinic(request, clinic_id))["time_zone"]
     if row["code"] != "booked":
-        about = "reason" if row["code"] in _BEYOND else field
-        form.fail(about, form.gettext(_REFUSED.get(row["code"], _CHANGED)))
+        about = "reason" if row["code"] in ("too_many_ahead", "too_many_unpaid") else field
+        form.fail(about, refusal(row, zone, language_of(request), _OWN if field == "provider" else None))
         return None
     if field == "start":
-        zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
-        day = row["starts_at"].astimezone(zone).date()
+        day = row["starts_at"].astimezone(ZoneInfo(zone)).date()
         return see_other(request, f"/desk/{clinic_id}/{day}", {"done": "overbook", "about": str(row["booking_id"])})
     query = {"texted": "1"} if form.given.get("text") else {}
     return see_other(request, f"/desk/{clinic_id}/token/{row['booking_id']}", query)

@@ -45,7 +45,7 @@ NOT_ASKED = {
     "asked_before": N_("This was asked already, and nobody has answered yet."),
     "wrong_state": N_("This cannot be done with the appointment as it is now. Look again."),
 }
-NOT_DONE = {
+_NOT_DONE = {
     "slot_full": N_("This time was taken meanwhile. Refuse it, and have the desk ask for another."),
     "slot_held": N_("Somebody holds this time just now. Try again in a few minutes, or refuse it."),
     "overlap": N_("The patient has another appointment then."),
@@ -53,7 +53,7 @@ NOT_DONE = {
     "too_late": N_("The appointment has begun."),
     "birth_year": N_("This year of birth cannot be: it is to come, or over 120 years ago."),
 }
-CANNOT = N_("This cannot be done as it is now. Look at the appointment, or refuse it.")
+_CANNOT = N_("This cannot be done as it is now. Look at the appointment, or refuse it.")
 
 
 class AskController(Controller):
@@ -120,7 +120,7 @@ async def _answer(request: AnyRequest, clinic_id: int, ask_id: UUID, *, confirms
     if outcome in ("done", "refused", "over", "answered"):
         return see_other(request, f"/office/{clinic_id}/asks", {"done": outcome})
     form = await read_form(request)
-    form.fail(f"ask-{ask_id}", form.gettext(NOT_DONE.get(outcome, CANNOT)))
+    form.fail(f"ask-{ask_id}", form.gettext(_NOT_DONE.get(outcome, _CANNOT)))
     return await _asks_page(request, clinic_id, form)
 
 

@@ -67,9 +67,12 @@ _WORDS: dict[str, str] = {
     "leave_changed": N_("leave was changed"),
     "schedule changed": N_("the clinic changed its times"),
     "late_payment": N_("it was paid for late"),
+    "beyond": N_("more than one person may have ahead"),
+    "overbooked": N_("at a time that was taken"),
+    "walk_in": N_("without a time, as none was free"),
+    "taken_back": N_("the token was taken back"),
 }
 """What functions write, which is no person's own words; "" is said by the action itself."""
-_EXTRAS = {"walk_in": N_("Walk-in"), "overbooked": N_("Overbooked")}
 _ASK = re.compile(r"(\w+)(?: (\w+))?(?:: (.*))?", re.DOTALL)
 _MOVED = re.compile(r"was (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)(?:: (.*))?", re.DOTALL)
 _SERVICE = re.compile(r"(.*?); (\d+); (\d+) min(?:; (.*))?", re.DOTALL)
@@ -136,14 +139,6 @@ def _undone(detail: str, reader: Reader) -> Iterator[Part]:
     yield (
         reader.say(N_("three minutes were over, or more was recorded")) if detail == "too_late" else reader.word(detail)
     )
-
-
-def _extra(detail: str, reader: Reader) -> Iterator[Part]:
-    code, _, rest = detail.partition("; ")
-    kind, _, reason = rest.partition("; ") if rest.partition("; ")[0] in _EXTRAS else ("", "", rest)
-    yield reader.word(code)
-    yield reader.say(_EXTRAS.get(kind, ""))
-    yield Part(reason, is_typed=True)
 
 
 def _nothing(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - ids say nothing to people
@@ -260,10 +255,9 @@ def _typed(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - a r
 _READINGS: dict[str, _Reading] = {
     **dict.fromkeys(("change_booking", "ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
     **dict.fromkeys(("set_photo", "remove_photo", "see_patient"), _nothing),
-    "book": _book,
+    **dict.fromkeys(("book", "walk_in", "overbook"), _book),
     "record_attendance": _attendance,
     **dict.fromkeys(("undo_attendance", "undo_change"), _undone),
-    **dict.fromkeys(("walk_in", "overbook"), _extra),
     **dict.fromkeys(("add_provider", "change_provider"), _provider),
     **dict.fromkeys(("see_audit", "export_audit"), _search),
     **dict.fromkeys(("see_breach", "note_breach", "add_to_breach"), _breach),

@@ -5,8 +5,10 @@ document.addEventListener("keydown", (event) => {
   const types = target.matches("textarea, input:not([type=radio], [type=checkbox])");
   if (key === "Enter" && target.matches("select, [type=checkbox]")) {
     target.form.requestSubmit();
-  } else if (key === "Escape" || (!types && key === "n")) {
-    document.querySelector(key === "n" ? "#q" : "[data-page-key=Escape]")?.[key === "n" ? "focus" : "click"]();
+  } else if (key === "Escape") {
+    document.querySelector("[data-page-key=Escape]")?.click();
+  } else if (key === "n" && !types) {
+    document.querySelector("#q")?.focus();
   } else if (types || target.matches("select")) {
     return;
   } else if (key === "+") {

@@ -1,8 +1,8 @@
 /** Keys of changing an appointment: from a focused row of a day sheet, and of the pages that they lead to. */
-const KINDS = { m: "?do=move", k: "?do=cancel", r: "?do=refund", e: "?do=correct", h: "/history" };
+const KINDS = { m: "?do=move", k: "?do=cancel", f: "?do=refund", e: "?do=correct", h: "/history" };
 
 document.addEventListener("keydown", (event) => {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.repeat) return;
+  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.repeat) return;
   const { key, target } = event;
   const typed = target.closest("input:not([type=radio]), select, textarea");
   if (typed && key !== "Escape") return;

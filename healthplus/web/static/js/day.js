@@ -63,7 +63,7 @@ document.addEventListener("keydown", (event) => {
           document.querySelector(`[data-page-key="${CSS.escape(key)}"]`)));
     if (!press) return;
     const provider = visit?.closest("form").provider.value;
-    if ("nw".includes(key) && provider) press.search = `?provider=${provider}`;
+    if (["n", "w"].includes(key) && provider) press.search = `?provider=${provider}`;
     press.click();
   }
   event.preventDefault();
