@@ -11,7 +11,7 @@ from healthplus.web.desk.office.audit_details import Part, Reader, details_of
 _WROTE_WITHIN = timedelta(seconds=5)
 """The audit's entry of an act is written at the end of the transaction that wrote the act's events."""
 _COVERED = {
-    *("book", "walk_in", "overbook", "serve_caller", "change_booking", "confirm_ask", "undo_change"),
+    *("book", "walk_in", "overbook", "serve_caller", "change_booking", "confirm_ask"),
     *("record_attendance", "undo_attendance"),
 }
 """What leaves an event, whose words say more."""

@@ -257,7 +257,7 @@ _READINGS: dict[str, _Reading] = {
     **dict.fromkeys(("set_photo", "remove_photo", "see_patient"), _nothing),
     **dict.fromkeys(("book", "walk_in", "overbook"), _book),
     "record_attendance": _attendance,
-    **dict.fromkeys(("undo_attendance", "undo_change"), _undone),
+    "undo_attendance": _undone,
     **dict.fromkeys(("add_provider", "change_provider"), _provider),
     **dict.fromkeys(("see_audit", "export_audit"), _search),
     **dict.fromkeys(("see_breach", "note_breach", "add_to_breach"), _breach),
