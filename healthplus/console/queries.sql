@@ -80,7 +80,7 @@ SELECT console.add_to_breach($1, $2, $3, $4, $5, $6, $7, $8, $9) AS outcome
 
 -- name: find_booking
 -- The appointments of a number.
-SELECT * FROM console.find_booking($1, $2, $3, $4, $5)
+SELECT * FROM console.find_booking($1, $2, $3, $4, $5, $6)
 
 -- name: ask
 -- Ask for a change of an appointment.

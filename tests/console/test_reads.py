@@ -36,6 +36,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
 """
 SHOWS_PATIENT = {
     *("find_booking", "asks", "day_sheet", "today_order", "own_day", "find_people", "booking_choices", "phone_queue"),
+    "booking_history",
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -53,7 +54,7 @@ SHOWS_NONE = {
     *("join_by_phone", "serve_caller"),
     *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
     *("board_setup", "renew_board"),
-    *("change_booking", "booking_history", "no_show_rule", "set_no_show_rule"),
+    *("change_booking", "no_show_rule", "set_no_show_rule"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),

@@ -135,7 +135,7 @@ async def test_each_patient_of_a_number_has_a_row(db: Database, logins: Logins, 
         (queries.export_audit, (None, None, None, None, 50)),
         (queries.find_booking, ()),
     ):
-        args = (FIRST, LAST) if sql is queries.find_booking else (None, FIRST, LAST)
+        args = (FIRST, LAST, None) if sql is queries.find_booking else (None, FIRST, LAST)
         args = (None, None, *args) if sql in (queries.audit, queries.export_audit) else args
         with pytest.raises(PostgresError, match="more than one appointment number"):
             await ward.fetch(sql, 1, *args, *more)

@@ -92,7 +92,71 @@ async def test_moving_and_taking_it_back(
         ("too_late", True),
     ]
     history = await shows(ward, f"{visit}/history")
-    assert re.search("Took back what was recorded.*Moved back.*Changed an appointment.*Moved .*Booked", history)
+    # Each once, by the event, with the reason; what was refused, too.
+    assert re.search(
+        "History: asha .*Took back what was recorded Refused three minutes.*Moved back .*Moved before: .* “x”.*Booked",
+        history,
+    )
+    assert history.count("Took back what was recorded") == 1
+    assert "Changed an appointment" not in history
+
+
+async def test_what_is_not_possible_is_not_replaced_by_something_that_is(
+    ward: Browser, visit: str, environment: Environment, booking: UUID
+) -> None:
+    for kind, why in (("refund", "A refund comes after the visit"), ("correct", "Nobody has recorded yet who came")):
+        page = await ward.get(f"{visit}?do={kind}")
+        assert why in words(page)
+        assert f'action="{visit}/change"' not in page.text
+        assert f'href="{visit}?do=move"' in page.text
+    # Where nothing was asked for, Enter does nothing.
+    assert "autofocus" not in (await ward.get(visit)).text
+    assert (await environment.book.cancel(PROVIDER, booking, environment.actor("asha"))).code == "cancelled"
+    assert "This appointment is cancelled" in words(await ward.get(f"{visit}?do=move"))
+    assert "This appointment is cancelled" in words(
+        await ward.post(f"{visit}/change", {"kind": "cancel", "seen": "", "reason": "x"})
+    )
+
+
+async def test_every_free_time_can_be_reached(ward: Browser, visit: str, environment: Environment) -> None:
+    def offered(page: httpx.Response) -> list[datetime]:
+        return [datetime.fromisoformat(at) for at in re.findall(r'name="start" value="([^"]+)"', page.text)]
+
+    nine = environment.instant(9)
+    page = await ward.get(f"{visit}?do=move")
+    starts = offered(page)
+    assert min(starts) > nine
+    seen = set(starts)
+    while starts:
+        assert len(starts) <= 24
+        later = re.search(rf'href="{visit}(\?do=move[^"]+)" data-page-key="0"', page.text)
+        assert later
+        page = await ward.get(visit + later[1].replace("&amp;", "&"))
+        starts = offered(page)
+        assert not seen & set(starts)
+        seen |= set(starts)
+    assert "Nothing is free in the 14 days from" in words(page)
+    ten = environment.instant(10)
+    moved = await change(ward, visit, kind="move", start=ten.isoformat())
+    assert goes_to(moved)
+    # An earlier time, too, by its day.
+    page = await ward.get(f"{visit}?do=move&on={ten.date()}")
+    assert nine in offered(page)
+    assert ten not in offered(page)
+    assert (await ward.get(f"{visit}?do=move&on=9999-12-31&from=x")).status_code == 200
+
+
+async def test_what_begins_soon_is_not_said_to_be_taken_back(
+    app: Litestar, visit: str, environment: Environment, db: Database, booking: UUID
+) -> None:
+    ward = await log_in(app, db, "ward")
+    assert "You can take it back for three minutes" in await shows(ward, f"{visit}?do=cancel")
+    await environment.pass_until(environment.instant(7, 30))
+    ward = await log_in(app, db, "ward", ONLINE, "ward.two")
+    page = await shows(ward, f"{visit}?do=cancel")
+    assert "The patient is told at once. This cannot be taken back." in page
+    assert "three minutes" not in page
+    assert "undo=" not in goes_to(await change(ward, visit, kind="cancel"))
 
 
 async def test_a_stale_page_changes_nothing_and_keeps_the_choice(

@@ -1,11 +1,14 @@
 -- The front desk changes nothing that is recorded: it asks, and a ward administrator confirms or refuses.
 
 -- The appointments at a clinic whose ids lie between two, those of one number (booking/numbers.py); `seen` is what an ask is about, and
--- `free_starts` when it could be instead, in the next 14 days.
-CREATE FUNCTION console.find_booking(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_from uuid, p_booking_to uuid)
-RETURNS TABLE (
+-- `free_starts` when it could be instead, in the 14 days from p_from on, or else from its own time on; `soon_until`: what begins before it is told
+-- at once (booking.told_at).
+CREATE FUNCTION console.find_booking(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_from uuid, p_booking_to uuid, p_from timestamptz DEFAULT NULL
+) RETURNS TABLE (
     provider_id bigint, booking_id uuid, patient_id bigint, provider text, seen jsonb, starts_at timestamptz, ends_at timestamptz,
-    has_begun boolean, paid_minor integer, currency text, time_zone text, open_kinds text[], free_starts timestamptz[]
+    has_begun boolean, paid_minor integer, currency text, time_zone text, open_kinds text[], free_starts timestamptz[],
+    starts_from timestamptz, soon_until timestamptz
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -16,7 +19,8 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
     PERFORM staff.require_one_number(p_booking_from, p_booking_to);
     FOR one IN
-        SELECT booking AS found, provider.name AS provider, clinic.currency, city.time_zone
+        SELECT booking AS found, provider.name AS provider, clinic.currency, city.time_zone,
+            greatest(coalesce(p_from, lower(during)), now_at) AS starts_from
         FROM directory.provider_clinic
         JOIN booking.booking ON booking.provider_id = provider_clinic.provider_id AND booking.booking_id BETWEEN p_booking_from AND p_booking_to
         JOIN directory.provider ON provider.provider_id = booking.provider_id
@@ -40,11 +44,12 @@ BEGIN
             CASE WHEN (one.found).state = 'booked' AND lower((one.found).during) > now_at THEN ARRAY (
                 SELECT DISTINCT run.starts_at
                 FROM booking.obtainable_runs(
-                    (one.found).provider_id, p_clinic_id, now_at, now_at + interval '14 days',
+                    (one.found).provider_id, p_clinic_id, one.starts_from, one.starts_from + interval '14 days',
                     booking.need_of((one.found).slots_needed, (one.found).provider_id, (one.found).service_ids), now_at,
-                    p_except => (one.found).booking_id) AS run
+                    p_except => (one.found).booking_id, p_is_desk => true) AS run
                 WHERE run.starts_at <> lower((one.found).during)
-                ORDER BY run.starts_at LIMIT 300) ELSE '{}' END;
+                ORDER BY run.starts_at LIMIT 300) ELSE '{}' END,
+            one.starts_from, now_at + booking.soon_time();
     END LOOP;
 END $$;
 

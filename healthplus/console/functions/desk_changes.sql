@@ -43,9 +43,9 @@ BEGIN
 END $$;
 
 -- What became of one appointment at a clinic, and who did it: what the book has, and what staff changed; not who looked at it, which is
--- for those who see the audit (console.history). The latest first.
+-- for those who see the audit (console.history). The latest first, each with the patient's name.
 CREATE FUNCTION console.booking_history(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid)
-RETURNS TABLE (at timestamptz, is_event boolean, actor text, actor_name text, action text, is_refused boolean, detail text)
+RETURNS TABLE (at timestamptz, is_event boolean, actor text, actor_name text, action text, is_refused boolean, detail text, name text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -62,7 +62,8 @@ BEGIN
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_history', false, '', NULL, p_clinic_id,
         target.patient_id, target.provider_id, p_booking_id);
     RETURN QUERY
-    SELECT found.at, found.is_event, found.actor, doer.name, found.action, found.is_refused, found.detail
+    SELECT found.at, found.is_event, found.actor, doer.name, found.action, found.is_refused, found.detail,
+        booking.as_seen(target.provider_id, p_booking_id) ->> 'name'
     FROM (
         SELECT event.at, true AS is_event, event.actor, event.kind AS action, false AS is_refused, event.reason AS detail, event.seq AS number
         FROM booking.event

@@ -6,9 +6,10 @@ A ward administrator changes at once, where the appointment still is as they saw
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
@@ -17,6 +18,7 @@ from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
+from healthplus.web.desk.day.histories import told_once
 from healthplus.web.desk.office.asks import (
     KINDS,
     NOT_ASKED,
@@ -24,7 +26,7 @@ from healthplus.web.desk.office.asks import (
     STATES,
     possible_kinds,
 )
-from healthplus.web.desk.office.audit_details import Reader, details_of
+from healthplus.web.desk.office.audit_details import Reader
 from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
@@ -33,13 +35,15 @@ from healthplus.web.desk.refused import CANNOT, WORDS
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import N_
-from healthplus.web.pages.booking import parsed_instant
+from healthplus.web.pages.booking import parsed_day, parsed_instant
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
 _KINDS = ("move", "cancel", "refund", "correct")
-_TIMES_SHOWN = 60
+_TIMES_SHOWN = 24
+_SEARCHED = timedelta(days=14)
+"""How far console.find_booking looks for free times."""
 _REASONS = {"move": N_("The patient asked for it"), "cancel": N_("The patient asked for it")}
 """What is put in as the reason, so that the commonest needs no typing."""
 CHANGED = {
@@ -50,6 +54,20 @@ CHANGED = {
     "asked": N_("It is asked. A ward administrator confirms or refuses it."),
 }
 """What the sheet says after a change."""
+_WHY_NOT = {
+    "asked": N_("This is asked already. A ward administrator confirms or refuses it."),
+    "cancelled": N_("This appointment is cancelled, so nothing of it can be changed."),
+    "begun": N_("Its time has begun, so it can be neither moved nor cancelled. Record on the day sheet who came."),
+    "recorded": N_("It is recorded who came, so it can be neither moved nor cancelled."),
+    "unpaid": N_("Nothing was paid online, or all is given back already."),
+    "refund booked": N_(
+        "A refund comes after the visit, once it is recorded who came. Before it begins, cancel it: all that was paid "
+        "goes back."
+    ),
+    "correct booked": N_("Nobody has recorded yet who came, so there is nothing to correct."),
+    "correct fulfilled": N_("It is recorded as seen, and that stays."),
+}
+"""Why a change cannot be made of an appointment as it is."""
 _OVER = N_("Nothing was done: somebody changed this appointment meanwhile. What is shown now is right.")
 _NOT_CHANGED = {
     code: WORDS[code] for code in ("slot_full", "slot_held", "no_such_slot", "overlap", "same_day", "too_late")
@@ -63,7 +81,8 @@ class ChangeController(Controller):
     async def page(
         self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date], booking_id: FromPath[UUID], do: Text = ""
     ) -> Response[str]:
-        form = Form({"kind": do}, language_of(request))
+        asked = {name: request.query_params.get(name, "") for name in ("from", "on")}
+        form = Form({"kind": do, **asked}, language_of(request))
         return await _change_page(request, clinic_id, day, booking_id, form)
 
     @get("/history", **needs("see_clinic"))
@@ -82,10 +101,10 @@ class ChangeController(Controller):
             clinic=clinic,
             clinic_id=clinic_id,
             day=day,
-            rows=rows,
+            entries=told_once(rows, reader),
+            name=rows[0]["name"],
             booking_id=booking_id,
             number=number_of(booking_id),
-            details_of=lambda row: details_of(row, reader),
             actions=ACTIONS,
             events=EVENTS,
         )
@@ -140,8 +159,8 @@ def change_notice(query: Mapping[str, str]) -> dict[str, Any]:
     return {"changed": CHANGED.get(query.get("changed", ""), ""), "undo": query.get("undo", "")}
 
 
-async def _find(request: AnyRequest, clinic_id: int, booking_id: UUID) -> Record:
-    rows = await console(request).fetch(queries.find_booking, clinic_id, booking_id, booking_id)
+async def _find(request: AnyRequest, clinic_id: int, booking_id: UUID, starts_from: datetime | None = None) -> Record:
+    rows = await console(request).fetch(queries.find_booking, clinic_id, booking_id, booking_id, starts_from)
     if not rows:
         raise NotFound
     return rows[0]
@@ -183,32 +202,64 @@ def _seen_of(form: Form) -> dict[str, Any]:
     return {"state": state, "starts_at": starts_at if abs(starts_at) < 1e11 else 0.0, "funding": funding}
 
 
+def _why_not(row: Record, kind: str) -> str:
+    """Return why a change is not possible."""
+    state = row["seen"]["state"]
+    if kind in row["open_kinds"]:
+        return _WHY_NOT["asked"]
+    if state == "cancelled":
+        return _WHY_NOT[state]
+    if kind == "refund":
+        return _WHY_NOT["refund booked" if row["paid_minor"] > 0 else "unpaid"]
+    if kind == "correct":
+        return _WHY_NOT[f"correct {state}"]
+    return _WHY_NOT["begun" if state == "booked" else "recorded"]
+
+
+def _starts_from(form: Form, zone: str) -> datetime | None:
+    """Return from when on free times are to be shown; None: from the appointment's own time on."""
+    on = parsed_day(form.given.get("on", ""))
+    if on is not None and 2000 <= on.year < 2200:
+        return datetime.combine(on, time(), ZoneInfo(zone))
+    return parsed_instant(form.given.get("from", ""))
+
+
 async def _change_page(
     request: AnyRequest, clinic_id: int, day: date, booking_id: UUID, form: Form, *, status: int = 200
 ) -> Response[str]:
-    row = await _find(request, clinic_id, booking_id)
+    clinic = await read_clinic(request, clinic_id)
+    row = await _find(request, clinic_id, booking_id, _starts_from(form, clinic["time_zone"]))
     session = require_staff(request)
     does = session.may("change_booking", clinic_id)
-    can = [kind for kind in possible_kinds(row) if kind in _KINDS]
-    kind = form.given.get("kind", "")
-    if kind not in can:
-        kind = can[0] if can else ""
+    may = does or session.may("ask_change", clinic_id)
+    can = [kind for kind in possible_kinds(row) if kind in _KINDS] if may else []
+    asked = form.given.get("kind", "")
+    kind = asked if asked in _KINDS else can[0] if can else ""
+    starts = row["free_starts"][:_TIMES_SHOWN]
+    is_told_at_once = not row["has_begun"] and row["starts_at"] < row["soon_until"]
+    later = starts[-1] + timedelta(seconds=1) if starts else row["starts_from"] + _SEARCHED
     form.given.setdefault("reason", form.gettext(_REASONS[kind]) if kind in _REASONS else "")
     seen = _part_of(row["seen"])
     return desk_page(
         request,
         "day/change.html",
         status=status,
-        clinic=await read_clinic(request, clinic_id),
+        clinic=clinic,
         clinic_id=clinic_id,
         day=day,
         row=row,
         number=number_of(booking_id),
-        can=can if does or session.may("ask_change", clinic_id) else [],
+        can=can,
         kind=kind,
+        is_asked=asked == kind,
+        why_not=_why_not(row, kind) if may and kind and kind not in can else "",
         does=does,
         seen=f"{seen['state']} {seen['starts_at']!r} {seen['funding']}",
-        starts=row["free_starts"][:_TIMES_SHOWN],
+        starts=starts,
+        is_told_at_once=is_told_at_once,
+        is_one_soon=any(start < row["soon_until"] for start in starts),
+        today=services(request).clock.now().astimezone(ZoneInfo(clinic["time_zone"])).date(),
+        later=later.isoformat(),
         kinds=KINDS,
         states=STATES,
         given=Typed(form.given),

@@ -73,7 +73,7 @@ class AskController(Controller):
         reason = form.text("reason", REASON_LENGTH_MAX, required=True)
         booking_from, booking_to = booking_range(form, "number")
         if form.is_good and booking_from is not None:
-            found = await console(request).fetch(queries.find_booking, clinic_id, booking_from, booking_to)
+            found = await _found(request, clinic_id, booking_from, booking_to)
             row = next((one for one in found if str(one["booking_id"]) == form.given.get("booking")), None)
             if row is not None and kind == "edit_patient":
                 wish = _differing(wish, row["seen"])
@@ -124,6 +124,12 @@ async def _answer(request: AnyRequest, clinic_id: int, ask_id: UUID, *, confirms
     return await _asks_page(request, clinic_id, form)
 
 
+async def _found(request: AnyRequest, clinic_id: int, first: UUID, last: UUID | None) -> list[Record]:
+    """Return the appointments of a number, each with the times from now on to which it can be moved."""
+    now = services(request).clock.now()
+    return await console(request).fetch(queries.find_booking, clinic_id, first, last, now)
+
+
 def _wish(form: Form, kind: str, this_year: int) -> dict[str, Any]:
     """Return what an appointment is to be changed to."""
     match kind:
@@ -163,7 +169,7 @@ async def _ask_page(request: AnyRequest, clinic_id: int, form: Form) -> Response
     booking_from, booking_to = booking_range(form, "number")
     rows: list[Record] = []
     if booking_from is not None:
-        rows = await console(request).fetch(queries.find_booking, clinic_id, booking_from, booking_to)
+        rows = await _found(request, clinic_id, booking_from, booking_to)
     if booking_from is not None and not rows:
         form.fail("number", form.gettext("No appointment at this clinic has this number."))
     if len(rows) == 1 and "kind" not in form.given:

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any, NamedTuple, TypeAlias
 
+from healthplus.web.desk.day.sheet import ACTS
 from healthplus.web.desk.office.asks import KINDS
 from healthplus.web.desk.office.audit_texts import ACTIONS
 from healthplus.web.desk.office.breaches import DUTIES
@@ -32,8 +33,7 @@ _WORDS: dict[str, str] = {
     "ends second factors": N_("ends the second factor"),
     "described": N_("what is known now"),
     "closed": N_("the breach is closed"),
-    "changed": "",
-    "undone": "",
+    **dict.fromkeys(("changed", "undone"), ""),
     "over": N_("the appointment had changed"),
     "conflict": N_("appointments are in the way"),
     "not_moved": N_("an appointment could not be moved there"),
@@ -43,6 +43,10 @@ _WORDS: dict[str, str] = {
     "not_found": N_("not found"),
     "wrong_state": N_("the appointment had changed"),
     "too_late": N_("the appointment had begun"),
+    "another_day": N_("the appointment was on another day"),
+    "too_early": N_("the doctor’s session was not over"),
+    "just_called": N_("they were called less than two minutes before"),
+    "not_next": N_("by the rule somebody else was next"),
     "slot_full": N_("the time was taken"),
     "slot_held": N_("the time was held"),
     "overlap": N_("the patient has another appointment then"),
@@ -70,6 +74,7 @@ _WORDS: dict[str, str] = {
 }
 """What functions write, which is no person's own words; "" is said by the action itself."""
 _ASK = re.compile(r"(\w+)(?: (\w+))?(?:: (.*))?", re.DOTALL)
+_MOVED = re.compile(r"was (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)(?:: (.*))?", re.DOTALL)
 _SERVICE = re.compile(r"(.*?); (\d+); (\d+) min(?:; (.*))?", re.DOTALL)
 _SHIFT = re.compile(r"\d* (\d) (\d\d:\d\d)\S*?-(\d\d:\d\d)\S*?/(\d+)(?: release=(\d+))?")
 
@@ -106,12 +111,34 @@ _Reading: TypeAlias = Callable[[str, Reader], Iterator[Part]]
 
 def details_of(row: Mapping[str, Any], reader: Reader) -> list[Part]:
     """Return what an entry of the audit, or an event of the book, says besides its action."""
-    read = _plain if row.get("is_event") else _READINGS.get(row["action"], _plain)
+    read = _event if row.get("is_event") else _READINGS.get(row["action"], _plain)
     return [part for part in read(row["detail"], reader) if part.text]
 
 
 def _plain(detail: str, reader: Reader) -> Iterator[Part]:
     yield reader.word(detail)
+
+
+def _event(detail: str, reader: Reader) -> Iterator[Part]:
+    moved = _MOVED.fullmatch(detail)
+    if moved is None:
+        yield reader.word(detail)
+    else:
+        at, reason = moved.groups(default="")
+        yield reader.say(N_("before: %(when)s"), when=_moment(datetime.fromisoformat(at), reader))
+        yield reader.word(reason)
+
+
+def _attendance(detail: str, reader: Reader) -> Iterator[Part]:
+    act, _, code = detail.partition(" ")
+    yield reader.say(ACTS[act]) if act in ACTS else reader.word(act)
+    yield reader.word(code)
+
+
+def _undone(detail: str, reader: Reader) -> Iterator[Part]:
+    yield (
+        reader.say(N_("three minutes were over, or more was recorded")) if detail == "too_late" else reader.word(detail)
+    )
 
 
 def _nothing(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - ids say nothing to people
@@ -142,11 +169,11 @@ def _leave(detail: str, reader: Reader) -> Iterator[Part]:
     code, _, during = detail.partition("; ")
     yield reader.word(code)
     instants = [datetime.fromisoformat(text) for text in re.findall(r"\d{4}-[\dT:.-]+Z", during)]
-    yield Part(
-        " – ".join(
-            f"{reader.language.long_date(at, reader.zone)}, {reader.language.clock(at, reader.zone)}" for at in instants
-        )
-    )
+    yield Part(" – ".join(_moment(at, reader) for at in instants))
+
+
+def _moment(at: datetime, reader: Reader) -> str:
+    return f"{reader.language.long_date(at, reader.zone)}, {reader.language.clock(at, reader.zone)}"
 
 
 def _provider(detail: str, reader: Reader) -> Iterator[Part]:
@@ -229,6 +256,8 @@ _READINGS: dict[str, _Reading] = {
     **dict.fromkeys(("change_booking", "ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
     **dict.fromkeys(("set_photo", "remove_photo", "see_patient"), _nothing),
     **dict.fromkeys(("book", "walk_in", "overbook"), _book),
+    "record_attendance": _attendance,
+    "undo_attendance": _undone,
     **dict.fromkeys(("add_provider", "change_provider"), _provider),
     **dict.fromkeys(("see_audit", "export_audit"), _search),
     **dict.fromkeys(("see_breach", "note_breach", "add_to_breach"), _breach),

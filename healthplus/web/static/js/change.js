@@ -11,6 +11,8 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     location.assign(more.href + KINDS[key]);
   } else if (!document.querySelector(".columns")) {
-    document.querySelector(`[data-page-key="${CSS.escape(key)}"]`)?.click();
+    const press = document.querySelector(`[data-page-key="${CSS.escape(key)}"]`);
+    press?.focus();
+    press?.click();
   }
 });
