@@ -79,8 +79,8 @@ async def test_moving_and_taking_it_back(
     assert moved == f"{sheet}?changed=move&about={booking}&undo={PROVIDER}"
     assert await now_is(db) == ("booked", ten)
     page = await ward.get(moved)
-    assert page.text.count(f'value="undo {booking}"') == 2  # in the notice, and on the row
-    assert goes_to(await take_back(ward, visit)) == f"{sheet}?done=undo&about={booking}"
+    assert page.text.count(f'value="undo {booking}') == 2  # in the notice, and on the row
+    assert goes_to(await take_back(ward, visit)) == f"{sheet}?done=undo&about={booking}#visit-{booking}"
     assert await now_is(db) == ("booked", environment.instant(9))
     again = await take_back(ward, visit)
     assert again.status_code == 409
