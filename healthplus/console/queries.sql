@@ -230,10 +230,6 @@ SELECT console.renew_board($1, $2, $3, $4) AS answer
 -- Change an appointment at once.
 SELECT * FROM console.change_booking($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
--- name: undo_change
--- Take back what one has just changed.
-SELECT * FROM console.undo_change($1, $2, $3, $4)
-
 -- name: booking_history
 -- What became of an appointment.
 SELECT * FROM console.booking_history($1, $2, $3, $4)

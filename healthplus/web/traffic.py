@@ -111,7 +111,6 @@ _CLASSES = {
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/history
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/change
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/ask
-        POST /desk/{clinic_id}/{day}/visit/{booking_id}/undo
         POST /desk/{clinic_id}/ask
         GET /office
         GET /office/new

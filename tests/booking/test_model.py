@@ -1158,8 +1158,8 @@ BROKEN = {
     ),
     "the desk takes what is withheld": (
         "hold_in_book",
-        "p_start, need, p_now);\n    IF NOT FOUND",
-        "p_start, need, p_now, CASE WHEN p_actor ^@ 'staff:' THEN 0 END);\n    IF NOT FOUND",
+        "p_start, need, p_now, p_is_desk => is_desk);\n    IF NOT FOUND",
+        "p_start, need, p_now, CASE WHEN is_desk THEN 0 END, p_is_desk => is_desk);\n    IF NOT FOUND",
     ),
     "one of the staff has a fourth caller": (
         "join_by_phone",
@@ -1174,9 +1174,9 @@ BROKEN = {
         "directory.starts_together(array_agg(DISTINCT starts_every))",
         "max(starts_every)",
     ),
-    "a hold drops terms": ("hold_in_book", "p_service_ids, price.terms_id)", "p_service_ids, NULL)"),
+    "a hold drops terms": ("hold_in_book", "p_service_ids, held.terms_id)", "p_service_ids, NULL)"),
     "an offer drops terms": ("make_offer", "p_ticket.service_ids, terms_id", "p_ticket.service_ids, NULL"),
-    "another run taken instead of an offer drops terms": ("swap_offer", ", terms_id = price.terms_id", ""),
+    "another run taken instead of an offer drops terms": ("swap_offer", ", terms_id = wanted.terms_id", ""),
     "a move drops terms": ("reschedule", "terms_id = held.terms_id", "terms_id = NULL"),
     "a move by the clinic keeps terms": ("reschedule", "held.terms_id := NULL;", ""),
     "a move lessens what is kept": ("reschedule", "nullif((booking.cancelling(held, now_at)).kept_minor, 0)", "NULL"),

@@ -243,6 +243,98 @@ async def test_a_leave_that_is_taken_back_tells_nobody(environment: Environment,
     assert told.sent == []
 
 
+async def test_what_begins_soon_is_taken_back_and_its_patient_told(environment: Environment, told: Recorder) -> None:
+    sending = notices(environment.db, told)
+    await environment.pass_until(environment.instant(12))
+    held = await environment.book.hold(PROVIDER, AT_CLINIC, environment.instant(13), 1, environment.ids["asha"], WARD)
+    assert held.booking_id is not None
+    assert (await environment.book.confirm(PROVIDER, held.booking_id, None, WARD)).code == "booked"
+    await sweep_all(sending)
+    assert len(told.sent) == 1
+    assert await undo(environment.db, held.booking_id, OTHER, clinic=AT_CLINIC) == "too_late"
+    assert await undo(environment.db, held.booking_id, clinic=AT_CLINIC) == "undone"
+    await sweep_all(sending)
+    assert told.templates[1:] == ["cancelled"]
+
+
+async def press_undo(db: Database, booking: UUID, actor: Staff = WARD, clinic: int = ONLINE) -> tuple[str, str | None]:
+    """Return what the desk's key answers, and where the appointment stands."""
+    row = await db.fetch_row(
+        "SELECT code, state FROM reception.undo($1, $2, $3, $4)", PROVIDER, booking, clinic, str(actor)
+    )
+    assert row is not None
+    return tuple(row)
+
+
+async def test_of_a_booking_that_was_moved_the_move_is_taken_back_or_nothing(environment: Environment) -> None:
+    """Who has just booked it does not lose it, where somebody has its time by now."""
+    db, book, one = environment.db, environment.book, environment.instant(24 + 13)
+    held = await book.hold(PROVIDER, AT_CLINIC, one, 1, environment.ids["asha"], WARD)
+    assert held.booking_id is not None
+    assert (await book.confirm(PROVIDER, held.booking_id, None, WARD)).code == "booked"
+    later = one + timedelta(minutes=30)
+    assert (await book.reschedule(PROVIDER, held.booking_id, later, WARD)).code == "moved"
+    other = await book.hold(PROVIDER, AT_CLINIC, one, 1, environment.ids["bina"], environment.actor("bina"))
+    assert other.booking_id is not None
+    assert await press_undo(db, held.booking_id, clinic=AT_CLINIC) == ("slot_held", "expected")
+    await book.confirm(PROVIDER, other.booking_id, None, environment.actor("bina"))
+    assert await press_undo(db, held.booking_id, clinic=AT_CLINIC) == ("slot_full", "expected")
+    assert await come_to(db, held.booking_id) == ("booked", later)
+    assert (await book.cancel(PROVIDER, other.booking_id, environment.actor("bina"))).code == "cancelled"
+    assert await press_undo(db, held.booking_id, clinic=AT_CLINIC) == ("undone", "expected")
+    assert await come_to(db, held.booking_id) == ("booked", one)
+    assert await press_undo(db, held.booking_id, clinic=AT_CLINIC) == ("too_late", "expected")
+
+
+async def test_what_came_last_is_undone_first(environment: Environment, booked: UUID) -> None:
+    """What was recorded and what was changed are one line of acts."""
+    db = environment.db
+
+    async def record(act: str, actor: Staff = WARD) -> None:
+        code = await db.fetch_value(
+            "SELECT code FROM reception.record($1, $2, $3, $4::text::reception.act, $5)",
+            *(PROVIDER, booked, ONLINE, act, str(actor)),
+        )
+        assert code == "recorded"
+
+    async def refund(actor: Staff = WARD) -> None:
+        assert (
+            await db.fetch_value("SELECT (booking.refund($1, $2, $3)).code", PROVIDER, booked, str(actor)) == "refunded"
+        )
+
+    async def funding() -> str:
+        return str(await db.fetch_value("SELECT funding FROM booking.booking WHERE booking_id = $1", booked))
+
+    await environment.pass_until(environment.instant(9, 5))
+    await record("arrive")
+    await refund(OTHER)
+    assert await press_undo(db, booked) == ("too_late", "here")  # somebody did more
+    assert await press_undo(db, booked, OTHER) == ("undone", "here")
+    await refund()
+    assert await press_undo(db, booked) == ("undone", "here")
+    assert await funding() == "online"
+    await refund()
+    await record("call")
+    assert await press_undo(db, booked) == ("undone", "here")
+    assert await funding() == "free"
+    assert await press_undo(db, booked) == ("undone", "here")
+    assert await funding() == "online"
+    assert (await money(db))[0] == "capture"
+    assert await press_undo(db, booked) == ("too_late", "here")  # what comes back cannot be undone again
+
+
+async def test_what_the_desk_takes_back_costs_its_patient_nothing(environment: Environment) -> None:
+    asha, start = environment.ids["asha"], environment.instant(24 + 13)
+    for _ in range(11):
+        held = await environment.book.hold(PROVIDER, AT_CLINIC, start, 1, asha, WARD)
+        assert held.code == "reserved"
+        assert held.booking_id is not None
+        assert (await environment.book.confirm(PROVIDER, held.booking_id, None, WARD)).code == "booked"
+        assert await press_undo(environment.db, held.booking_id, clinic=AT_CLINIC) == ("undone", "cancelled")
+    assert (await environment.book.hold(PROVIDER, AT_CLINIC, start, 1, asha, Patient(asha))).code == "reserved"
+    assert await all_violations(environment.db) == []
+
+
 async def test_the_queue_is_not_passed(race: RaceEnvironment) -> None:
     """Undoing is a booking under rule 6: what went to a ticket is gone, whichever of the two came first."""
     provider, patient, waiter = await race.provider(), await race.patient(), await race.patient()

@@ -75,7 +75,7 @@ async def test_an_appointment_is_moved_and_moved_back_by_keys(window: BrowserWin
     async with page.expect_navigation(url="**?changed=move&about=*"):
         await page.keyboard.press("Enter")
     await expect(page.locator(".changed")).to_contain_text("Moved")
-    async with page.expect_navigation(url="**?changed=undone&about=*"):
+    async with page.expect_navigation(url="**?done=undo&about=*"):
         await page.keyboard.press("u")
     await expect(row).to_be_focused()
     for key, address in (("k", "**?do=cancel"), ("Escape", f"**{day.path}?about=*"), ("h", "**/history")):

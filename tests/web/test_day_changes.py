@@ -55,6 +55,12 @@ async def change(browser: Browser, visit: str, how: str = "change", **form: str)
     return await browser.post(f"{visit}/{how}", {"seen": seen, "reason": "x", **form})
 
 
+async def take_back(browser: Browser, visit: str) -> httpx.Response:
+    """Press the key for it, on the sheet."""
+    sheet, _, booking = visit.partition("/visit/")
+    return await browser.post(sheet, {"provider": str(PROVIDER), "do": f"undo {booking}"})
+
+
 async def now_is(db: Database) -> tuple[str, datetime]:
     row = await db.fetch_row("SELECT state::text, lower(during) FROM booking.booking")
     assert row is not None
@@ -70,23 +76,23 @@ async def test_moving_and_taking_it_back(
     assert re.search(r'name="start" value="[^"]+" checked autofocus', page.text)
     ten = environment.instant(10)
     moved = goes_to(await change(ward, visit, kind="move", start=ten.isoformat()))
-    assert moved == f"{sheet}?changed=move&about={booking}&undo={booking}"
+    assert moved == f"{sheet}?changed=move&about={booking}&undo={PROVIDER}"
     assert await now_is(db) == ("booked", ten)
     page = await ward.get(moved)
-    assert page.text.count(f'action="{visit}/undo"') == 2  # in the notice, and on the row
-    assert goes_to(await ward.post(f"{visit}/undo")) == f"{sheet}?changed=undone&about={booking}"
+    assert page.text.count(f'value="undo {booking}"') == 2  # in the notice, and on the row
+    assert goes_to(await take_back(ward, visit)) == f"{sheet}?done=undo&about={booking}"
     assert await now_is(db) == ("booked", environment.instant(9))
-    again = await ward.post(f"{visit}/undo")
+    again = await take_back(ward, visit)
     assert again.status_code == 409
-    assert "was not taken back" in words(again)
-    noted = [*await audit_entries(db, "change_booking"), *await audit_entries(db, "undo_change")]
+    assert "was not undone" in words(again)
+    noted = [*await audit_entries(db, "change_booking"), *await audit_entries(db, "undo_attendance")]
     assert [(row["detail"], row["is_refused"]) for row in noted] == [
         ("move: x", False),
         ("undone", False),
         ("too_late", True),
     ]
     history = await shows(ward, f"{visit}/history")
-    assert re.search("Took back a change.*Moved back.*Changed an appointment.*Moved .*Booked", history)
+    assert re.search("Took back what was recorded.*Moved back.*Changed an appointment.*Moved .*Booked", history)
 
 
 async def test_a_stale_page_changes_nothing_and_keeps_the_choice(
@@ -133,8 +139,8 @@ async def test_two_wards_at_once(
     winner, loser = (0, 1) if answers[0].status_code == 303 else (1, 0)
     assert await now_is(db) == ("booked", environment.instant((10, 11)[winner]))
     assert f"{(10, 11)[winner]}:00" in words(answers[loser])
-    assert (await (ward, other)[loser].post(f"{visit}/undo")).status_code == 409
-    assert goes_to(await (ward, other)[winner].post(f"{visit}/undo"))
+    assert (await take_back((ward, other)[loser], visit)).status_code == 409
+    assert goes_to(await take_back((ward, other)[winner], visit))
 
 
 async def test_refunds_of_two_at_once(
@@ -152,6 +158,21 @@ async def test_refunds_of_two_at_once(
     assert await db.fetch_value("SELECT funding::text FROM booking.booking") == "free"
     kinds = await db.fetch("SELECT kind FROM booking.event WHERE kind = 'refunded'")
     assert len(kinds) == 1
+
+
+async def test_a_row_has_one_undo_that_takes_back_what_came_last(
+    app: Litestar, visit: str, sheet: str, booking: UUID, environment: Environment, db: Database
+) -> None:
+    await environment.pass_until(environment.instant(9, 5))
+    ward = await log_in(app, db, "ward", ONLINE, "ward.two")
+    assert goes_to(await ward.post(sheet, {"provider": str(PROVIDER), "do": f"arrive {booking}"}))
+    assert goes_to(await change(ward, visit, kind="refund"))
+    assert (await ward.get(sheet)).text.count('data-key="u"') == 1
+    assert goes_to(await take_back(ward, visit))
+    assert await db.fetch_value("SELECT state || ' ' || funding FROM booking.booking") == "arrived online"
+    assert goes_to(await take_back(ward, visit))
+    assert (await now_is(db))[0] == "booked"
+    assert 'data-key="u"' not in (await ward.get(sheet)).text
 
 
 async def test_the_desk_asks(
@@ -185,4 +206,4 @@ async def test_what_is_wrong_is_said_by_its_field(ward: Browser, visit: str, env
     elsewhere = f"{visit[:-36]}{UUID(int=1)}"
     for path in (elsewhere, f"{elsewhere}/history"):
         assert (await ward.get(path)).status_code == 404
-    assert (await ward.post(f"{elsewhere}/undo")).status_code == 404
+    assert (await take_back(ward, elsewhere)).status_code == 404

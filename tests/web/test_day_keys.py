@@ -37,8 +37,8 @@ def test_no_key_means_two_things_on_a_row() -> None:
     assert own <= set(of_the_script())
     keys = [*KEYS.values(), *of_changes(), *own, "o"]
     assert len(keys) == len(set(keys)), sorted(keys)
-    # u is of one button or the other; x of a caller whose turn it is, while no row is focused.
-    assert set(of_the_page()) & {*KEYS.values(), *of_changes(), *own} == {"u", "x"}
+    # x is of a caller whose turn it is, while no row is focused.
+    assert set(of_the_page()) & {*KEYS.values(), *of_changes(), *own} == {"x"}
 
 
 def test_the_help_and_the_documentation_name_these_keys() -> None:

@@ -68,7 +68,7 @@ STEPS = [
     Step("/office/staff/{staff_id}/enable", "enable make_link"),
     Step(f"{_VISIT}/ask", _ASKED, _MOVE, "seen", role="desk"),
     Step(f"{_VISIT}/change", "see_booking change_booking", _MOVE, "seen"),
-    Step(f"{_VISIT}/undo", "undo_change"),
+    Step("/desk/{clinic_id}/{day}", "undo_attendance", {"provider": str(PROVIDER), "do": "undo {booking_id}"}),
     Step("/desk/{clinic_id}/ask", _ASKED, {**_ASK, "kind": "edit_patient", "name": "Asha"}, role="desk"),
     Step("/office/{clinic_id}/asks/{ask_id}/refuse", "refuse_ask"),
     Step("/desk/{clinic_id}/ask", _ASKED, {**_ASK, "kind": "cancel"}, role="desk"),

@@ -1,4 +1,4 @@
--- What a day sheet's row leads to: changing an appointment, taking that back, and its history.
+-- What a day sheet's row leads to: changing an appointment, and its history.
 
 -- Changes an appointment at a clinic at once, as console.answer_ask does what was asked, where it still is what was seen of it
 -- (p_seen, as staff.part_of_seen has it): 'done', and until when who did it can take it back; 'over' (somebody changed it meanwhile),
@@ -39,31 +39,7 @@ BEGIN
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'change_booking', code <> 'done',
         p_kind || CASE code WHEN 'done' THEN '' ELSE ' ' || code END || ': ' || p_reason, NULL, p_clinic_id, target.patient_id,
         p_provider_id, p_booking_id);
-    RETURN QUERY SELECT code, booking.undo_until(p_provider_id, p_booking_id, caller.actor, public.app_now());
-END $$;
-
--- Takes back what the same person did last to an appointment at a clinic (booking.undo_act), with its provider.
-CREATE FUNCTION console.undo_change(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid)
-RETURNS TABLE (outcome text, provider_id bigint)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    caller record;
-    target booking.booking;
-    code text;
-BEGIN
-    caller := staff.authorise(p_token_hash, 'book', p_clinic_id);
-    SELECT booking.* INTO target FROM directory.provider_clinic
-    JOIN booking.booking ON booking.provider_id = provider_clinic.provider_id AND booking.booking_id = p_booking_id
-    WHERE provider_clinic.clinic_id = p_clinic_id AND booking.clinic_id = p_clinic_id;
-    IF NOT FOUND THEN
-        RETURN QUERY SELECT 'not_found', NULL::bigint;
-        RETURN;
-    END IF;
-    code := booking.undo_act(target.provider_id, p_booking_id, p_clinic_id, caller.actor);
-    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'undo_change', code <> 'undone', code, NULL, p_clinic_id,
-        target.patient_id, target.provider_id, p_booking_id);
-    RETURN QUERY SELECT code, target.provider_id;
+    RETURN QUERY SELECT code, reception.undo_until(p_provider_id, p_booking_id, caller.actor, public.app_now());
 END $$;
 
 -- What became of one appointment at a clinic, and who did it: what the book has, and what staff changed; not who looked at it, which is

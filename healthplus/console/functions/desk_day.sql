@@ -66,7 +66,7 @@ BEGIN
     RETURN reception.day_version(p_clinic_id, public.app_now());
 END $$;
 
--- Records an act of the desk (reception.record); with 'undo', takes back what the same person recorded last (reception.undo).
+-- Records an act of the desk (reception.record); with 'undo', takes back what the same person did last (reception.undo).
 CREATE FUNCTION console.record_attendance(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_act text
 ) RETURNS TABLE (code text, state text, token integer, undo_until timestamptz)

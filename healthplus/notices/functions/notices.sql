@@ -108,8 +108,6 @@ DECLARE
 BEGIN
     IF coalesce(current_setting('healthplus.retention', true), '') = 'on' THEN
         RETURN NULL;
-    ELSIF NEW.kind = 'cancelled' AND NEW.reason = 'walk_in' THEN  -- taken back at once: who it was stands at the desk
-        RETURN NULL;
     ELSIF NEW.kind = 'full' THEN
         PERFORM notices.add_of_ticket(NEW.provider_id, NEW.ticket_id, 'queue_closed', NEW.at);
         RETURN NULL;

@@ -1,23 +1,30 @@
 -- What the desk records of an appointment, and takes back. Each act locks the provider's book, as every verb of the booking area does.
 
--- How long what somebody recorded can be undone by them.
-CREATE FUNCTION reception.undo_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '3 minutes' $$;
-
 -- Whether a visit was recorded as over only just now, so that the desk may undo it.
 CREATE FUNCTION reception.can_be_undone(p_provider_id bigint, p_booking_id uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM reception.attendance
-        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND finished_at > public.app_now() - reception.undo_time())
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND finished_at > public.app_now() - booking.undo_time())
 $$;
 
--- Who booked an appointment so short a time ago that they, if they are of the staff, can undo it; NULL: it was longer ago.
-CREATE FUNCTION reception.booked_just_now_by(p_booking booking.booking, p_now timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT actor FROM booking.event_log
-    WHERE p_booking.state = 'booked' AND p_booking.created_at + reception.undo_time() > p_now
-        AND event_log.provider_id = p_booking.provider_id AND event_log.booking_id = p_booking.booking_id AND kind = 'booked'
-        AND seq > (SELECT version - 1000 FROM booking.book WHERE book.provider_id = p_booking.provider_id)
-    LIMIT 1
+-- What was done last of an appointment, recorded on the day or changed (is_change), by whom, and until when they can undo it; an actor of NULL:
+-- nobody can. The one place that says what an undo is about.
+CREATE FUNCTION reception.last_act(
+    p_provider_id bigint, p_booking_id uuid, p_now timestamptz, OUT is_change boolean, OUT actor text, OUT until timestamptz
+) LANGUAGE sql STABLE AS $$
+    SELECT is_change, actor, until
+    FROM (
+        SELECT false AS is_change, actor, act_at + booking.undo_time() AS until
+        FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND before IS NOT NULL
+        UNION ALL
+        SELECT true, actor, until FROM booking.last_act(p_provider_id, p_booking_id, p_now)
+    ) AS done
+    WHERE until > p_now ORDER BY until DESC, is_change DESC LIMIT 1
 $$;
+
+-- Until when somebody can undo what they did last of an appointment; NULL: not any more, or somebody else did more.
+CREATE FUNCTION reception.undo_until(p_provider_id bigint, p_booking_id uuid, p_actor text, p_now timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$ SELECT until FROM reception.last_act(p_provider_id, p_booking_id, p_now) WHERE actor = p_actor $$;
 
 -- How long it is kept what the desk recorded, as long as the audit says that it did.
 CREATE FUNCTION reception.attendance_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
@@ -75,7 +82,7 @@ BEGIN
     code := p_code;
     state := reception.state_of(p_target.state, kept);
     token := kept.token;
-    undo_until := kept.act_at + reception.undo_time();
+    undo_until := kept.act_at + booking.undo_time();
 END $$;
 
 -- Why an act cannot be recorded now; NULL: it can. 'wrong_state' (so it stands no more), 'another_day', 'too_early' (nobody is missed before
@@ -211,9 +218,9 @@ BEGIN
     SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
 END $$;
 
--- Takes back what the same person recorded last of an appointment, and with the coming of a walk-in their appointment: 'undone', or
--- 'not_found', 'too_late' (three minutes are over, or somebody recorded more), 'overlap' (who was missed has booked something else at
--- this time).
+-- Takes back what the same person did last of an appointment, and with the coming of a walk-in their appointment: 'undone', or 'not_found',
+-- 'too_late' (three minutes are over, or somebody did more), 'overlap' (who was missed has booked something else at this time), or what
+-- booking.undo_act refuses with.
 CREATE FUNCTION reception.undo(
     p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text,
     OUT code text, OUT state text, OUT token integer, OUT undo_until timestamptz
@@ -222,6 +229,7 @@ CREATE FUNCTION reception.undo(
 DECLARE
     opened record;
     target booking.booking;
+    last record;
     kept reception.attendance;
     was_in booking.booking_state;
 BEGIN
@@ -232,18 +240,11 @@ BEGIN
         code := 'not_found';
         RETURN;
     END IF;
-    IF kept.booking_id IS NULL AND reception.booked_just_now_by(target, opened.now_at) = p_actor THEN
-        -- What it frees goes to who waits; it costs nobody anything.
-        code := booking.undo_act(p_provider_id, p_booking_id, p_clinic_id, p_actor);
-        IF code <> 'undone' THEN  -- it begins soon, so the patient has been told, and is told of this, too
-            SELECT CASE (answer).code WHEN 'cancelled' THEN 'undone' ELSE 'too_late' END INTO code
-            FROM booking.cancel(p_provider_id, p_booking_id, p_actor, NULL) AS answer;
-        END IF;
-        state := CASE code WHEN 'undone' THEN 'cancelled' END;
-        RETURN;
-    END IF;
-    IF kept.before IS NULL OR kept.actor <> p_actor OR kept.act_at <= opened.now_at - reception.undo_time() THEN
-        SELECT * INTO code, state, token FROM reception.answer('too_late', target);
+    SELECT * INTO last FROM reception.last_act(p_provider_id, p_booking_id, opened.now_at);
+    IF last.actor IS DISTINCT FROM p_actor OR last.is_change THEN
+        code := CASE WHEN last.actor = p_actor THEN booking.undo_act(p_provider_id, p_booking_id, p_clinic_id, p_actor) ELSE 'too_late' END;
+        SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+        SELECT * INTO code, state, token FROM reception.answer(code, target);
         RETURN;
     END IF;
     was_in := (kept.before ->> 'state')::booking.booking_state;
@@ -253,11 +254,8 @@ BEGIN
             SELECT * INTO code, state, token FROM reception.answer(CASE code WHEN 'overlap' THEN code ELSE 'too_late' END, target);
             RETURN;
         END IF;
-        target.state := was_in;
-        IF kept.before ? 'walk_in' THEN
-            PERFORM booking.take_back(p_provider_id, p_booking_id, p_actor, opened.now_at);
-            target.state := 'cancelled';
-        END IF;
+        PERFORM booking.undo_act(p_provider_id, p_booking_id, p_clinic_id, p_actor, p_is_here => true) WHERE kept.before ? 'walk_in';
+        SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
     ELSIF kept.act <> 'arrive' THEN
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'taken_back', p_booking_id, target.ticket_id, p_actor);
     END IF;

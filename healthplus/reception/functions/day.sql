@@ -1,7 +1,7 @@
 -- A clinic's day, as the desk sees it.
 
 -- The appointments of a provider at a clinic that begin in a stretch of time, as the desk sees them: who comes, where they stand since when,
--- their place among those who wait, what they have still to pay, and until when who can undo what was recorded last. What is held shows nobody.
+-- their place among those who wait, what they have still to pay, and until when who can undo what was done last. What is held shows nobody.
 CREATE FUNCTION reception.day_of(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -15,11 +15,8 @@ LANGUAGE sql STABLE AS $$
             'since_at', coalesce(left_at, finished_at, entered_at, calls[cardinality(calls)], arrived_at),
             'can_arrive', stands.state = 'expected' AND reception.is_near(booking.during, p_now),
             'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
-            'change_undo_until_at', CASE WHEN changed_by IS NOT NULL
-                THEN booking.undo_until(booking.provider_id, booking_id, changed_by, p_now) END, 'change_undo_by', changed_by,
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
-            'undo_until_at', CASE WHEN undo.since_at + reception.undo_time() > p_now THEN undo.since_at + reception.undo_time() END,
-            'undo_by', undo.actor) END
+            'undo_until_at', undo.until, 'undo_by', undo.actor) END
         ORDER BY lower(booking.during), booking_id), '[]')
     FROM booking.booking
     LEFT JOIN reception.attendance USING (provider_id, booking_id)
@@ -37,14 +34,8 @@ LANGUAGE sql STABLE AS $$
     CROSS JOIN LATERAL (
         SELECT string_agg(service_type.name, ', ' ORDER BY service_type.name) AS services
         FROM directory.service JOIN directory.service_type USING (service_type_id) WHERE service_id = ANY (service_ids)) AS named
-    LEFT JOIN LATERAL (
-        SELECT actor AS changed_by FROM booking.staff_act
-        WHERE staff_act.provider_id = booking.provider_id AND staff_act.booking_id = booking.booking_id AND until > p_now) AS changed ON true
     CROSS JOIN LATERAL (SELECT reception.state_of(booking.state_at(booking, p_now), attendance) AS state) AS stands
-    CROSS JOIN LATERAL (SELECT
-        CASE WHEN before IS NOT NULL THEN act_at WHEN booking.state = 'booked' THEN booking.created_at END AS since_at,
-        CASE WHEN before IS NOT NULL THEN actor WHEN booking.created_at + reception.undo_time() > p_now
-            THEN reception.booked_just_now_by(booking, p_now) END AS actor) AS undo
+    LEFT JOIN LATERAL reception.last_act(booking.provider_id, booking_id, p_now) AS undo ON true
     WHERE booking.provider_id = p_provider_id AND booking.clinic_id = p_clinic_id AND booking.during && p_during
         AND lower(booking.during) >= lower(p_during) AND booking.occupies AND stands.state <> 'expired'
 $$;

@@ -94,8 +94,7 @@ LANGUAGE sql STABLE AS $$
         'label', reception.token_label(letter, token), 'provider_id', provider_id, 'provider', provider.name, 'extra', booking.extra, 'arrived_at', arrived_at,
         'starts_at', lower(booking.during), 'place', (
             SELECT place FROM reception.order_of(provider_id, session_id, p_now) AS ranked WHERE ranked.booking_id = p_booking_id),
-        'undo_until_at', CASE WHEN before IS NOT NULL AND actor = p_actor AND act_at + reception.undo_time() > p_now
-            THEN act_at + reception.undo_time() END)
+        'undo_until_at', reception.undo_until(provider_id, booking_id, p_actor, p_now))
     FROM directory.provider_clinic AS post
     JOIN directory.provider USING (provider_id)
     JOIN booking.booking USING (provider_id)

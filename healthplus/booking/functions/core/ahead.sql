@@ -28,8 +28,8 @@ $$;
 
 -- Refuses to put a person at another time because of what their account has ahead: 'overlap' (they are elsewhere then), 'same_day' (one a
 -- day at a provider), 'too_many_unpaid', 'too_many_ahead', with the booking in the way and the limit; a NULL code when nothing is.
--- p_wanted is a hold as it is to be; or a ticket, with a NULL booking_id and its window as `during`, which only a booking that covers
--- the whole window is in the way of. Neither the booking that it replaces counts nor time that is kept free after one (booking.visit).
+-- p_wanted is a hold as it is to be; or a ticket, with a NULL booking_id and funding, and its window as `during`, which only a booking that
+-- covers the whole window is in the way of. Neither the booking that it replaces counts nor time that is kept free after one (booking.visit).
 -- p_is_more: it adds one to what is ahead, as a move does not. Volatile, to see what was committed while its caller waited for the
 -- patient's lock.
 CREATE FUNCTION booking.refuse_ahead(p_wanted booking.booking, p_is_more boolean, p_now timestamptz)
@@ -85,11 +85,11 @@ BEGIN
     ELSIF cardinality(ahead) >= booking.ahead_max() THEN
         RETURN booking.refuse_for_own('too_many_ahead', p_wanted.patient_id, ahead[1], booking.ahead_max());
     ELSIF (cardinality(unpaid) >= booking.unpaid_max() OR cardinality(all_unpaid) >= booking.account_unpaid_max())
-        AND (p_wanted.funding = 'clinic' OR NOT EXISTS (
+        AND (p_wanted.funding <> 'online' OR (p_wanted.funding IS NULL AND NOT EXISTS (
         SELECT FROM directory.provider_clinic AS place
         CROSS JOIN LATERAL booking.price_of(p_wanted.provider_id, place.clinic_id, p_wanted.service_ids) AS price
         WHERE provider_id = p_wanted.provider_id AND (clinic_id = p_wanted.clinic_id OR p_wanted.clinic_id IS NULL)
-            AND booking.funding_for(price.funding, price.fee_minor, p_wanted.person_id, place.clinic_id, p_now) = 'online'))
+            AND booking.funding_for(price.funding, price.fee_minor, p_wanted.person_id, place.clinic_id, p_now) = 'online')))
     THEN
         IF cardinality(unpaid) >= booking.unpaid_max() THEN
             RETURN booking.refuse_for_own('too_many_unpaid', p_wanted.patient_id, unpaid[1], booking.unpaid_max());

@@ -38,7 +38,7 @@ CREATE FUNCTION booking.unpaid_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $
 
 CREATE FUNCTION booking.account_unpaid_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 6 $$;
 
--- How long staff can take back a change of an appointment that does not begin soon, before its patient is told and money goes.
+-- How long staff can take back what they recorded of an appointment, or changed: until then its patient is not told, and no money goes.
 CREATE FUNCTION booking.undo_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '3 minutes' $$;
 
 CREATE FUNCTION booking.soon_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '2 hours' $$;

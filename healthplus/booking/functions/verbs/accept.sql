@@ -24,16 +24,16 @@ BEGIN
     END IF;
     wanted.during := run.during;
     wanted.clinic_id := p_clinic_id;
-    wanted.funding := NULL;  -- what it costs there is another thing
+    SELECT fee_minor, booking.funding_for(funding, fee_minor, p_offer.person_id, p_clinic_id, p_now), terms_id
+    INTO wanted.fee_minor, wanted.funding, wanted.terms_id
+    FROM booking.price_of(p_offer.provider_id, p_clinic_id, p_offer.service_ids);
     refusal := booking.refuse_ahead(wanted, true, p_now);
     IF refusal.code IS NOT NULL THEN
         RETURN refusal;
     END IF;
     UPDATE booking.booking
     SET during = run.during, seat = run.seat, clinic_id = p_clinic_id,
-        fee_minor = price.fee_minor,
-        funding = booking.funding_for(price.funding, price.fee_minor, p_offer.person_id, p_clinic_id, p_now), terms_id = price.terms_id
-    FROM booking.price_of(p_offer.provider_id, p_clinic_id, p_offer.service_ids) AS price
+        fee_minor = wanted.fee_minor, funding = wanted.funding, terms_id = wanted.terms_id
     WHERE booking.provider_id = p_offer.provider_id AND booking.booking_id = p_offer.booking_id;
     PERFORM booking.append_event(p_offer.provider_id, p_now, 'moved', p_offer.booking_id, p_ticket.ticket_id, p_actor);
     RETURN NULL;

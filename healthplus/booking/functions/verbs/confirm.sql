@@ -85,7 +85,7 @@ BEGIN
         WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id RETURNING * INTO booked;
         PERFORM booking.keep_staff_act(
             booked, 'booked', booking.append_event(p_held.provider_id, p_now, 'booked', p_held.booking_id, p_held.ticket_id, p_actor),
-            p_actor, p_now, booking.told_at(p_actor, p_now, ARRAY[lower(booked.during)]));
+            p_actor, p_now, booking.told_at(p_actor, p_now, '{}'));
     ELSIF p_held.state = 'expired' AND p_is_paid_late THEN
         booked := booking.book_late(p_held, p_now, p_actor);
     END IF;

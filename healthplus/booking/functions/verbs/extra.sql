@@ -99,7 +99,9 @@ BEGIN
     FROM booking.price_of(p_wanted.provider_id, p_wanted.clinic_id, p_wanted.service_ids)
     RETURNING * INTO booked;
     PERFORM booking.append_event(booked.provider_id, p_now, 'reserved', booked.booking_id, NULL, p_actor);
-    PERFORM booking.append_event(booked.provider_id, p_now, 'booked', booked.booking_id, NULL, p_actor, p_reason);
+    PERFORM booking.keep_staff_act(
+        booked, 'booked', booking.append_event(booked.provider_id, p_now, 'booked', booked.booking_id, NULL, p_actor, p_reason),
+        p_actor, p_now, booking.told_at(p_actor, p_now, '{}'));
     PERFORM booking.append_override(booked, p_now);
     RETURN booking.describe('booked', booked);
 END $$;
@@ -192,17 +194,4 @@ BEGIN
         PERFORM booking.store_result(p_provider_id, p_actor, 'overbook', p_key, request, answer, opened.now_at) WHERE p_key IS NOT NULL;
     END IF;
     RETURN answer;
-END $$;
-
--- Takes back an appointment that the desk made a moment ago for somebody who is there; its time, if it has one, goes to the queue. The caller
--- has the book locked and advanced.
-CREATE FUNCTION booking.take_back(p_provider_id bigint, p_booking_id uuid, p_actor text, p_now timestamptz) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    target booking.booking;
-BEGIN
-    SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND state = 'booked';
-    PERFORM booking.end_booking(target, 'cancelled', p_now, p_actor, 'walk_in');
-    PERFORM booking.make_offers(p_provider_id, p_now);
-    PERFORM booking.refresh_availability(p_provider_id, p_now);
 END $$;

@@ -29,7 +29,7 @@ BEGIN
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND NOT booking.is_due(booking, now_at)
     ) THEN
-        why := booking.why_not(p_provider_id, p_clinic_id, p_start, need, now_at, p_is_desk => booking.may_act(p_actor, NULL));
+        why := booking.why_not(p_provider_id, p_clinic_id, p_start, need, now_at, p_is_desk => booking.is_staff(p_actor));
         IF why <> 'free' THEN
             answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, need, now_at, why);
         END IF;
@@ -55,9 +55,8 @@ DECLARE
     person accounts.person := booking.person_of(p_patient_id, p_person_id);
     answer booking.outcome;
     held booking.booking;
-    price record;
     need booking.need := booking.need_of(p_slots, p_provider_id, p_service_ids);
-    is_desk boolean := booking.may_act(p_actor, NULL);
+    is_desk boolean := booking.is_staff(p_actor);
 BEGIN
     IF p_service_ids IS NOT NULL THEN
         answer := booking.refuse_services(p_provider_id, p_clinic_id, p_service_ids);
@@ -70,14 +69,16 @@ BEGIN
     THEN
         RETURN booking.refuse('not_found');
     END IF;
-    SELECT * INTO price FROM booking.price_of(p_provider_id, p_clinic_id, p_service_ids);
-    IF NOT p_actor ^@ 'staff:' THEN
-        price.funding := booking.funding_for(price.funding, price.fee_minor, person.person_id, p_clinic_id, p_now);
-    ELSIF NOT p_is_here THEN  -- who pays online books it, not the desk
-        answer := booking.refuse_at_clinic(person.person_id, p_clinic_id, price.fee_minor, p_now);
-        IF answer.code IS NOT NULL THEN
+    SELECT fee_minor, funding, terms_id INTO held.fee_minor, held.funding, held.terms_id
+    FROM booking.price_of(p_provider_id, p_clinic_id, p_service_ids);
+    IF NOT is_desk THEN
+        held.funding := booking.funding_for(held.funding, held.fee_minor, person.person_id, p_clinic_id, p_now);
+    ELSE
+        answer := booking.refuse_at_clinic(person.person_id, p_clinic_id, held.fee_minor, p_now);
+        IF answer.code IS NOT NULL AND NOT p_is_here THEN  -- they book it themselves, and pay
             RETURN answer;
         END IF;
+        held.funding := CASE held.funding WHEN 'online' THEN 'clinic' ELSE held.funding END;  -- nobody gives the desk a card on the telephone
     END IF;
     SELECT seat, during INTO held.seat, held.during
     FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, need, p_now, p_is_desk => is_desk);
@@ -87,14 +88,8 @@ BEGIN
             booking.why_not(p_provider_id, p_clinic_id, p_start, need, p_now, p_is_desk => is_desk));
     END IF;
     held.booking_id := booking.new_id(p_provider_id);
-    held.provider_id := p_provider_id;
-    held.clinic_id := p_clinic_id;
-    held.patient_id := p_patient_id;
-    held.person_id := person.person_id;
-    held.instead_of_id := p_instead_of_id;
-    held.service_ids := p_service_ids;
-    -- What the desk books is paid there: nobody gives it a card on the telephone.
-    held.funding := CASE WHEN p_actor ^@ 'staff:' THEN 'clinic' END;
+    SELECT p_provider_id, p_clinic_id, p_patient_id, person.person_id, p_instead_of_id, p_service_ids
+    INTO held.provider_id, held.clinic_id, held.patient_id, held.person_id, held.instead_of_id, held.service_ids;
     answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND is_desk, p_now);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
@@ -103,9 +98,8 @@ BEGIN
         provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
         person_id, patient_name, instead_of_provider_id, instead_of_id, service_ids, terms_id)
     VALUES (p_provider_id, held.booking_id, p_clinic_id, p_patient_id, held.during, held.seat, p_slots, 'reserved',
-        p_now + booking.hold_time(), price.fee_minor, CASE price.funding WHEN 'online' THEN coalesce(held.funding, 'online') ELSE price.funding END,
-        p_now, person.person_id, nullif(person.name, ''),
-        p_instead_of_provider_id, p_instead_of_id, p_service_ids, price.terms_id)
+        p_now + booking.hold_time(), held.fee_minor, held.funding, p_now, person.person_id, nullif(person.name, ''),
+        p_instead_of_provider_id, p_instead_of_id, p_service_ids, held.terms_id)
     ON CONFLICT DO NOTHING
     RETURNING * INTO held;
     IF NOT FOUND THEN

@@ -37,10 +37,10 @@ DECLARE
     held booking.booking;
     need booking.need;
     run record;
-    said text := coalesce(p_reason, '');
+    said text;
     before booking.booking;
     seq bigint;
-    is_desk boolean := booking.may_act(p_actor, NULL);
+    is_desk boolean := booking.is_staff(p_actor);
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, 'reschedule', p_key, request);
     now_at := opened.now_at;
@@ -67,8 +67,7 @@ BEGIN
             p_provider_id, held.clinic_id, p_start, need, now_at,
             booking.why_not(p_provider_id, held.clinic_id, p_start, need, now_at, p_booking_id, is_desk));
     END IF;
-    answer := booking.refuse_move(
-        held, run.during, p_actor, coalesce(p_reason, '') <> '' AND is_desk, now_at);
+    answer := booking.refuse_move(held, run.during, p_actor, coalesce(p_reason, '') <> '' AND is_desk, now_at);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
@@ -81,9 +80,7 @@ BEGIN
         -- A patient cannot move to a later day to cancel for less from there.
         held.kept_min_minor := nullif((booking.cancelling(held, now_at)).kept_minor, 0);
     END IF;
-    IF held.state = 'booked' THEN
-        said := booking.moved_text(lower(held.during), p_reason);
-    END IF;
+    said := CASE held.state WHEN 'booked' THEN booking.moved_text(lower(held.during), p_reason) ELSE coalesce(p_reason, '') END;
     UPDATE booking.booking SET during = run.during, seat = run.seat, extra = NULL, needs_rebooking = false,
         terms_id = held.terms_id, kept_min_minor = held.kept_min_minor
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;

@@ -46,10 +46,25 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Takes back what one of the staff did last to an appointment at a clinic, before its patient is told of it: 'undone'; or 'too_late' (three
--- minutes are over, it begins soon, or something happened since), 'not_found', or why it cannot have its time again, as above.
-CREATE FUNCTION booking.undo_act(p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text) RETURNS text
+-- Cancels an appointment that was booked a moment ago, whose patient has spent nothing by that, and serves the queue. p_reason: 'undone' where
+-- nobody is to be told.
+CREATE FUNCTION booking.unbook(p_target booking.booking, p_reason text, p_actor text, p_now timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM booking.end_booking(p_target, 'cancelled', p_now, p_actor, p_reason);
+    PERFORM booking.lock_patient(p_target.patient_id);
+    UPDATE booking.claim SET provider_id = 0, booking_id = gen_random_uuid()  -- of nothing, as where there never was one
+    WHERE patient_id = p_target.patient_id AND provider_id = p_target.provider_id AND booking_id = p_target.booking_id;
+    PERFORM booking.make_offers(p_target.provider_id, p_now);
+    PERFORM booking.refresh_availability(p_target.provider_id, p_now);
+END $$;
+
+-- Takes back what one of the staff changed last of an appointment at a clinic: 'undone'; or 'too_late' (three minutes are over, its patient
+-- was told, or something happened since), 'not_found', or why it cannot have its time again, as above. p_is_here: its patient is at the
+-- desk, and need not be told.
+CREATE FUNCTION booking.undo_act(
+    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text, p_is_here boolean DEFAULT false
+) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
     now_at timestamptz;
@@ -63,10 +78,11 @@ BEGIN
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
     IF NOT FOUND OR (opened.answer).code IS NOT NULL THEN
         RETURN 'not_found';
-    ELSIF booking.undo_until(p_provider_id, p_booking_id, p_actor, now_at) IS NULL THEN
+    END IF;
+    SELECT * INTO act FROM booking.last_act(p_provider_id, p_booking_id, now_at) WHERE actor = p_actor;
+    IF NOT FOUND THEN
         RETURN 'too_late';
     END IF;
-    SELECT * INTO act FROM booking.staff_act WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
     CASE act.kind
         WHEN 'cancelled' THEN
             refusal := booking.bring_back(target, act, 'uncancelled', p_actor, now_at);
@@ -78,9 +94,9 @@ BEGIN
             PERFORM ledger.take_back_return(p_provider_id, p_booking_id, act.until, now_at);
             PERFORM booking.append_event(p_provider_id, now_at, 'refund_undone', p_booking_id, target.ticket_id, p_actor);
         ELSE
-            PERFORM booking.end_booking(target, 'cancelled', now_at, p_actor, 'undone');
-            PERFORM booking.make_offers(p_provider_id, now_at);
-            PERFORM booking.refresh_availability(p_provider_id, now_at);
+            PERFORM booking.unbook(target, CASE
+                WHEN p_is_here OR booking.told_at(p_actor, act.until - booking.undo_time(), ARRAY[lower(target.during)]) = act.until
+                THEN 'undone' ELSE '' END, p_actor, now_at);
     END CASE;
     IF refusal IS NOT NULL THEN
         RETURN refusal;

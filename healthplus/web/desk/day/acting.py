@@ -31,6 +31,11 @@ REFUSED = {
         "This was not undone: three minutes are over, or somebody recorded more. A ward administrator can correct it."
     ),
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
+    "same_day": N_("This was not undone: the patient has booked something else on that day."),
+    "slot_full": N_("This was not undone: its time was taken meanwhile."),
+    "slot_held": N_("This was not undone: its time went to the queue, or somebody holds it."),
+    "no_such_slot": N_("This was not undone: the doctor does not work then any more."),
+    "cap_reached": N_("This was not undone: meanwhile as many as the clinic allows are beside the times."),
 }
 DONE = {
     **SERVED,

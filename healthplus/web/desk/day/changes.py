@@ -17,7 +17,6 @@ from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
-from healthplus.web.desk.day.acting import REFUSED
 from healthplus.web.desk.office.asks import (
     KINDS,
     NOT_ASKED,
@@ -49,20 +48,12 @@ CHANGED = {
     "refund": N_("Refunded"),
     "correct": N_("Corrected"),
     "asked": N_("It is asked. A ward administrator confirms or refuses it."),
-    "undone": N_("Taken back. The patient is told nothing."),
 }
 """What the sheet says after a change."""
 _OVER = N_("Nothing was done: somebody changed this appointment meanwhile. What is shown now is right.")
 _NOT_CHANGED = {
     code: WORDS[code] for code in ("slot_full", "slot_held", "no_such_slot", "overlap", "same_day", "too_late")
 }
-_NOT_UNDONE = {
-    "too_late": N_("This was not taken back: the patient was told, or something happened since."),
-    "slot_full": N_("This was not taken back: its time was taken meanwhile."),
-    "slot_held": N_("This was not taken back: its time went to the queue, or somebody holds it."),
-    "overlap": REFUSED["overlap"],
-}
-_NOT_BACK = N_("This was not taken back: it cannot be as it was any more. What is shown now is right.")
 
 
 class ChangeController(Controller):
@@ -120,7 +111,7 @@ class ChangeController(Controller):
             text = _OVER if answer["outcome"] == "over" else _NOT_CHANGED.get(answer["outcome"], CANNOT)
             form.fail("kind", form.gettext(text))
             return await _change_page(request, clinic_id, day, booking_id, form, status=409)
-        undo = {"undo": str(booking_id)} if answer["undo_until"] else {}
+        undo = {"undo": str(row["provider_id"])} if answer["undo_until"] else {}
         return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": kind, "about": str(booking_id), **undo})
 
     @post("/ask", **needs("ask_change"))
@@ -143,30 +134,10 @@ class ChangeController(Controller):
             return await _change_page(request, clinic_id, day, booking_id, form, status=409)
         return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": "asked", "about": str(booking_id)})
 
-    @post("/undo", **needs("book"))
-    async def undo(
-        self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date], booking_id: FromPath[UUID]
-    ) -> Response[str]:
-        """Take back what one did last, before the patient is told."""
-        answer = await console(request).change(queries.undo_change, clinic_id, booking_id)
-        assert answer is not None
-        if answer["provider_id"] is None:
-            raise NotFound
-        services(request).book.changed(answer["provider_id"])
-        if answer["outcome"] != "undone":
-            form = Form({}, language_of(request))
-            form.fail("kind", form.gettext(_NOT_UNDONE.get(answer["outcome"], _NOT_BACK)))
-            return await _change_page(request, clinic_id, day, booking_id, form, status=409)
-        return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": "undone", "about": str(booking_id)})
-
 
 def change_notice(query: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a sheet says of the change that one comes from, and of which appointment it can be taken back."""
-    try:
-        undo = str(UUID(query.get("undo", "")))
-    except ValueError:
-        undo = ""
-    return {"changed": CHANGED.get(query.get("changed", ""), ""), "undo": undo}
+    """Return what a sheet says of the change that one comes from, and of whose appointment it can be taken back."""
+    return {"changed": CHANGED.get(query.get("changed", ""), ""), "undo": query.get("undo", "")}
 
 
 async def _find(request: AnyRequest, clinic_id: int, booking_id: UUID) -> Record:

@@ -188,8 +188,7 @@ async def _day_page(
     seen_by = (*await _seen_by(request, clinic_id), can_overbook)
 
     def keep(row: Row, card: Callable[[Row, dict[str, Any]], Markup], provider: dict[str, Any]) -> Markup:
-        can_do = (*row.acts(viewer), row.can_undo_change(viewer))
-        key = (*seen_by, day, provider["provider_id"], provider["name"], *can_do, *row.says)
+        key = (*seen_by, day, provider["provider_id"], provider["name"], *row.acts(viewer), *row.says)
         return services(request).days.row(key, lambda: card(row, provider))
 
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}

@@ -111,12 +111,8 @@ class Row:
             yield "undo"
 
     def can_undo(self, viewer: str) -> bool:
-        """Return whether somebody, an actor, can take back what was recorded last."""
+        """Return whether somebody, an actor, can take back what was done last."""
         return self.visit.get("undo_until_at") is not None and self.visit["undo_by"] == viewer
-
-    def can_undo_change(self, viewer: str) -> bool:
-        """Return whether somebody, an actor, can take back how the appointment was changed last."""
-        return self.visit.get("change_undo_until_at") is not None and self.visit["change_undo_by"] == viewer
 
 
 @dataclass(frozen=True)
@@ -182,7 +178,7 @@ class Sheet:
     def undoable_by(self, viewer: str) -> tuple[str, ...]:
         """Return the bookings of which somebody, an actor, can take back what was recorded or changed last."""
         rows = (row for column in self.columns for row in column.rows)
-        return tuple(row.visit["booking_id"] for row in rows if row.can_undo(viewer) or row.can_undo_change(viewer))
+        return tuple(row.visit["booking_id"] for row in rows if row.can_undo(viewer))
 
     @property
     def counts(self) -> dict[str, int]:

@@ -36,7 +36,6 @@ ACTIONS: dict[str, str] = {
     "record_attendance": N_("Recorded who came"),
     "undo_attendance": N_("Took back what was recorded"),
     "change_booking": N_("Changed an appointment"),
-    "undo_change": N_("Took back a change"),
     "see_caller": N_("Looked at who waits by phone"),
     "join_caller": N_("Had a caller join a queue"),
     "serve_caller": N_("Served a caller"),
