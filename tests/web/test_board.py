@@ -182,12 +182,10 @@ async def test_a_visit_that_nobody_marked_done_hides_no_later_session(
     page = await desk.get(ORDER)
     assert "Of an earlier session, not marked done: A-001" in words(page)
     assert f"/day#visit-{bookings['asha']}" in page.text
-    assert str(bookings["asha"]) not in page.text.partition('class="order"')[2]
     # While it goes on, it stays.
     await db.execute("UPDATE reception.attendance SET entered_at = public.app_now() - interval '1 minute'")
     page = await desk.get(ORDER)
     assert "Of an earlier session" not in words(page)
-    assert f"finish {bookings['asha']}" in page.text
 
 
 async def test_everybody_can_check_in_what_order_tokens_were_called(
