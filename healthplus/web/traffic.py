@@ -193,6 +193,7 @@ _CLASSES = {
         GET /api/v1/waits/{wait_id}
         GET /doctor/{provider_id}/wait/{ticket_id}
         GET /desk/{clinic_id}/{day}/news
+        GET /board/{clinic_id}/news
         GET /doctor/{provider_id}/wait/{ticket_id}/news
         GET /doctor/{provider_id}/hold/{hold_id}/news
         GET /doctor/{provider_id}/{name}/{clinic_id}/news
@@ -244,7 +245,6 @@ _CLASSES = {
         GET /doctor/{provider_id}/calls/{session_id}
         GET /doctor/{provider_id}/calls/{session_id}/json
         GET /board/{clinic_id}
-        GET /board/{clinic_id}/news
         GET /photo/{name}
         GET /doctor/{provider_id}/review/{review_id}/report
         POST /doctor/{provider_id}/review/{review_id}/report

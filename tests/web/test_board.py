@@ -95,6 +95,7 @@ async def test_a_board_shows_tokens_to_whoever_has_its_key_and_names_to_nobody(
     forget_shared_reads(app)
     page = await anybody.get(address)
     assert "Called and missed? Come to the desk: A-001" in words(page)
+    assert re.findall(r"<b>(A-\d+)</b>", page.text) == ["A-002", "A-003", "A-001"]
     for wrong in ("", "x", "x" * 32, "%00", "é"):
         assert (await anybody.get(f"/board/{AT_CLINIC}?key={wrong}")).status_code == 404
         assert (await anybody.get(f"/board/{AT_CLINIC}/news?key={wrong}")).status_code == 404
@@ -132,7 +133,7 @@ async def test_the_order_of_one_doctor_from_the_call_to_the_end(
 ) -> None:
     page = await desk.get(ORDER)
     assert page.status_code == 200
-    assert "Nobody is called yet" in words(page)
+    assert "Nobody is in the room now" in words(page)
     for name in NAMES:
         await press(desk, ORDER, "arrive", bookings[name])
     page = await desk.get(ORDER)
@@ -162,6 +163,29 @@ async def test_the_order_of_one_doctor_from_the_call_to_the_end(
     assert (await desk.get(f"{ORDER}/news?after=another")).status_code == 200
     assert (await desk.get(f"/desk/{AT_CLINIC}/order/{OTHER_PROVIDER}")).status_code == 200
     assert (await desk.get(f"/desk/{AT_CLINIC}/order/999")).status_code == 404
+
+
+async def test_a_visit_that_nobody_marked_done_hides_no_later_session(
+    db: Database, desk: Browser, bookings: dict[str, UUID], environment: Environment
+) -> None:
+    for act in ("arrive", "call", "enter"):
+        await press(desk, ORDER, act, bookings["asha"])
+    # As if it were of the session before the one that runs, and of hours ago.
+    await environment.pass_until(environment.instant(13, 5))
+    await db.execute(
+        "UPDATE reception.session SET during = tstzrange(lower(during) - interval '4 hours', lower(during))"
+    )
+    await db.execute(
+        "UPDATE reception.attendance SET calls = ARRAY[public.app_now() - interval '3 hours'],"
+        " entered_at = public.app_now() - interval '3 hours'"
+    )
+    page = await desk.get(ORDER)
+    assert "Of an earlier session, not marked done: A-001" in words(page)
+    assert f"/day#visit-{bookings['asha']}" in page.text
+    # While it goes on, it stays.
+    await db.execute("UPDATE reception.attendance SET entered_at = public.app_now() - interval '1 minute'")
+    page = await desk.get(ORDER)
+    assert "Of an earlier session" not in words(page)
 
 
 async def test_everybody_can_check_in_what_order_tokens_were_called(

@@ -99,9 +99,14 @@ async def test_a_patient_is_told_once_by_text_and_on_their_page_and_is_then_not_
     said = f"Running 22 min late: come at {ENGLISH.clock(come, HOME_ZONE)}."
     for path in (f"/appointments/{PROVIDER}/{bookings['bina']}", "/appointments"):
         assert said in words(await browser.get(path))
+    own = words(await browser.get(f"/appointments/{PROVIDER}/{bookings['bina']}"))
+    assert f"Arrive by {ENGLISH.clock(come, HOME_ZONE)} Give" in own
     await environment.pass_time(minutes=2)
     await delays.tell()
     assert [row["notices"] for row in await db.fetch(_TOLD)] == [1, 1]
+    # They are waited for a while after that, when their time is over: it is not past.
+    waited = "SELECT reception.waited_for_until(booking, public.app_now()) FROM booking.booking WHERE booking_id = $1"
+    assert await db.fetch_value(waited, bookings["bina"]) == environment.instant(14, 5)
     # At five to two she is in time, as she was told ten to; without that, twenty-five minutes would be late.
     await environment.pass_until(environment.instant(13, 55))
     await record(environment, bookings["bina"], "arrive")

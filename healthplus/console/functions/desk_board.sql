@@ -1,6 +1,7 @@
 -- Today's order of one doctor, a doctor's own day, and the key of a clinic's board.
 
--- Today's order of a provider at a clinic: the session that runs or is next, who is in it, and its figures; 'others': who else works there today.
+-- Today's order of a provider at a clinic: the session that runs or is next, who is in it, and its figures; 'others': who else works there today;
+-- 'left_open': by the tokens, whose visits of earlier sessions of the day were never marked done.
 -- Each patient who is shown for the first time in a session of the staff's is noted.
 CREATE FUNCTION console.today_order(p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -25,6 +26,7 @@ BEGIN
             jsonb_build_object('starts_at', lower(sitting.during), 'ends_at', upper(sitting.during), 'session_id', sitting.session_id)
             || reception.figures_of(sitting, now_at) END,
         'walk_in_every', (SELECT walk_in_every FROM directory.clinic WHERE clinic_id = p_clinic_id),
+        'left_open', reception.left_open(sitting),
         'others', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('provider_id', provider_id, 'name', name) ORDER BY name, provider_id), '[]')
             FROM reception.sessions_now(p_clinic_id, now_at) JOIN directory.provider USING (provider_id)));

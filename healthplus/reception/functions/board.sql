@@ -1,7 +1,7 @@
 -- Today's board of a clinic: whom each doctor sees and calls, by token, and how late they are. It shows nobody.
 
 -- The sessions of a clinic that a board shows: of each provider the one that runs, or the next of the day. What nobody has come to yet has
--- no id. One runs until its time is over and nobody waits.
+-- no id. One runs until its time is over and nobody waits; of one that nothing was recorded of for long, the next that runs takes its place.
 CREATE FUNCTION reception.sessions_now(p_clinic_id bigint, p_now timestamptz) RETURNS SETOF reception.session LANGUAGE plpgsql STABLE AS $$
 DECLARE
     today date;
@@ -32,8 +32,21 @@ BEGIN
                     AND (leave.clinic_id IS NULL OR leave.clinic_id = p_clinic_id))
     ) AS known
     WHERE upper((sitting).during) > p_now OR is_busy
-    ORDER BY (sitting).provider_id, NOT is_busy, lower((sitting).during);
+    ORDER BY (sitting).provider_id, CASE
+        WHEN upper((sitting).during) <= p_now THEN CASE WHEN reception.is_recorded(sitting, p_now) THEN 0 ELSE 2 END
+        WHEN is_busy OR lower((sitting).during) <= p_now THEN 1 ELSE 3 END, NOT is_busy, lower((sitting).during);
 END $$;
+
+-- Whose visits of earlier sessions of its day nobody marked done, as their tokens and bookings.
+CREATE FUNCTION reception.left_open(p_session reception.session) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'booking_id', booking_id, 'token_label', reception.token_label(session.letter, token)) ORDER BY token), '[]')
+    FROM reception.session
+    JOIN reception.attendance USING (provider_id, session_id)
+    JOIN booking.booking USING (provider_id, booking_id)
+    WHERE session.provider_id = p_session.provider_id AND session.clinic_id = p_session.clinic_id AND session.day = p_session.day
+        AND lower(session.during) < lower(p_session.during) AND reception.state_of(booking.state, attendance) IN ('here', 'called', 'in_room')
+$$;
 
 -- What a board says of a session: the token that is called or in the room, the next three, how many minutes late, and who was called and
 -- did not come.
@@ -53,7 +66,11 @@ CREATE FUNCTION reception.board_of(p_session reception.session, p_now timestampt
             WHERE state = 'called' AND called_at <= p_now - reception.call_time()),
         'next', (
             SELECT coalesce(jsonb_agg(label ORDER BY place), '[]')
-            FROM reception.order_of(p_session.provider_id, p_session.session_id, p_now) JOIN present USING (booking_id) WHERE place <= 3),
+            FROM (
+                -- Who missed their call is asked to the desk, and stands there alone.
+                SELECT label, place
+                FROM reception.order_of(p_session.provider_id, p_session.session_id, p_now) JOIN present USING (booking_id)
+                WHERE state = 'here' ORDER BY place LIMIT 3) AS soon),
         'minutes_late', floor(extract(epoch FROM reception.lateness(p_session, p_now)) / 60)::integer)
 $$;
 

@@ -10,6 +10,12 @@ CREATE FUNCTION reception.told_to_come(p_booking booking.booking, p_before times
         AND come_at > starts_at AND told_at <= p_before
 $$;
 
+-- Until when an appointment's patient is waited for: it lasts, or they were told to come later.
+CREATE FUNCTION reception.waited_for_until(p_booking booking.booking, p_now timestamptz) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT greatest(booking.visit_end(p_booking.during, p_booking.service_ids),
+        CASE WHEN p_booking.state = 'booked' THEN reception.told_to_come(p_booking, p_now) + reception.late_time() END)
+$$;
+
 -- How long somebody has to come in before they are called again, and after how many calls they stand at the end.
 CREATE FUNCTION reception.call_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '2 minutes' $$;
 CREATE FUNCTION reception.calls_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;

@@ -251,20 +251,21 @@ async def _appointment_page(
     written: str | None = None,
 ) -> Response[str]:
     chosen = await _chosen(request, appointment)
+    delay = await delay_of(request, appointment)
     return page(
         request,
         "appointments/appointment.html",
         status=status,
         appointment=appointment,
         chosen=chosen,
-        delay=await delay_of(request, appointment),
+        delay=delay,
         preparations=await preparations_of(request, chosen),
         number=number_of(appointment["booking_id"]),
         is_invoice_foreign=await is_invoice_foreign(request, appointment),
         error=error,
         field=field,
         earlier=await _earlier(request, appointment),
-        arrive_at=appointment["starts_at"] - ARRIVE_EARLY,
+        arrive_at=delay.come_at if delay else appointment["starts_at"] - ARRIVE_EARLY,
         phone=require_patient(request).phone,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
         is_told_no_more="told" in request.query_params,

@@ -12,7 +12,7 @@ LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
-WHERE patient_id = $1 AND booking.state IN ('booked', 'arrived') AND booking.visit_end(during, service_ids) > now_at
+WHERE patient_id = $1 AND booking.state IN ('booked', 'arrived') AND reception.waited_for_until(booking, now_at) > now_at
 ORDER BY during
 
 -- name: past
@@ -31,7 +31,7 @@ JOIN directory.city USING (city_id)
 LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
 WHERE patient_id = $1 AND (
     booking.state IN ('cancelled', 'fulfilled', 'no_show')
-    OR (booking.state IN ('booked', 'arrived') AND booking.visit_end(during, service_ids) <= now_at))
+    OR (booking.state IN ('booked', 'arrived') AND reception.waited_for_until(booking, now_at) <= now_at))
 ORDER BY during DESC, booking_id
 LIMIT $2 OFFSET $3
 
@@ -74,7 +74,7 @@ SELECT
     booking.visit_end(during, service_ids) AS ends_at, slots_needed, service_ids,
     booking.state::text AS state, needs_rebooking, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
     funding::text AS funding,
-    lower(during) <= now_at AS begun, booking.visit_end(during, service_ids) <= now_at AS over,
+    lower(during) <= now_at AS begun, reception.waited_for_until(booking, now_at) <= now_at AS over,
     patient_name, booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
     (SELECT person.name FROM accounts.person WHERE person.patient_id = booking.patient_id AND is_holder) AS payer,
     provider.name AS provider, provider.type::text AS type, hash AS photo, max_booking_days,

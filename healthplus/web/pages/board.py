@@ -25,7 +25,7 @@ queries = load(Path(__file__).with_name("board.sql"))
 TEXTS: Final = {
     "come_in": N_("Please come in"),
     "in_room": N_("In the room"),
-    "nobody": N_("Nobody is called yet"),
+    "nobody": N_("Nobody is in the room now"),
     "begins": N_("Begins at"),
     "next": N_("Next"),
     "none": N_("nobody waits"),

@@ -29,6 +29,7 @@ class Order:
         self.provider = found["provider"]
         self.session = found["session"]
         self.others = found["others"]
+        self.left_open = found["left_open"]
         self.every = found["walk_in_every"]
         self.told_off = told_off
         self._rows = [row for row in Column(self.provider, self.now).rows if row.visit]
