@@ -74,7 +74,7 @@ async def form_for(desk: Browser, person: UUID | str, place: int = 0, **query: s
     """Return the form of a phone booking, with one of its times chosen."""
     page = await desk.get(f"{BOOK}?{httpx.QueryParams({'person': str(person), **query})}")
     assert page.status_code == 200
-    names = ("person", "provider", "services", "key", "from")
+    names = ("person", "provider", "services", "key", "from", "day")
     return {**{name: field(page, name) for name in names}, "start": times(page)[place].isoformat()}
 
 
@@ -96,6 +96,12 @@ async def test_a_caller_is_found_and_booked(desk: Browser, known: UUID, environm
     assert "Dr 1" in words(page)
     assert len(times(page)) == 5
     assert "₹300, paid at the clinic" in words(page)
+    # The day that one came from is looked at from step to step.
+    day = environment.instant(48 + 13).date()
+    assert f'name="day" value="{day}"' in (await desk.get(f"{BOOK}?day={day}")).text
+    page = await desk.get(f"{BOOK}?person={known}&day={day}")
+    assert min(times(page)).date() >= day
+    assert f"day={day}" in page.text.partition("/queue?")[2].partition('"')[0]
     # Asha has an appointment with this doctor on one of these days.
     form = await form_for(desk, known, start=environment.instant(24 + 13).isoformat())
     booked = await desk.post(BOOK, form)

@@ -308,6 +308,10 @@ async def test_the_day_as_a_table(desk: Browser, sheet: str, db: Database, booki
     answer = await desk.get(f"{sheet}/csv")
     lines = answer.text.splitlines()
     assert answer.headers["content-type"].startswith("text/csv")
-    assert lines[0].startswith("doctor,time,token,name")
-    assert "Dr 1,13:00,,'=1+1,,," in lines[1]
-    assert len([line for line in lines if ",Expected," in line]) == 3
+    assert lines[0].startswith("doctor,time,end,token,name")
+    assert lines[1].startswith("Dr 1,13:00,13:30,,'=1+1,,,")
+    assert len([line for line in lines if ",Expected," in line and line.endswith(",300.00")]) == 3
+    assert ",5678,Expected," in lines[2]
+    # Each free time has its own line.
+    free = re.findall(r"^Dr 1,([\d:]+),.*,Free times,", answer.text, re.MULTILINE)
+    assert len(free) == len(set(free)) > 1

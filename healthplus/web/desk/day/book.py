@@ -12,7 +12,7 @@ from litestar import Controller, Response, get, post
 
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
-from healthplus.web.desk.day.people import kept_of, who_page
+from healthplus.web.desk.day.people import kept_of, wanted_day, who_page
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
@@ -21,7 +21,7 @@ from healthplus.web.desk.refused import WITH_REASON, refusal
 from healthplus.web.desk.session import console, desk_page, needs
 from healthplus.web.http.ids import ID_MAX, ClinicId
 from healthplus.web.languages import N_
-from healthplus.web.pages.booking import parsed_day, parsed_instant, parsed_number
+from healthplus.web.pages.booking import parsed_instant, parsed_number
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.pages.session import form_of, idempotency_key
 from healthplus.web.services import AnyRequest, services
@@ -79,11 +79,13 @@ async def _times_page(
     given = form.given
     clinic = await read_clinic(request, clinic_id)
     provider_id = parsed_number(given["provider"]) if given.get("provider") else None
-    day = parsed_day(given.get("day", ""))
-    if refused or day is None or not 2000 <= day.year < 2200:
+    zone = ZoneInfo(clinic["time_zone"])
+    day = wanted_day(given)
+    wanted = parsed_instant(given.get("start", ""))
+    if refused or day is None:
         after = parsed_instant(given.get("from" if refused else "start", ""))
     else:
-        after = datetime.combine(day, _clock(given.get("clock", "")), ZoneInfo(clinic["time_zone"]))
+        after = datetime.combine(day, _clock(given.get("clock", "")), zone)
     person_id = _person(given.get("person", ""))
     view = await ask(request, queries.booking_choices, clinic_id, person_id, provider_id, service_ids or None, after)
     say = form.gettext
@@ -105,7 +107,8 @@ async def _times_page(
         key=secrets.token_urlsafe(16),
         sexes=SEXES,
         this_year=services(request).clock.now().year,
-        wanted=parsed_instant(given.get("start", "")),
+        wanted=wanted,
+        looked_at=day or (wanted.astimezone(zone).date() if wanted else None),
         again=urlencode(kept_of(given)),
         later=urlencode([*here.items(), *chosen, ("start", later.isoformat())]) if later else "",
     )

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from markupsafe import Markup
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
+from healthplus.money import in_units
 from healthplus.web.desk.day.acting import DONE, REFUSED, back_to, is_for_own_page, own_page, press
 from healthplus.web.desk.day.changes import change_notice
 from healthplus.web.desk.day.phone_queue import read_callers
@@ -39,6 +40,10 @@ from healthplus.web.services import AnyRequest, services
 
 _DAYS_MAX = timedelta(days=3660)
 _GZIP_LEVEL = 6
+_COLUMNS = (
+    *("doctor", "time", "end", "token", "name", "year of birth", "sex", "end of the phone number"),
+    *("state", "number", "services", "reason"),
+)
 
 
 class DayController(Controller):
@@ -76,25 +81,15 @@ class DayController(Controller):
     async def as_csv(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[bytes]:
         """Return the day as a table, for the hour when there is no network."""
         sheet: Sheet = (await _found(request, clinic_id, day))["sheet"]
-        zone = ZoneInfo((await read_clinic(request, clinic_id))["time_zone"])
+        clinic = await read_clinic(request, clinic_id)
+        zone = ZoneInfo(clinic["time_zone"])
         file = io.StringIO()
         table = csv.writer(file)
-        table.writerow(["doctor", "time", "token", "name", "year of birth", "sex", "state", "number", "reason"])
+        table.writerow([*_COLUMNS, f"to pay ({clinic['currency']})"])
         for column in sheet.columns:
             for row in column.rows:
-                visit = row.visit
-                table.writerow(
-                    [
-                        *(
-                            column.provider["name"],
-                            f"{row.starts_at.astimezone(zone):%H:%M}",
-                            visit.get("token_label") or "",
-                        ),
-                        *(_cell(visit.get(name)) for name in ("name", "birth_year", "sex")),
-                        *(STATES[row.state], number_of(UUID(visit["booking_id"])) if visit else ""),
-                        _cell(visit.get("reason")),
-                    ]
-                )
+                for starts_at in row.starts or (row.starts_at,):
+                    table.writerow(_cells(column.provider["name"], row, starts_at, zone, clinic["currency"]))
         name = f"attachment; filename=day-{day}.csv"
         return document(request, file.getvalue().encode(), "text/csv", headers={"Content-Disposition": name})
 
@@ -108,6 +103,22 @@ class DayController(Controller):
         if pressed.refused:
             return await _day_page(request, clinic_id, day, refused=REFUSED[pressed.refused], about=pressed.booking_id)
         return back_to(request, f"/desk/{clinic_id}/{day}", pressed)
+
+
+def _cells(doctor: str, row: Row, starts_at: datetime, zone: ZoneInfo, currency: str) -> list[str]:
+    """Return a time of the day as a row of the table."""
+    visit = row.visit
+    to_pay = visit.get("to_pay_minor")
+    return [
+        _cell(doctor),
+        f"{starts_at.astimezone(zone):%H:%M}",
+        f"{visit['ends_at'].astimezone(zone):%H:%M}" if visit else "",
+        *(_cell(visit.get(name)) for name in ("token_label", "name", "birth_year", "sex", "phone_end")),
+        STATES[row.state],
+        number_of(UUID(visit["booking_id"])) if visit else "",
+        *(_cell(visit.get(name)) for name in ("services", "reason")),
+        str(in_units(to_pay, currency)) if to_pay else "",
+    ]
 
 
 def _cell(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -25,6 +25,7 @@ from healthplus.web.desk.office.frame import Typed, ask, read_form
 from healthplus.web.desk.session import console, desk_page, needs
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import N_
+from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
@@ -35,7 +36,7 @@ STEPS = {
     "overbook": N_("Book a time that is taken"),
 }
 """What somebody is looked for, by the page below the clinic's that comes next, which gets `person`: its title."""
-KEPT = ("provider", "start")
+KEPT = ("provider", "start", "day")
 """What that page is also told, from field to field."""
 _NUMBER = re.compile(r"(?=.*(\d|-))(hp[\s-]*)?[0-9a-z]{4}[\s-]?[0-9a-z]{4}", re.IGNORECASE)
 _PHONE = re.compile(r"[+\d\s().\-/]+")
@@ -113,7 +114,13 @@ async def who_page(request: AnyRequest, clinic_id: int, to: str, form: Form | No
 
 def kept_of(given: Any) -> dict[str, str]:
     """Return what a page is to hand on."""
-    return {name: given[name][:40] for name in KEPT if given.get(name)}
+    return {name: given[name][:40] for name in KEPT if given.get(name) and (name != "day" or wanted_day(given))}
+
+
+def wanted_day(given: Any) -> date | None:
+    """Return the day that somebody looks at; None where they did not say one."""
+    day = parsed_day(given.get("day", ""))
+    return day if day and 2000 <= day.year < 2200 else None
 
 
 async def _look(request: AnyRequest, clinic_id: int, form: Form, text: str) -> LookedFor:

@@ -22,7 +22,7 @@ from healthplus.web.desk.office.frame import Document, Typed, ask, change, read_
 from healthplus.web.desk.refused import refusal
 from healthplus.web.desk.session import console, desk_page, needs
 from healthplus.web.http.ids import ID_MAX, ClinicId
-from healthplus.web.languages import N_
+from healthplus.web.languages import N_, Language
 from healthplus.web.pages.booking import parsed_number
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.rendering import language_of, see_other
@@ -176,7 +176,7 @@ async def _queue_page(
         version=version,
         callers=found["callers"],
         person=found["person"],
-        choices=_choices(found["providers"] or []),
+        choices=_choices(found["providers"] or [], language_of(request)),
         now_at=found["now_at"],
         given=Typed({"day": str(today)} | {name: value for name, value in form.given.items() if value}),
         errors=Typed(form.errors),
@@ -185,10 +185,12 @@ async def _queue_page(
     )
 
 
-def _choices(providers: list[Document]) -> list[tuple[str, str]]:
+def _choices(providers: list[Document], language: Language) -> list[tuple[str, str]]:
     """Return what can be waited for: each doctor, and each of their services."""
     found = []
     for one in providers:
         found.append((str(one["provider_id"]), one["name"]))
-        found += [(f"{one['provider_id']}-{s['service_id']}", f"{one['name']}: {s['name']}") for s in one["services"]]
+        for service in one["services"]:
+            name = language.known_name("service", service["name"])
+            found.append((f"{one['provider_id']}-{service['service_id']}", f"{one['name']}: {name}"))
     return found

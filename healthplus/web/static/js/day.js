@@ -96,7 +96,11 @@ document.addEventListener("keydown", (event) => {
           document.querySelector(`[data-page-key="${CSS.escape(key)}"]`)));
     if (!press) return;
     const provider = visit?.closest("form").provider.value;
-    if (["n", "w"].includes(key) && provider) press.search = `?provider=${provider}`;
+    if (["n", "w"].includes(key) && provider) {
+      const query = new URLSearchParams(press.search);
+      query.set("provider", provider);
+      press.search = query;
+    }
     press.click();
   }
   event.preventDefault();
