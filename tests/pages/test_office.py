@@ -151,7 +151,7 @@ async def test_dragging_only_fills_the_form_in(product: Product, browser: Browse
         await go(window, f"{path}/week/{provider_id}")
         page = window.page
         shift = page.locator(".shift").first
-        before = await product.database.fetch("SELECT * FROM schedule.shift ORDER BY shift_id")
+        before = await product.database.fetch("SELECT shift::text FROM schedule.shift ORDER BY shift_id")
         box, days = await shift.bounding_box(), page.locator(".shift-day")
         target = await days.nth(3).bounding_box()
         assert box
@@ -166,7 +166,7 @@ async def test_dragging_only_fills_the_form_in(product: Product, browser: Browse
         assert await page.input_value("#weekday") == "4"
         starts = await shift_starts(product, page.url)
         assert await page.input_value("#starts") == f"{starts + 1:02}:00"
-        assert await product.database.fetch("SELECT * FROM schedule.shift ORDER BY shift_id") == before
+        assert await product.database.fetch("SELECT shift::text FROM schedule.shift ORDER BY shift_id") == before
         assert window.faults == []
 
 
