@@ -110,7 +110,10 @@ async def test_the_same_press_twice_is_one_token_and_two_desks_share_the_last(
     answers = await asyncio.gather(*(desk.post(WALK_IN, form) for _ in range(3)))
     assert len({goes_to(answer) for answer in answers}) == 1
     other = await log_in(app, db, "desk", AT_CLINIC, "desk.two")
-    both = await asyncio.gather(take_in(desk, people["bina"]), take_in(other, people["chand"]))
+    both = list(await asyncio.gather(take_in(desk, people["bina"]), take_in(other, people["chand"])))
+    for n, (one, name) in enumerate(((desk, "bina"), (other, "chand"))):
+        if both[n].status_code == 503:  # on a busy machine one waits too long for the other, and is told to try again
+            both[n] = await take_in(one, people[name])
     assert sorted(answer.status_code for answer in both) == [303, 409]
     told = next(answer for answer in both if answer.status_code == 409)
     assert "no walk-in token is left" in words(told)
