@@ -18,7 +18,7 @@ from healthplus.database import Database
 from healthplus.web.book_watchers import BookWatchers
 
 _WAKE_EVERY_SECONDS = 0.3
-"""How often at most what desks have open is made anew for changes of one book."""
+"""How often at most what desks have open is made again for changes of one book."""
 _WAKE_AFTER_SECONDS = 0.1
 """Who made a change looks first: then it is read once, and not by them and by pages at the same time."""
 _SHEETS_MAX = 64

@@ -276,7 +276,7 @@ class Morning:
         return visit
 
     async def miss(self, doctor: Doctor) -> None:
-        """Record, once the session is over, who did not come; whoever is still there leaves."""
+        """Record, once the session is over, who did not come; who is still there leaves."""
         for visit in doctor.visits:
             if visit.patient.state == "expected":
                 await self.act(doctor, visit, "miss")

@@ -13,7 +13,7 @@ CREATE TABLE reception.letter (
 ALTER TABLE reception.session ADD COLUMN day date;     -- in the clinic's zone; NULL, as letter: a session of before there were letters
 ALTER TABLE reception.session ADD COLUMN letter text;
 
--- The key of a clinic's board, as its hash: whoever has the address of the board sees tokens, and nobody's name.
+-- The key of a clinic's board, as its hash: who has the address of the board sees tokens, and nobody's name.
 CREATE TABLE reception.board (
     clinic_id bigint PRIMARY KEY,
     key_hash bytea NOT NULL CHECK (length(key_hash) = 32),

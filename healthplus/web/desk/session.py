@@ -42,7 +42,7 @@ Access: TypeAlias = Right | Literal["anybody", "logged_in", "locked"]
 def needs(access: Access, *, is_use: bool = True) -> dict[str, Any]:
     """Return the options of a route that is for those who have this access; `is_use`: somebody asks, and no page.
 
-    A page that asks for itself anew, without script, says so with `again` in its address. A right is needed at the
+    A page that asks again by itself, without script, says so with `again` in its address. A right is needed at the
     clinic of the path; where that names none, at every clinic.
     """
     return {"opt": {"access": access, "is_use": is_use}}

@@ -1,4 +1,4 @@
-"""A clinic's board in its waiting room: tokens, in English and Hindi at once, for whoever has its address and key."""
+"""A clinic's board in its waiting room: tokens, in English and Hindi at once, for who has its address and key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callers, patients and the desk itself want the same: one order, by number, whoever asks."""
+"""Callers, patients and the desk itself want the same: one order, by number, no matter who asks."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ CREATE FUNCTION booking.keep_staff_act(
         extra = excluded.extra
 $$;
 
--- The last change of an appointment that whoever made it can still take back, if there is one: nothing happened to it since, but for what was
+-- The last change of an appointment that who made it can still take back, if there is one: nothing happened to it since, but for what was
 -- recorded on the day, which is undone apart (reception.undo) and, unless a fee was given back, before.
 CREATE FUNCTION booking.last_act(p_provider_id bigint, p_booking_id uuid, p_now timestamptz) RETURNS SETOF booking.staff_act
 LANGUAGE sql STABLE AS $$

@@ -26,7 +26,7 @@ search?.form.addEventListener("submit", (event) => {
   shown()[0]?.focus();
 });
 
-// After a press the same patient is in focus again, for what comes next; whoever is gone from the day, the one after them.
+// After a press the same patient is in focus again, for what comes next; if they are gone from the day, the one after them.
 const { about } = document.querySelector(".columns")?.dataset ?? {};
 if (about) document.getElementById([`visit-${about}`, sessionStorage.after].find((id) => document.getElementById(id)))?.focus();
 document.addEventListener("focusin", ({ target }) => {
