@@ -19,14 +19,13 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
-from healthplus.payments.gateway import GatewayPayment, PaymentState
-from healthplus.payments.gateways.sandbox import METHODS, SIGNATURE, AuthoriseAnswer, WebhookBody
+from healthplus.payments.gateway import GatewayPayment, GatewayRefund, PaymentState
+from healthplus.payments.gateways.sandbox import METHODS, SIGNATURE, AuthoriseAnswer, StepAnswer, WebhookBody
 from healthplus.signatures import sign
 
 STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
     "capture": ("authorised", "captured"),
     "void": ("authorised", "voided"),
-    "refund": ("captured", "refunded"),
 }
 _POLL_SECONDS = 0.05
 PATIENT_SECONDS = 60
@@ -48,6 +47,18 @@ CREATE TABLE IF NOT EXISTS payment (
 CREATE INDEX IF NOT EXISTS payment_key ON payment (key);
 CREATE INDEX IF NOT EXISTS payment_due_at ON payment (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS moved (authorisation TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS refund (
+    name TEXT PRIMARY KEY,
+    authorisation TEXT NOT NULL,
+    key TEXT NOT NULL,  -- '' is all that is left of the payment
+    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'processed', 'failed')),
+    reference TEXT NOT NULL,
+    due_at REAL,  -- when what is pending will be processed, or fail
+    fails INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (authorisation, key)
+) STRICT;
+CREATE INDEX IF NOT EXISTS refund_due_at ON refund (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS webhook (body BLOB NOT NULL, due_at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX IF NOT EXISTS webhook_due_at ON webhook (due_at);
 """
@@ -74,6 +85,8 @@ class FaultPlan(msgspec.Struct, forbid_unknown_fields=True):
     slow_seconds: float = 1.0
     later: float = 0.0  # a good card makes the patient go on at the bank
     later_seconds: float = 4.0
+    refund_pending: float = 0.0  # a refund takes later_seconds, and may fail then
+    refund_fails: float = 0.0
     pay_twice: float = 0.0  # the patient pays a second time under the same key
     webhook_url: str | None = None
     webhooks: Literal["all", "unprompted", "none"] = "unprompted"  # unprompted: what no answer has said
@@ -192,27 +205,82 @@ class Bank:
 
     def step(
         self, name: str, step: str, amount_minor: int | None, currency: str | None
-    ) -> PaymentState | tuple[int, str]:
-        """Capture or void all, or refund some of it, if that is possible; return the payment's state afterwards.
+    ) -> StepAnswer | tuple[int, str]:
+        """Capture or void all, if that is possible; return the payment's state afterwards.
 
-        Or an HTTP status and why not. A refund must say how much.
+        Or an HTTP status and why not.
         """
         known = self._find(name)
         if known is None or known.state == "pending":
-            return 404, "The sandbox has no such authorisation."
-        is_refund = step == "refund"
-        if currency not in (None, known.currency) or (not is_refund and amount_minor not in (None, known.amount_minor)):
+            return _UNKNOWN
+        if currency not in (None, known.currency) or amount_minor not in (None, known.amount_minor):
             return 409, f"{_amount(known)} were set aside, not {currency} {amount_minor}."
-        if is_refund and (amount_minor is None or not 1 <= amount_minor <= known.amount_minor):
-            return 409, f"{_amount(known)} were taken: say how much of it to refund, not {amount_minor}."
-        if is_refund and known.state == "refunded" and amount_minor != known.refunded_minor:
-            return 409, f"{known.refunded_minor} of {_amount(known)} were refunded before, not {amount_minor}."
         before, after = STEPS[step]
-        if known.state != before:
-            state: PaymentState = known.state
-            return state
-        self._advance(name, after, prompted=True, refunded_minor=(amount_minor or 0) if is_refund else 0)
-        return after
+        if known.state == before:
+            self._advance(name, after, prompted=True)
+            return StepAnswer(after)
+        return StepAnswer(known.state)
+
+    def refund(
+        self, name: str, key: str, amount_minor: int | None, currency: str | None
+    ) -> StepAnswer | tuple[int, str]:
+        """Give back so much of what was taken, once for each key; return the payment's state and the refund's.
+
+        Or an HTTP status and why not.
+        """
+        known = self._find(name)
+        if known is None or known.state == "pending":
+            return _UNKNOWN
+        given = next((refund for refund in self._refunds(name) if refund.key == key), None)
+        if given is not None and given.amount_minor == amount_minor:
+            return StepAnswer(known.state, given)
+        if known.state in ("authorised", "voided"):
+            return StepAnswer(known.state)
+        left = known.amount_minor - known.refunded_minor
+        if currency not in (None, known.currency) or amount_minor is None or not 1 <= amount_minor <= known.amount_minor:
+            return 409, f"{_amount(known)} were taken: say how much of it to refund, not {amount_minor}."
+        if given is None and known.state == "refunded" and amount_minor == known.refunded_minor:
+            return StepAnswer(known.state)  # before refunds had rows
+        if given is not None or known.state == "refunded":
+            before = given.amount_minor if given else known.refunded_minor
+            return 409, f"{before} of {_amount(known)} were refunded before, not {amount_minor}."
+        if amount_minor > left:
+            return 409, f"{left} of {_amount(known)} are left: too little for a refund of {amount_minor}."
+        fails = self.happens("refund_fails", self.plan.refund_fails)
+        is_pending = self.happens("refund_pending", self.plan.refund_pending)
+        self._ledger.execute(
+            """INSERT INTO refund (name, authorisation, key, amount_minor, state, reference, due_at, fails)
+            VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)""",
+            (
+                *(f"{name}:{key}" if key else name, name, key, amount_minor),
+                str(random.randrange(10**11, 10**12)),  # noqa: S311 - twelve digits, as banks have
+                *(time.time() + self.plan.later_seconds if is_pending else None, fails),
+            ),
+        )
+        self._note_refund(name, key, "pending" if is_pending else "failed" if fails else "processed", prompted=True)
+        made = next(refund for refund in self._refunds(name) if refund.key == key)
+        known = self._find(name)
+        assert known is not None
+        return StepAnswer(known.state, made)
+
+    def _note_refund(self, name: str, key: str, state: str, *, prompted: bool) -> None:
+        """Have a refund be in a state, and its payment in that which its refunds make it."""
+        self._ledger.execute(
+            "UPDATE refund SET state = ?, due_at = CASE ? WHEN 'pending' THEN due_at END WHERE authorisation = ? AND key = ?",
+            (state, state, name, key),
+        )
+        live = [refund for refund in self._refunds(name) if refund.state != "failed"]
+        known = self._find(name)
+        assert known is not None
+        gone = sum(refund.amount_minor for refund in live)
+        is_over = gone == known.amount_minor or any(not refund.key for refund in live)
+        self._advance(name, "refunded" if is_over else "captured", prompted=prompted, refunded_minor=gone)
+
+    def _refunds(self, name: str) -> list[GatewayRefund]:
+        rows = self._ledger.execute(
+            "SELECT name, key, amount_minor, state, reference FROM refund WHERE authorisation = ? ORDER BY rowid", (name,)
+        )
+        return [GatewayRefund(*row[:4], row[4] if row[3] == "processed" else "") for row in rows]
 
     def payments(self, key: str) -> list[GatewayPayment]:
         """Return the payments under a key."""
@@ -220,20 +288,23 @@ class Bank:
             """SELECT authorisation, state, amount_minor, currency, refunded_minor FROM payment
             WHERE key = ? AND state <> 'pending'""",
             (key,),
-        )
-        return [GatewayPayment(*row) for row in rows]
+        ).fetchall()
+        return [GatewayPayment(*row, refunds=self._refunds(row[0])) for row in rows]
 
     def _advance(self, name: str, state: PaymentState, *, prompted: bool, refunded_minor: int = 0) -> None:
+        was = self._ledger.execute("SELECT state FROM payment WHERE authorisation = ?", (name,)).fetchone()
         update = """UPDATE payment SET state = ?, due_at = NULL, refunded_minor = ? WHERE authorisation = ?
             RETURNING key, authorisation, amount_minor, currency, refunded_minor"""
         payment = self._ledger.execute(update, (state, refunded_minor, name)).fetchone()
-        self._ledger.execute("INSERT INTO moved VALUES (?, ?, ?)", (name, state, time.time()))
+        if was != (state,):
+            self._ledger.execute("INSERT INTO moved VALUES (?, ?, ?)", (name, state, time.time()))
+        refunds = self._refunds(name)
         plan = self.plan
         if plan.webhooks == "none" or (plan.webhooks == "unprompted" and prompted) or plan.webhook_url is None:
             return
         if self.happens("webhook_lost", plan.webhook_lost):
             return
-        body = msgspec.json.encode(WebhookBody(uuid.uuid4().hex, f"payment.{state}", *payment))
+        body = msgspec.json.encode(WebhookBody(uuid.uuid4().hex, f"payment.{state}", *payment, refunds))
         for _ in range(2 if self.happens("webhook_repeated", plan.webhook_repeated) else 1):
             due_at = time.time() + random.uniform(0, plan.webhook_seconds_max)  # noqa: S311
             self._ledger.execute("INSERT INTO webhook (body, due_at) VALUES (?, ?)", (body, due_at))
@@ -247,6 +318,9 @@ class Bank:
                 pending = "SELECT authorisation FROM payment WHERE due_at <= ?"
                 for (name,) in self._ledger.execute(pending, (now,)).fetchall():
                     self._advance(name, "authorised", prompted=False)
+                refunding = "SELECT authorisation, key, fails FROM refund WHERE due_at <= ?"
+                for name, key, fails in self._ledger.execute(refunding, (now,)).fetchall():
+                    self._note_refund(name, key, "failed" if fails else "processed", prompted=False)
                 due = self._ledger.execute(
                     "SELECT rowid, body, tries FROM webhook WHERE due_at <= ? ORDER BY due_at LIMIT 20", (now,)
                 ).fetchall()
@@ -265,6 +339,9 @@ class Bank:
         else:
             again_at = time.time() + 2.0**tries
             self._ledger.execute("UPDATE webhook SET due_at = ?, tries = tries + 1 WHERE rowid = ?", (again_at, rowid))
+
+
+_UNKNOWN = (404, "The sandbox has no such authorisation.")
 
 
 def _amount(payment: _Payment | PaymentRequest) -> str:

@@ -37,6 +37,7 @@ _read_request = msgspec.json.Decoder(PaymentRequest).decode
 class _StepRequest(msgspec.Struct):
     amount_minor: int | None = None
     currency: str | None = None
+    key: str = ""
 
 
 _read_step = msgspec.json.Decoder(_StepRequest).decode
@@ -102,8 +103,10 @@ def _answer(bank: Bank, request: _Request) -> _Answer:
                 answer = _document(bank.authorise(_read_request(request.body)))
             case "POST", "payments", name, step if step in STEPS:
                 asked = _read_step(request.body)
-                done = bank.step(name, step, asked.amount_minor, asked.currency)
-                answer = _document(done if isinstance(done, tuple) else {"state": done})
+                answer = _document(bank.step(name, step, asked.amount_minor, asked.currency))
+            case "POST", "payments", name, "refund":
+                asked = _read_step(request.body)
+                answer = _document(bank.refund(name, asked.key, asked.amount_minor, asked.currency))
             case "GET", "payments", key:
                 answer = _document(bank.payments(key))
             case "GET", "pay", name if name == STYLE_PATH:

@@ -42,7 +42,7 @@ AREAS = (
             *("email.sql", "persons.sql", "sessions.sql"),
         ),
     ),
-    Area("ledger", "ledger", ("ledger.sql",)),
+    Area("ledger", "ledger", ("refunds.sql", "ledger.sql")),
     Area(
         "staff",
         "staff",
@@ -77,7 +77,7 @@ AREAS = (
     ),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql", "delays.sql")),
     Area("backup", "backup"),
-    Area("payments", "payments", ("accounts.sql", "currency.sql", "gateway_events.sql")),
+    Area("payments", "payments", ("accounts.sql", "currency.sql", "gateway_events.sql", "money_steps.sql")),
     Area(
         "search",
         "search",

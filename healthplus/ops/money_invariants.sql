@@ -41,7 +41,8 @@ WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
 GROUP BY provider_id, booking_id HAVING count(*) > 1
 
 -- name: refund_missing
--- Money that no booking keeps, and that was neither voided nor refunded within two minutes, nor is kept by the terms of one.
+-- Money that no booking keeps, and that was neither voided nor refunded within two minutes, nor is kept by the terms of one; and parts that
+-- were to go back, of which the gateway has not been told within two minutes.
 SELECT provider_id, booking_id, payment.authorisation, payment.state::text, payment.due::text, booking.state::text AS booking_state
 FROM ledger.payment JOIN booking.booking USING (provider_id, booking_id)
 WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'released', 'cancelled'))
@@ -57,3 +58,7 @@ WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'releas
             -- what staff give back waits until they cannot undo it any more
             AND event.at + CASE WHEN starts_with(event.actor, 'staff:') THEN booking.undo_time() ELSE interval '0' END
                 >= (SELECT public.app_now()) - interval '2 minutes')
+UNION ALL
+SELECT provider_id, booking_id, refund.authorisation, 'captured', refund.state::text, booking.state::text
+FROM ledger.refund JOIN booking.booking USING (provider_id, booking_id)
+WHERE refund.state = 'ordered' AND tries = 1 AND from_at < (SELECT public.app_now()) - interval '2 minutes'

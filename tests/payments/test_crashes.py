@@ -192,9 +192,9 @@ async def begin(environment: Environment) -> UUID:
     await environment.db.execute(
         as_owner(
             """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, booking.idempotency,
-                ledger.payment, payments.intent""",
+                ledger.payment, ledger.refund, payments.intent""",
             "booking.event_log",
-            "ledger.payment",
+            *("ledger.payment", "ledger.refund"),
         )
     )
     await start_clock(environment.db)
@@ -258,9 +258,7 @@ CANCELLED = {"begin_payment", "authorise", "confirm_lane", "take_due", "capture"
 KINDS = {
     "booked": {"begin_payment", "authorise", "confirm_lane", "take_due", "capture", "note_states"},
     "remembered": {"begin_payment", "authorise", "confirm_lane", "capture", "note_states"},
-    "cancelled": CANCELLED | {"refund"},
-    "kept": CANCELLED | {"refund"},
-    "kept_early": CANCELLED | {"refund"},
+    **dict.fromkeys(("cancelled", "kept", "kept_early"), CANCELLED | {"refund", "note_refunds"}),
     "kept_whole": CANCELLED,
     "lost": {"begin_payment", "authorise", "confirm_lane", "confirm", "void_due", "void", "note_states", "take_due"},
     "late": {"begin_payment", "authorise", "confirm_lane", "confirm", "take_due", "capture", "note_states"},

@@ -156,7 +156,7 @@ async def test_answers_are_noted_together_and_calls_are_bounded(
     for hold, name in zip(holds, ("asha", "bina", "chand"), strict=True):
         await environment.book.confirm(PROVIDER, hold, f"money {name}", environment.actor(name))
     bank = _SlowBank()
-    captures = _Counted(environment.db, bank)
+    captures = _Counted(environment.db, Gateways({"sandbox": cast(Gateway, bank)}))
 
     async def is_captured() -> bool:
         rows = await environment.db.fetch("SELECT DISTINCT state::text, due::text FROM ledger.payment")
@@ -179,7 +179,7 @@ async def test_a_row_that_a_verb_has_locked_is_waited_for_by_nobody(
     payments: Payments, environment: Environment, held: UUID
 ) -> None:
     await pay(payments, environment, held)
-    answers = [PROVIDER], [held], [f"sandbox-{PROVIDER}:{held}"], ["captured"]
+    answers = [PROVIDER], [held], [f"sandbox-{PROVIDER}:{held}"], ["captured"], ["card"]
     async with environment.db.transaction() as verb:
         await verb.execute("SELECT FROM ledger.payment FOR UPDATE")
         await asyncio.wait_for(environment.db.execute(queries.note_states, *answers), 5)

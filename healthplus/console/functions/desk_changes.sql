@@ -29,7 +29,7 @@ BEGIN
     IF staff.part_of_seen(p_kind::staff.ask_kind, booking.as_seen(p_provider_id, p_booking_id)) IS DISTINCT FROM p_seen THEN
         code := 'over';
     ELSE
-        IF p_kind IN ('cancel', 'refund') AND booking.paid_minor(target) > staff.proof_amount_minor((
+        IF p_kind IN ('cancel', 'refund') AND booking.moved_minor(target, p_wish) > staff.proof_amount_minor((
             SELECT currency FROM directory.clinic WHERE clinic_id = p_clinic_id))
         THEN
             PERFORM staff.require_proof(caller.is_proven);
@@ -37,7 +37,7 @@ BEGIN
         code := booking.change(p_kind, p_provider_id, p_booking_id, p_wish, caller.actor);
     END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'change_booking', code <> 'done',
-        p_kind || CASE code WHEN 'done' THEN '' ELSE ' ' || code END || ': ' || p_reason, NULL, p_clinic_id, target.patient_id,
+        staff.ask_detail(p_kind, p_wish, code) || p_reason, NULL, p_clinic_id, target.patient_id,
         p_provider_id, p_booking_id);
     RETURN QUERY SELECT code, reception.undo_until(p_provider_id, p_booking_id, caller.actor, public.app_now());
 END $$;
@@ -76,4 +76,31 @@ BEGIN
     LEFT JOIN staff.account AS doer ON found.actor = 'staff:' || doer.staff_id
     ORDER BY found.at DESC, found.is_event, found.number DESC
     LIMIT 300;
+END $$;
+
+-- The money of an appointment at a clinic, step by step (payments.money_steps), as its patient sees it.
+CREATE FUNCTION console.booking_money(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid)
+RETURNS TABLE (provider_id bigint, name text, provider text, starts_at timestamptz, currency text, time_zone text, steps jsonb)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller record;
+    target booking.booking;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    SELECT booking.* INTO target FROM directory.provider_clinic
+    JOIN booking.booking ON booking.provider_id = provider_clinic.provider_id AND booking.booking_id = p_booking_id
+    WHERE provider_clinic.clinic_id = p_clinic_id AND booking.clinic_id = p_clinic_id;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_money', false, '', NULL, p_clinic_id,
+        target.patient_id, target.provider_id, p_booking_id);
+    RETURN QUERY
+    SELECT target.provider_id, booking.as_seen(target.provider_id, p_booking_id) ->> 'name', provider.name::text, lower(target.during),
+        clinic.currency::text, city.time_zone::text, payments.money_steps(target.provider_id, p_booking_id)
+    FROM directory.provider
+    JOIN directory.clinic ON clinic.clinic_id = p_clinic_id
+    JOIN directory.city USING (city_id)
+    WHERE provider.provider_id = target.provider_id;
 END $$;
