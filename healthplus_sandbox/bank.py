@@ -232,13 +232,13 @@ class Bank:
         if known is None or known.state == "pending":
             return _UNKNOWN
         given = next((refund for refund in self._refunds(name) if refund.key == key), None)
-        if given is not None and given.amount_minor == amount_minor:
+        if given is not None and (given.amount_minor, currency or known.currency) == (amount_minor, known.currency):
             return StepAnswer(known.state, given)
         if known.state in ("authorised", "voided"):
             return StepAnswer(known.state)
         left = known.amount_minor - known.refunded_minor
         if currency not in (None, known.currency) or amount_minor is None or not 1 <= amount_minor <= known.amount_minor:
-            return 409, f"{_amount(known)} were taken: say how much of it to refund, not {amount_minor}."
+            return 409, f"{_amount(known)} were taken: say how much of it to refund, not {currency} {amount_minor}."
         if given is None and known.state == "refunded" and amount_minor == known.refunded_minor:
             return StepAnswer(known.state)  # before refunds had rows
         if given is not None or known.state == "refunded":

@@ -92,7 +92,9 @@ BEGIN
     SELECT * INTO known FROM ledger.refund
     WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation
         AND (name = p_name OR (key = p_key AND p_key <> '')
-            OR (key = '' AND p_key = '' AND (p_is_answer OR (name IS NULL AND amount_minor = p_amount_minor AND state <> 'failed'))))
+            OR (key = '' AND p_key = '' AND p_is_answer)
+            -- noted without a name
+            OR (coalesce(key, '') = '' AND p_key = '' AND name IS NULL AND amount_minor = p_amount_minor AND state <> 'failed'))
     ORDER BY (name = p_name) IS TRUE DESC LIMIT 1;
     IF FOUND THEN
         RETURN known;
