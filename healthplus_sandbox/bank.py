@@ -237,7 +237,11 @@ class Bank:
         if known.state in ("authorised", "voided"):
             return StepAnswer(known.state)
         left = known.amount_minor - known.refunded_minor
-        if currency not in (None, known.currency) or amount_minor is None or not 1 <= amount_minor <= known.amount_minor:
+        if (
+            currency not in (None, known.currency)
+            or amount_minor is None
+            or not 1 <= amount_minor <= known.amount_minor
+        ):
             return 409, f"{_amount(known)} were taken: say how much of it to refund, not {currency} {amount_minor}."
         if given is None and known.state == "refunded" and amount_minor == known.refunded_minor:
             return StepAnswer(known.state)  # before refunds had rows
@@ -278,9 +282,13 @@ class Bank:
 
     def _refunds(self, name: str) -> list[GatewayRefund]:
         rows = self._ledger.execute(
-            "SELECT name, key, amount_minor, state, reference FROM refund WHERE authorisation = ? ORDER BY rowid", (name,)
+            "SELECT name, key, amount_minor, state, reference FROM refund WHERE authorisation = ? ORDER BY rowid",
+            (name,),
         )
-        return [GatewayRefund(*row[:4], row[4] if row[3] == "processed" else "") for row in rows]
+        return [
+            GatewayRefund(refund, key, amount_minor, state, reference if state == "processed" else "")
+            for refund, key, amount_minor, state, reference in rows
+        ]
 
     def payments(self, key: str) -> list[GatewayPayment]:
         """Return the payments under a key."""
@@ -289,7 +297,10 @@ class Bank:
             WHERE key = ? AND state <> 'pending'""",
             (key,),
         ).fetchall()
-        return [GatewayPayment(*row, refunds=self._refunds(row[0])) for row in rows]
+        return [
+            GatewayPayment(name, state, amount_minor, currency, refunded_minor, refunds=self._refunds(name))
+            for name, state, amount_minor, currency, refunded_minor in rows
+        ]
 
     def _advance(self, name: str, state: PaymentState, *, prompted: bool, refunded_minor: int = 0) -> None:
         was = self._ledger.execute("SELECT state FROM payment WHERE authorisation = ?", (name,)).fetchone()
@@ -304,7 +315,7 @@ class Bank:
             return
         if self.happens("webhook_lost", plan.webhook_lost):
             return
-        body = msgspec.json.encode(WebhookBody(uuid.uuid4().hex, f"payment.{state}", *payment, refunds))
+        body = msgspec.json.encode(WebhookBody(uuid.uuid4().hex, f"payment.{state}", *payment, refunds=refunds))
         for _ in range(2 if self.happens("webhook_repeated", plan.webhook_repeated) else 1):
             due_at = time.time() + random.uniform(0, plan.webhook_seconds_max)  # noqa: S311
             self._ledger.execute("INSERT INTO webhook (body, due_at) VALUES (?, ?)", (body, due_at))

@@ -49,14 +49,16 @@ def template_of(row: Row) -> str:
     An offer that was not taken has other texts than an expired hold, and so has a hold, expired or withdrawn, for which
     money was set aside, or was asked for and the bank has not answered.
     So has an appointment that a new one replaced, or its patient would book again, any that was paid, and any of whose
-    money a part is kept.
+    money a part is kept; and a refund that is ordered, but not processed yet.
     """
     kind = str(row["kind"])
     if kind == "cancelled":
         name = "replaced" if row["is_replaced"] else kind
         return name + ("_kept" if row["kept_minor"] else "_refund" if row["returned_minor"] else "")
     if kind == "refunded":
-        return kind + ("_twice" if row["is_paid_twice"] else "_part" if row["kept_minor"] else "")
+        if row["is_started"]:
+            return "refund_started"
+        return kind + ("_twice" if row["is_paid_twice"] else "_part" if row["kept_minor"] or row["is_part"] else "")
     if kind == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered", "called") else "offer_lapsed"
     if kind in ("expired", "withdrawn"):

@@ -24,7 +24,6 @@ from healthplus.payments.captures import Capture, Captures
 from healthplus.payments.gateway import Declined, Pending
 from healthplus.payments.reconciliation import Reconciliation, key_of
 
-
 METHODS = {
     "sandbox-upi": "upi",
     "sandbox-netbanking": "netbanking",

@@ -84,7 +84,9 @@ class Reconciliation:
         try:
             payments = await self._gateways.of(account).fetch(key_of(provider_id, hold_id), order)
             rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
-            recorded = {tuple(row[name] for name in ("authorisation", "state", "amount_minor", "refund")) for row in rows}
+            recorded = {
+                tuple(row[name] for name in ("authorisation", "state", "amount_minor", "refund")) for row in rows
+            }
             for payment in payments:
                 if not _facts(account, payment) <= recorded:
                     await self._record(provider_id, hold_id, account, payment, "fetch")

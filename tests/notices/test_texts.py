@@ -45,6 +45,8 @@ ROW: dict[str, Any] = {
     "funding": "online",
     "is_paid": False,
     "is_paid_twice": False,
+    "is_part": False,
+    "is_started": False,
     "is_unanswered": False,
     "is_replaced": False,
     "kept_minor": 0,
@@ -76,6 +78,8 @@ ROWS = [
     ROW | {"kind": "cancelled", "returned_minor": 9_999_900},
     ROW | {"kind": "cancelled", "is_replaced": True, "returned_minor": 9_999_900},
     ROW | {"kind": "refunded", "is_paid_twice": True, "returned_minor": 9_999_900},
+    ROW | {"kind": "refunded", "is_part": True, "returned_minor": 9_999_900},
+    ROW | {"kind": "refunded", "is_started": True, "returned_minor": 9_999_900},
 ]
 
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-import pytest
 import msgspec
+import pytest
 
 from healthplus.accounts.actors import Actor, Staff, System
 from healthplus.booking.replacements import cancel_replaced
@@ -17,7 +17,7 @@ from healthplus.payments.payments import Payments
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.terms import set_terms
 from tests.payments.conftest import Bank
-from tests.payments.steps import capture, facts, money, money_back, pay, send, webhook
+from tests.payments.steps import capture, money, money_back, pay, send, webhook
 
 FEE = 50000
 MICROSECOND = timedelta(microseconds=1)

@@ -122,7 +122,7 @@ class _Counted(Captures):
         super().__init__(database, gateway)
         self.notes: list[int] = []
 
-    async def _note(self, answers: list[tuple[int, UUID, str, PaymentState]]) -> None:
+    async def _note(self, answers: list[tuple[int, UUID, str, PaymentState, str]]) -> None:
         self.notes.append(len(answers))
         await super()._note(answers)
 

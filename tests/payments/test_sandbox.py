@@ -160,7 +160,7 @@ async def test_parts_are_given_back_by_key_and_never_more_than_was_taken(bank: B
     second = await bank.refund(name, 300, "INR", "two")
     assert isinstance(second, GatewayRefund)
     assert second.name != first.name
-    with pytest.raises(PaymentUnavailable, match="100 of INR 500 .* left"):
+    with pytest.raises(PaymentUnavailable, match=r"100 of INR 500 .* left"):
         await bank.refund(name, 101, "INR", "three")
     assert await fetch(bank, key) == [GatewayPayment(name, "captured", 500, "INR", 400)]
     await bank.refund(name, 100, "INR")

@@ -99,7 +99,10 @@ BEGIN
     kept_minor := CASE WHEN p_payment.state = 'voided' THEN 0 ELSE coalesce(p_payment.kept_minor, 0) END;
     returned_minor := CASE WHEN p_payment.state = 'voided' THEN p_payment.amount_minor
         WHEN p_payment.state = 'refunded' OR p_payment.due IN ('void', 'refund') OR p_payment.kept_minor IS NOT NULL
-        THEN p_payment.amount_minor - coalesce(p_payment.kept_minor, 0) ELSE parts_minor END;
+        THEN p_payment.amount_minor - coalesce(p_payment.kept_minor, 0) ELSE (  -- what can be taken back is told to nobody
+            SELECT coalesce(sum(amount_minor), 0)::integer FROM ledger.refund
+            WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation
+                AND NOT is_rest AND is_last AND state <> 'withdrawn' AND from_at <= (SELECT public.app_now())) END;
     returned_at := coalesce(rest.paid_at, rest.processed_at, p_payment.voided_at, p_payment.refunded_at);
 END $$;
 

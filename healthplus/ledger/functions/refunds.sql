@@ -79,6 +79,13 @@ BEGIN
         p_failed.amount_minor, p_failed.why, p_by, p_at, p_at, p_at, p_failed.tries + 1);
 END $$;
 
+-- Notes that a refund which failed was paid otherwise, by bank transfer.
+CREATE FUNCTION ledger.pay_otherwise(p_failed ledger.refund, p_by text, p_reference text, p_now timestamptz) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    UPDATE ledger.refund SET paid_at = p_now, paid_by = p_by, paid_reference = p_reference
+    WHERE provider_id = p_failed.provider_id AND refund_id = p_failed.refund_id
+$$;
+
 -- The row of a refund that a gateway speaks of: by its name, by the key it was ordered with, or else a new one: the rest of a payment, which
 -- is asked for with the key '' and noted only when the gateway has answered; or what somebody gave back by hand there. p_is_answer: the
 -- gateway says it to us who ordered it.

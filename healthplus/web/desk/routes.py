@@ -10,6 +10,7 @@ from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.day.book import BookController
 from healthplus.web.desk.day.changes import ChangeController
 from healthplus.web.desk.day.day import DayController
+from healthplus.web.desk.day.money import DeskMoneyController
 from healthplus.web.desk.day.order import OrderController
 from healthplus.web.desk.day.own import OwnDayController
 from healthplus.web.desk.day.people import PeopleController
@@ -30,7 +31,7 @@ _PAGES: dict[type[Exception], str] = {
     ProofDue: "/desk/prove",
 }
 DAY = (
-    *(DayController, OrderController, OwnDayController, ChangeController),
+    *(DayController, OrderController, OwnDayController, ChangeController, DeskMoneyController),
     *(PeopleController, BookController, WalkInController, PhoneQueueController),
 )
 """What a clinic's desk does on the day."""

@@ -74,12 +74,12 @@ class AppointmentsController(Controller):
 
     @get(_ONE)
     async def read(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         return await _appointment_page(request, appointment)
 
     @post(_ONE)
     async def rate(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        session, appointment = await _mine(request, provider_id, booking_id)
+        session, appointment = await own_appointment(request, provider_id, booking_id)
         language = language_of(request)
         form = await form_of(request)
         stars, text = form.get("stars", ""), form.get("text")
@@ -101,18 +101,18 @@ class AppointmentsController(Controller):
     async def ask_whether_to_cancel(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
     ) -> Response[str]:
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         return await _cancel_page(request, appointment)
 
     @post(f"{_ONE}/cancel")
     async def cancel(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        session, _ = await _mine(request, provider_id, booking_id)
+        session, _ = await own_appointment(request, provider_id, booking_id)
         key = idempotency_key(await form_of(request))
         outcome = await services(request).book.cancel(provider_id, booking_id, session.actor, key)
         if outcome.code == "cancelled" or outcome.state == "cancelled":  # by this form, or by another before it
             return see_other(request, appointment_path(provider_id, booking_id))
         error = _not_changed(outcome, language_of(request))
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         return await _cancel_page(request, appointment, 409, error)
 
     @get(f"{_ONE}/move")
@@ -129,7 +129,7 @@ class AppointmentsController(Controller):
 
         `start`: a time that is chosen already, if it is still free.
         """
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         chosen = parsed_instant(start)
         if (first := parsed_day(f"{month}-01")) is not None:
             return await move_month_page(request, appointment, first)
@@ -144,7 +144,7 @@ class AppointmentsController(Controller):
     async def move(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = ""
     ) -> Response[str]:
-        session, appointment = await _mine(request, provider_id, booking_id)
+        session, appointment = await own_appointment(request, provider_id, booking_id)
         language = language_of(request)
         form = await form_of(request)
         start = parsed_instant(form.get("start", ""))
@@ -164,7 +164,7 @@ class AppointmentsController(Controller):
             return see_other(request, f"{moved_to}&told=off" if was_told else moved_to)
         limit = await limit_of(request, outcome, appointment["time_zone"])
         error = limit.text if limit else _not_moved(outcome, appointment, start, language)
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         chosen_day = start.astimezone(ZoneInfo(appointment["time_zone"])).date()
         return await move_page(request, appointment, chosen_day, 409, error, start, limit)
 
@@ -172,7 +172,7 @@ class AppointmentsController(Controller):
     async def calendar_file(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
     ) -> Response[bytes]:
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         language = language_of(request)
         url = site(request).url + language.url(appointment_path(provider_id, booking_id))
         return document(
@@ -191,7 +191,7 @@ class AppointmentsController(Controller):
     @get(f"{_ONE}/receipt")
     async def receipt(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
         """Show the receipt; as long as the money is only blocked, the appointment, which says so."""
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         if appointment["taken_at"] is None and appointment["money"]:
             return see_other(request, appointment_path(provider_id, booking_id))
         if appointment["taken_at"] is None:
@@ -210,7 +210,7 @@ class AppointmentsController(Controller):
     async def invoice(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
     ) -> Response[bytes]:
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         if appointment["taken_at"] is None:
             raise NotFound
         font = await asyncio.to_thread(hindi_font)
@@ -229,7 +229,7 @@ class AppointmentsController(Controller):
         )
 
 
-async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tuple[PatientSession, Record]:
+async def own_appointment(request: AnyRequest, provider_id: int, booking_id: UUID) -> tuple[PatientSession, Record]:
     """Return the session and its patient's appointment. Raises Unauthenticated, and NotFound also for another's."""
     # Neither a form nor a file is a page to come back to.
     is_page = request.method == "GET" and not request.url.path.endswith((".ics", ".pdf"))

@@ -26,6 +26,7 @@ from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.manifest import ManifestController
+from healthplus.web.pages.money import MoneyController
 from healthplus.web.pages.notifications import NotificationsController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
@@ -53,6 +54,7 @@ _CONTROLLERS = (
     ReportController,
     SignInController,
     AppointmentsController,
+    MoneyController,
     NotificationsController,
     EarlierTimesController,
     PrivacyController,

@@ -28,6 +28,7 @@ CLINIC_TABS = (
     Tab("board", "/board", "manage_schedule", N_("Board")),
     Tab("staff", "/staff", "manage_desk_accounts", N_("Staff")),
     Tab("asks", "/asks", "change_booking", N_("Asks")),
+    Tab("refunds", "/refunds", "change_booking", N_("Refunds")),
     Tab("audit", "/audit", "see_audit", N_("Audit")),
 )
 ADMINISTRATION_TABS = (
