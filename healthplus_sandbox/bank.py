@@ -232,24 +232,13 @@ class Bank:
         if known is None or known.state == "pending":
             return _UNKNOWN
         given = next((refund for refund in self._refunds(name) if refund.key == key), None)
-        if given is not None and (given.amount_minor, currency or known.currency) == (amount_minor, known.currency):
-            return StepAnswer(known.state, given)
         if known.state in ("authorised", "voided"):
             return StepAnswer(known.state)
-        left = known.amount_minor - known.refunded_minor
-        if (
-            currency not in (None, known.currency)
-            or amount_minor is None
-            or not 1 <= amount_minor <= known.amount_minor
-        ):
-            return 409, f"{_amount(known)} were taken: say how much of it to refund, not {currency} {amount_minor}."
-        if given is None and known.state == "refunded" and amount_minor == known.refunded_minor:
-            return StepAnswer(known.state)  # before refunds had rows
-        if given is not None or known.state == "refunded":
-            before = given.amount_minor if given else known.refunded_minor
-            return 409, f"{before} of {_amount(known)} were refunded before, not {amount_minor}."
-        if amount_minor > left:
-            return 409, f"{left} of {_amount(known)} are left: too little for a refund of {amount_minor}."
+        is_old = known.state == "refunded" and not self._refunds(name) and amount_minor == known.refunded_minor
+        if not is_old and (refused := _why_not(known, given, amount_minor, currency)):
+            return 409, refused
+        if given is not None or is_old:  # from before refunds had rows
+            return StepAnswer(known.state, given)
         fails = self.happens("refund_fails", self.plan.refund_fails)
         is_pending = self.happens("refund_pending", self.plan.refund_pending)
         self._ledger.execute(
@@ -270,7 +259,8 @@ class Bank:
     def _note_refund(self, name: str, key: str, state: str, *, prompted: bool) -> None:
         """Have a refund be in a state, and its payment in that which its refunds make it."""
         self._ledger.execute(
-            "UPDATE refund SET state = ?, due_at = CASE ? WHEN 'pending' THEN due_at END WHERE authorisation = ? AND key = ?",
+            """UPDATE refund SET state = ?, due_at = CASE ? WHEN 'pending' THEN due_at END
+            WHERE authorisation = ? AND key = ?""",
             (state, state, name, key),
         )
         live = [refund for refund in self._refunds(name) if refund.state != "failed"]
@@ -315,7 +305,10 @@ class Bank:
             return
         if self.happens("webhook_lost", plan.webhook_lost):
             return
-        body = msgspec.json.encode(WebhookBody(uuid.uuid4().hex, f"payment.{state}", *payment, refunds=refunds))
+        key, *_, amount_minor, currency, gone = payment
+        body = msgspec.json.encode(
+            WebhookBody(uuid.uuid4().hex, f"payment.{state}", key, name, amount_minor, currency, gone, refunds)
+        )
         for _ in range(2 if self.happens("webhook_repeated", plan.webhook_repeated) else 1):
             due_at = time.time() + random.uniform(0, plan.webhook_seconds_max)  # noqa: S311
             self._ledger.execute("INSERT INTO webhook (body, due_at) VALUES (?, ?)", (body, due_at))
@@ -353,6 +346,19 @@ class Bank:
 
 
 _UNKNOWN = (404, "The sandbox has no such authorisation.")
+
+
+def _why_not(payment: _Payment, given: GatewayRefund | None, amount_minor: int | None, currency: str | None) -> str:
+    """Return why so much of what was taken cannot be given back; `given`: what was, under the same key."""
+    taken, before = _amount(payment), given.amount_minor if given else payment.refunded_minor
+    left = payment.amount_minor - payment.refunded_minor
+    if currency not in (None, payment.currency) or not 1 <= (amount_minor or 0) <= payment.amount_minor:
+        return f"{taken} were taken: say how much of it to refund, not {currency} {amount_minor}."
+    if given is not None:
+        return "" if amount_minor == before else f"{before} of {taken} were refunded before, not {amount_minor}."
+    return (
+        f"{left} of {taken} are left: too little for a refund of {amount_minor}." if (amount_minor or 0) > left else ""
+    )
 
 
 def _amount(payment: _Payment | PaymentRequest) -> str:

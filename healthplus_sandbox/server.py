@@ -93,6 +93,12 @@ def _play_from_now(bank: Bank, body: bytes) -> _Answer:
     return _document(dict(faults))
 
 
+def _stepped(bank: Bank, name: str, step: str, asked: _StepRequest) -> object:
+    if step == "refund":
+        return bank.refund(name, asked.key, asked.amount_minor, asked.currency)
+    return bank.step(name, step, asked.amount_minor, asked.currency)
+
+
 def _answer(bank: Bank, request: _Request) -> _Answer:
     if not _is_own_host(request.host):
         return _Answer(421, b"The sandbox bank is reached by its own address only.")
@@ -101,12 +107,8 @@ def _answer(bank: Bank, request: _Request) -> _Answer:
         match request.method, *request.path.split("/")[1:]:
             case "POST", "payments":
                 answer = _document(bank.authorise(_read_request(request.body)))
-            case "POST", "payments", name, step if step in STEPS:
-                asked = _read_step(request.body)
-                answer = _document(bank.step(name, step, asked.amount_minor, asked.currency))
-            case "POST", "payments", name, "refund":
-                asked = _read_step(request.body)
-                answer = _document(bank.refund(name, asked.key, asked.amount_minor, asked.currency))
+            case "POST", "payments", name, step if step in (*STEPS, "refund"):
+                answer = _document(_stepped(bank, name, step, _read_step(request.body)))
             case "GET", "payments", key:
                 answer = _document(bank.payments(key))
             case "GET", "pay", name if name == STYLE_PATH:

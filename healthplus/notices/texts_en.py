@@ -150,7 +150,7 @@ ENGLISH = Texts(
         ),
         "refund_started": Text(
             "Your refund has started",
-            "Refund started: {returned} goes back to the account you paid from. You hear when it is processed.",
+            "Refund started: {returned} to the account you paid from. We tell you once it is processed.",
             "Details",
         ),
         "reminder": Text(

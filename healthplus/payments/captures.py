@@ -149,7 +149,7 @@ class Captures:
         await self._database.execute(queries.note_states, *map(list, zip(*answers, strict=True)))
 
     async def _try(self, step: str, authorisation: str, amount_minor: int, currency: str) -> PaymentState | None:
-        """Capture or void at the gateway; return the state of the payment afterwards, or None where that is not known."""
+        """Capture or void at the gateway; return the payment's state afterwards, or None where that is not known."""
         gateway, name = self._gateways.named(authorisation)
         try:
             if step == "void":

@@ -49,14 +49,8 @@ WITH whole AS (
         ORDER BY at LIMIT $1
         FOR UPDATE SKIP LOCKED)
     RETURNING payment.*
-), part AS (
-    UPDATE ledger.refund SET next_at = (SELECT public.app_now()) + $2
-    WHERE (provider_id, refund_id) IN (
-        SELECT provider_id, refund_id FROM ledger.refund
-        WHERE next_at <= (SELECT public.app_now())
-        ORDER BY next_at LIMIT $1
-        FOR UPDATE SKIP LOCKED)
-    RETURNING refund.*
+), part AS MATERIALIZED (
+    SELECT * FROM ledger.take_refunds($1, $2)
 )
 SELECT step.*, currency
 FROM (
@@ -108,7 +102,8 @@ SELECT account, gateway, owner, captures_at_once, lets_lapse FROM payments.accou
 SELECT booking_id FROM ledger.payment WHERE provider_id = $1 AND hold_id = $2 AND booking_id <> hold_id
 
 -- name: note_states
--- Note the states of payments that the gateway answered, and how they were paid ('': not known). What is captured is looked at there again only an hour after it was asked for.
+-- Note the states of payments that the gateway answered, and how they were paid ('': not known). What is captured is looked at there again
+-- only an hour after it was asked for.
 WITH taken AS MATERIALIZED (
     SELECT provider_id, hold_id
     FROM payments.intent JOIN unnest($1::bigint[], $2::uuid[], $4::ledger.payment_state[]) AS answer (provider_id, hold_id, state)

@@ -41,7 +41,7 @@ DECLARE
     caller record;
     failed ledger.refund;
     target booking.booking;
-    code text := CASE WHEN p_reference IS NULL THEN 'again' ELSE 'paid' END;
+    code text;
 BEGIN
     caller := staff.authorise(p_token_hash, 'change_booking', p_clinic_id, p_needs_proof => true);
     SELECT refund.* INTO failed FROM directory.provider_clinic
@@ -58,8 +58,10 @@ BEGIN
     IF failed.state <> 'failed' OR NOT failed.is_last OR failed.paid_at IS NOT NULL THEN
         code := 'over';
     ELSIF p_reference IS NULL THEN
+        code := 'again';
         PERFORM ledger.try_refund_again(failed, caller.actor, public.app_now());
     ELSE
+        code := 'paid';
         PERFORM ledger.pay_otherwise(failed, caller.actor, btrim(p_reference), public.app_now());
     END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address,

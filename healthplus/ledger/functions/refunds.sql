@@ -79,6 +79,25 @@ BEGIN
         p_failed.amount_minor, p_failed.why, p_by, p_at, p_at, p_at, p_failed.tries + 1);
 END $$;
 
+-- Takes some of the refunds that the gateway is to be asked for, or about, the oldest first; each comes up again after p_again_after unless it
+-- is noted by then.
+CREATE FUNCTION ledger.take_refunds(p_count_max bigint, p_again_after interval) RETURNS SETOF ledger.refund LANGUAGE sql VOLATILE AS $$
+    UPDATE ledger.refund SET next_at = (SELECT public.app_now()) + p_again_after
+    WHERE (provider_id, refund_id) IN (
+        SELECT provider_id, refund_id FROM ledger.refund
+        WHERE next_at <= (SELECT public.app_now())
+        ORDER BY next_at LIMIT p_count_max
+        FOR UPDATE SKIP LOCKED)
+    RETURNING refund.*
+$$;
+
+-- Notes how a payment was made, where that was not known.
+CREATE FUNCTION ledger.note_method(p_payment ledger.payment, p_method text) RETURNS void LANGUAGE sql VOLATILE AS $$
+    UPDATE ledger.payment SET method = p_method
+    WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation
+        AND method IS NULL AND p_method <> ''
+$$;
+
 -- Notes that a refund which failed was paid otherwise, by bank transfer.
 CREATE FUNCTION ledger.pay_otherwise(p_failed ledger.refund, p_by text, p_reference text, p_now timestamptz) RETURNS void
 LANGUAGE sql VOLATILE AS $$

@@ -206,8 +206,7 @@ BEGIN
         WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation;
     END IF;
     PERFORM payments.advance_payment(money, reached, p_source, now_at);
-    UPDATE ledger.payment SET method = p_method
-    WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation AND method IS NULL AND p_method <> '';
+    PERFORM ledger.note_method(money, p_method);
     FOR refund IN SELECT * FROM payments.reported_refunds(p_provider_id, p_hold_id, p_authorisation, p_refunds, p_refunded_minor) LOOP
         -- The row as it is by now: the first of several may be the rest of it.
         SELECT * INTO STRICT money FROM ledger.payment

@@ -6,7 +6,7 @@ CREATE FUNCTION payments.money_steps(p_provider_id bigint, p_booking_id uuid) RE
         'state', payment.state, 'due', payment.due, 'returns_from', payment.returns_from, 'rest_minor', ledger.rest_minor(payment),
         'authorised_at', fact.authorised_at, 'captured_at', fact.captured_at, 'voided_at', fact.voided_at, 'refunded_at', fact.refunded_at,
         'returned_at', ordered.at,
-        'refunds', refunds.list) ORDER BY fact.authorised_at, payment.authorisation), '[]')
+        'refunds', refunds.list, 'has_rest', refunds.has_rest) ORDER BY fact.authorised_at, payment.authorisation), '[]')
     FROM ledger.payment
     CROSS JOIN LATERAL (
         SELECT min(at) FILTER (WHERE entry.state = 'authorised') AS authorised_at, min(at) FILTER (WHERE entry.state = 'captured') AS captured_at,
@@ -22,7 +22,8 @@ CREATE FUNCTION payments.money_steps(p_provider_id bigint, p_booking_id uuid) RE
             'amount_minor', refund.amount_minor, 'state', refund.state, 'why', refund.why, 'is_rest', refund.is_rest, 'tries', refund.tries,
             'is_last', refund.is_last, 'ordered_at', refund.ordered_at, 'from_at', refund.from_at, 'pending_at', refund.pending_at,
             'processed_at', refund.processed_at, 'failed_at', refund.failed_at, 'paid_at', refund.paid_at,
-            'reference', coalesce(refund.paid_reference, refund.reference)) ORDER BY refund.ordered_at, refund.tries), '[]') AS list
+            'reference', coalesce(refund.paid_reference, refund.reference)) ORDER BY refund.ordered_at, refund.tries), '[]') AS list,
+            coalesce(bool_or(refund.is_rest), false) AS has_rest
         FROM ledger.refund
         WHERE refund.provider_id = payment.provider_id AND refund.hold_id = payment.hold_id AND refund.authorisation = payment.authorisation
             AND refund.state <> 'withdrawn') AS refunds

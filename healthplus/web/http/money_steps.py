@@ -109,7 +109,7 @@ class _Payment:
             yield MoneyStep(text, _at(payment["returned_at"]), (terms,))
 
     def _due(self) -> Iterator[MoneyStep]:
-        """What goes back of the whole, until the gateway has answered; and what had no rows in earlier releases."""
+        """Return what goes back as a whole, until the gateway has answered, or as earlier releases did it."""
         payment = self._payment
         if payment["state"] == "voided":
             notes = (self._say(N_("You were not charged.")),)
@@ -123,10 +123,9 @@ class _Payment:
             if amount:
                 yield MoneyStep(self._say(N_("Refund ordered: %(amount)s"), amount), at, self._until(payment))
                 yield MoneyStep(self._say(N_("We tell your bank within a minute.")), None)
-        elif payment["state"] == "refunded" and not any(refund["is_rest"] for refund in payment["refunds"]):
-            if payment["rest_minor"]:
-                text = self._say(N_("Refund processed: %(amount)s"), payment["rest_minor"])
-                yield MoneyStep(text, _at(payment["refunded_at"]), (self._with_bank(),))
+        elif payment["state"] == "refunded" and payment["rest_minor"] and not payment["has_rest"]:
+            text = self._say(N_("Refund processed: %(amount)s"), payment["rest_minor"])
+            yield MoneyStep(text, _at(payment["refunded_at"]), (self._with_bank(),))
 
     def _until(self, row: Mapping[str, Any], name: str = "returns_from") -> tuple[str, ...]:
         at = _at(row[name])

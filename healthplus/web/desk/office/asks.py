@@ -194,7 +194,7 @@ async def _ask_page(request: AnyRequest, clinic_id: int, form: Form) -> Response
 
 
 def possible_kinds(row: Record, *, in_parts: bool = False) -> list[str]:
-    """Return what can be asked of an appointment as it is; the database decides. `in_parts`: a part can go back, too."""
+    """Return what can be asked of an appointment as it is; the database decides. `in_parts`: a part can go back."""
     state = row["seen"]["state"]
     ahead = state == "booked" and not row["has_begun"]
     can = {
