@@ -57,6 +57,8 @@ FAULTY = FaultPlan(
     webhook_repeated=0.3,
     webhook_seconds_max=3,
 )
+REFUNDING = FaultPlan(webhooks="none", refund_pending=0.3, refund_fails=0.3, later_seconds=1)
+"""While some cancel: what goes back takes its time, and some of it fails and is tried again."""
 
 
 @dataclass
@@ -229,6 +231,21 @@ async def _settle_all(environment: BankEnvironment, process: Payments) -> None:
         await environment.pass_time(seconds)
 
 
+async def settle_refunds(environment: BankEnvironment) -> None:
+    process = environment.processes[0]
+    while (await process.captures.poll())[0]:
+        pass
+
+
+async def have_people_try_again(environment: BankEnvironment) -> None:
+    """Try what failed four times once more, as an administrator does; the bank works again."""
+    await environment.db.execute(
+        "SELECT ledger.try_refund_again(refund, 'staff:1', public.app_now()) FROM ledger.refund "
+        "WHERE state = 'failed' AND is_last"
+    )
+    await settle_refunds(environment)
+
+
 async def cancel_some(environment: BankEnvironment) -> None:
     """Have some cancel once their money has been taken, so that it goes back."""
     rows = await environment.db.fetch(
@@ -242,18 +259,29 @@ async def cancel_some(environment: BankEnvironment) -> None:
 async def check_ledgers(environment: BankEnvironment) -> Counter[str]:
     """Compare the bank's ledger and ours: the same money in the same state, none kept for nothing or taken twice."""
     assert await all_violations(environment.db) == []
+    gone: dict[str, int] = {}
     with contextlib.closing(sqlite3.connect(environment.ledger)) as ledger:
         at_bank = {
-            name: (key, state)
-            for name, key, state in ledger.execute(
-                "SELECT authorisation, key, state FROM payment WHERE state <> 'pending'"
+            # What failed at first went back under another key.
+            name: (key, "refunded" if gone else state)
+            for name, key, state, gone in ledger.execute(
+                "SELECT authorisation, key, state, refunded_minor FROM payment WHERE state <> 'pending'"
             )
         }
         left = ledger.execute(
             "SELECT sum(amount_minor - refunded_minor) FROM payment WHERE state IN ('captured', 'refunded')"
         ).fetchone()[0]
         moved = ledger.execute("SELECT authorisation, state, count(*), max(at) FROM moved GROUP BY 1, 2").fetchall()
-    assert max(times for _, _, times, _ in moved) == 1
+        for name, minor in ledger.execute(
+            "SELECT authorisation, sum(amount_minor) FROM refund WHERE state = 'processed' GROUP BY 1"
+        ):
+            gone[name] = minor
+    assert max(times for _, state, times, _ in moved if state != "captured") == 1
+    ours = await environment.db.fetch(
+        "SELECT authorisation, sum(amount_minor)::integer AS minor FROM ledger.refund "
+        "WHERE state = 'processed' GROUP BY 1"
+    )
+    assert {row["authorisation"]: row["minor"] for row in ours} == gone
     rows = await environment.db.fetch("SELECT authorisation, state::text FROM ledger.payment")
     assert {row["authorisation"]: row["state"] for row in rows} == {name: state for name, (_, state) in at_bank.items()}
     taken = Counter(key for key, state in at_bank.values() if state == "captured")
@@ -311,12 +339,20 @@ async def test_no_money_is_lost_or_taken_twice(environment: BankEnvironment, pay
         faults = await environment.plan_faults(FaultPlan(webhooks="none"))
         await asyncio.sleep(FAULTY.later_seconds + 1)  # what is still to be authorised is, by the bank's own clock
         await settle_all(environment)
+        await environment.plan_faults(REFUNDING)
         await cancel_some(environment)
         await settle_all(environment)
+        for _ in range(5):  # until all has been tried often enough
+            await environment.pass_time(3 * HOUR_SECONDS)
+            await asyncio.sleep(REFUNDING.later_seconds + 0.3)  # by the bank's own clock
+            await settle_refunds(environment)
+        again = await environment.plan_faults(FaultPlan(webhooks="none"))
+        await have_people_try_again(environment)
     states = await check_ledgers(environment)
     lags = await ordered_after(environment)
     failed = sum(faults[fault] for fault in ("fail_before", "fail_after", "never_answer", "slow"))
     assert failed >= 0.3 * payments
     assert min(faults[fault] for fault in ("later", "pay_twice", "webhook_lost", "webhook_repeated")) > 0
     assert min(states[state] for state in ("captured", "voided", "refunded")) > 0
+    assert min(again["refund_pending"], again["refund_fails"]) > 0
     assert max(lags) <= 60

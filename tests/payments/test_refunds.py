@@ -1,4 +1,4 @@
-"""Refunds that are rows: of a part while the appointment stands, pending, failed and tried again, made by hand there."""
+"""Refunds that are rows: of a part of what stands, pending, failed and tried again, made by hand at the bank."""
 
 from __future__ import annotations
 
@@ -126,9 +126,10 @@ async def test_of_two_orders_at_once_no_more_goes_back_than_was_taken(
     """Below the lock of the book, which keeps desks apart, the table itself refuses; without that, both would go."""
     held = await visited(payments, environment)
     insert = """INSERT INTO ledger.refund (
-            provider_id, hold_id, authorisation, booking_id, key, is_rest, amount_minor, why, ordered_by, ordered_at, from_at)
-        SELECT provider_id, hold_id, authorisation, booking_id, gen_random_uuid()::text, false, 30000, 'desk', 'staff:1',
-            public.app_now(), public.app_now() FROM ledger.payment"""
+            provider_id, hold_id, authorisation, booking_id, key, is_rest, amount_minor, why, ordered_by, ordered_at,
+            from_at)
+        SELECT provider_id, hold_id, authorisation, booking_id, gen_random_uuid()::text, false, 30000, 'desk',
+            'staff:1', public.app_now(), public.app_now() FROM ledger.payment"""
 
     async def order() -> str:
         try:
@@ -190,7 +191,9 @@ async def told(environment: Environment) -> list[tuple[str, int]]:
         queries.mark, *map(list, zip(*((row["provider_id"], row["notice_id"], "sent") for row in rows), strict=True))
     ) if rows else None
     return [
-        (template_of(row), row["returned_minor"]) for row in rows if row["kind"] == "refunded" and not row["outcome"]
+        (template_of(dict(row)), row["returned_minor"])
+        for row in rows
+        if row["kind"] == "refunded" and not row["outcome"]
     ]
 
 
@@ -277,8 +280,9 @@ async def test_late_and_repeated_reports_of_refunds_change_nothing_wrong(
     failed = GatewayRefund("re_1", "", 7000, "failed")
     other = GatewayRefund("re_2", "", 7000, "pending")
     for event, made in (
-        ("1", [processed]), ("1", [processed]), ("3", [failed, other]), ("2", [processed, other]), ("4", [failed, other]),
-    ):  # fmt: skip
+        *(("1", [processed]), ("1", [processed]), ("3", [failed, other])),
+        *(("2", [processed, other]), ("4", [failed, other])),
+    ):
         await send(payments, secret, report(event, *made))
     assert await refunds(environment) == [
         (7000, "gateway", False, "failed", 1, True),
