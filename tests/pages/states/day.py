@@ -133,6 +133,16 @@ async def board_path(window: BrowserWindow, day: Day) -> str:
     return f"/board/{day.clinic_id}?key=a+key+of+tests"
 
 
+@state("calls")
+async def calls(window: BrowserWindow) -> None:
+    """Look at the record of a session's calls, as everybody can."""
+    day = await a_busy_day(window)
+    session_id = await window.product.database.fetch_value(
+        "SELECT session_id FROM reception.session WHERE provider_id = $1", day.provider_id
+    )
+    await window.go(f"/doctor/{day.provider_id}/calls/{session_id}")
+
+
 @state("office-board")
 async def board_setup(window: BrowserWindow) -> None:
     """Have the board's address be made, which is shown once."""
