@@ -34,9 +34,9 @@ class Tomorrow(NamedTuple):
         return f"{self.path}/visit/{self.booking}"
 
 
-async def tomorrow(window: BrowserWindow) -> Tomorrow:
+async def tomorrow(window: BrowserWindow, day: Day | None = None) -> Tomorrow:
     """Have the ward administrator be logged in, and a patient be expected tomorrow: today may begin soon."""
-    day = await a_day(window)
+    day = day or await a_day(window)
     db = window.product.database
     (patient,) = await make_patients(db, 1)
     noon = await db.fetch_value(_TOMORROW)
@@ -55,7 +55,7 @@ async def move(window: BrowserWindow) -> None:
     await go(window, f"{day.visit}?do=move")
     await window.page.locator('input[name="seen"]').evaluate("field => { field.value = 'booked 0 clinic'; }")
     await window.press("Move it to another time")
-    await window.page.locator(".error").first.wait_for()
+    await window.page.locator(".notice.danger").wait_for()
 
 
 @state("desk-change-cancel")
