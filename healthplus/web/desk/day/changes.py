@@ -19,6 +19,7 @@ from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
 from healthplus.web.desk.day.histories import told_once
+from healthplus.web.desk.day.sheet import seen_until
 from healthplus.web.desk.office.asks import (
     KINDS,
     NOT_ASKED,
@@ -130,7 +131,8 @@ class ChangeController(Controller):
             text = _OVER if answer["outcome"] == "over" else _NOT_CHANGED.get(answer["outcome"], CANNOT)
             form.fail("kind", form.gettext(text))
             return await _change_page(request, clinic_id, day, booking_id, form, status=409)
-        undo = {"undo": str(row["provider_id"])} if answer["undo_until"] else {}
+        until = answer["undo_until"]
+        undo = {"undo": str(row["provider_id"]), "seen": seen_until(until)} if until else {}
         return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": kind, "about": str(booking_id), **undo})
 
     @post("/ask", **needs("ask_change"))
@@ -156,7 +158,11 @@ class ChangeController(Controller):
 
 def change_notice(query: Mapping[str, str]) -> dict[str, Any]:
     """Return what a sheet says of the change that one comes from, and of whose appointment it can be taken back."""
-    return {"changed": CHANGED.get(query.get("changed", ""), ""), "undo": query.get("undo", "")}
+    return {
+        "changed": CHANGED.get(query.get("changed", ""), ""),
+        "undo": query.get("undo", ""),
+        "seen": query.get("seen", ""),
+    }
 
 
 async def _find(request: AnyRequest, clinic_id: int, booking_id: UUID, starts_from: datetime | None = None) -> Record:
