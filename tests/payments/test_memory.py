@@ -13,7 +13,8 @@ import pytest
 from healthplus.database import Database
 from healthplus.ops.check import money_invariants, violations
 from healthplus.payments import captures as module
-from healthplus.payments.captures import Capture, Captures, queries
+from healthplus.payments.accounts import queries
+from healthplus.payments.captures import Capture, Captures
 from healthplus.payments.gateway import PaymentState
 from healthplus.payments.payments import Payments
 from tests.fixtures.clock import until
