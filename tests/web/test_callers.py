@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -119,6 +120,16 @@ async def test_a_caller_is_found_and_booked(desk: Browser, known: UUID, environm
     sheet = await desk.get(goes_to(booked))
     assert "Booked." in words(sheet)
     assert f"undo {found[2]}" in sheet.text
+
+
+async def test_numbers_of_the_demo_are_numbers_there_alone(
+    app: Litestar, desk: Browser, known: UUID, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await db.execute("UPDATE accounts.patient SET phone = '+910900000012' WHERE phone = $1", NUMBER)
+    assert "no whole phone number" in words(await desk.get(f"{BOOK}?q=0900000012"))
+    monkeypatch.setattr(app.state, "settings", replace(app.state.settings, demo_guide="{}"))
+    page = await desk.get(f"{BOOK}?q=0900000012")
+    assert picked(page) == [known]
 
 
 async def test_a_token_finds_who_has_it_as_everybody_says_it(
