@@ -12,6 +12,8 @@ APPOINTMENT = "/a/"
 
 Of what was never booked it leads to the page that says what became of it, and of its money.
 """
+PEOPLE = "/people"
+"""Leads to the persons of the account."""
 EARLIER = "/e/"
 """Leads, in the same way, to where the appointment can be moved to the time that came free."""
 

@@ -48,13 +48,15 @@ def template_of(row: Row) -> str:
 
     An offer that was not taken has other texts than an expired hold, and so has a hold, expired or withdrawn, for which
     money was set aside, or was asked for and the bank has not answered.
-    So has an appointment that a new one replaced, or its patient would book again, any that was paid, and any of whose
-    money a part is kept.
+    So has an appointment that staff booked, that a new one replaced, or its patient would book again, any that was
+    paid, and any of whose money a part is kept.
     """
     kind = str(row["kind"])
     if kind == "cancelled":
         name = "replaced" if row["is_replaced"] else kind
         return name + ("_kept" if row["kept_minor"] else "_refund" if row["returned_minor"] else "")
+    if kind == "booked" and row["is_by_staff"]:
+        return "booked_by_clinic"
     if kind == "refunded":
         return kind + ("_twice" if row["is_paid_twice"] else "_part" if row["kept_minor"] else "")
     if kind == "expired" and row["offer"]:

@@ -18,6 +18,7 @@ from healthplus.booking.numbers import number_of
 from healthplus.database import Database
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
+from tests.notices.sending import Recorder, notices, sweep_all
 from tests.web.client import Browser, Client
 from tests.web.phone import Phone, sign_in
 from tests.web.staff import audit_entries, goes_to, log_in, words
@@ -252,6 +253,15 @@ async def test_somebody_new_is_added_and_has_the_account_when_they_sign_in(
     assert "done=book" in goes_to(booked)
     kinds = await db.fetch("SELECT kind FROM notices.notice WHERE patient_id = $1", row["patient_id"])
     assert "booked" in {one["kind"] for one in kinds}
+    # They are told once, of the appointment; and of who is added and not booked.
+    await desk.post(PEOPLE, {**NEW, "phone": NUMBER, "name": "Ravi Kale"})
+    await environment.pass_time(minutes=11)
+    texts = Recorder()
+    await sweep_all(notices(db, texts))
+    assert sorted((one.to, one.template_id) for one in texts.sent) == [
+        (NUMBER, "booked"), (NUMBER, "person_added"), ("+919876543210", "booked_by_clinic"),
+    ]  # fmt: skip
+    assert "Ravi" not in texts.sent[0].text + texts.sent[1].text
     me = Client(http, await sign_in(anyone, phone, "+919876543210"))
     export = (await me.get("me/export")).json()
     assert [one["name"] for one in export["persons"]] == ["Meera Kale"]

@@ -63,6 +63,17 @@ BEGIN
     WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
 END $$;
 
+-- Tells the holder of an account that the desk of a clinic added a person to it, unless the desk books something for them in the next minutes,
+-- of which they are told. It belongs to no appointment, and so is kept with any of the clinic's providers.
+CREATE FUNCTION notices.add_of_person(p_patient_id bigint, p_clinic_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    INSERT INTO notices.notice (provider_id, channel, kind, patient_id, created_at, until, due_at)
+    SELECT provider_id, channel, 'person_added', p_patient_id, p_now, notices.until('person_added', NULL, p_now), p_now + interval '10 minutes'
+    FROM (SELECT min(provider_id) AS provider_id FROM directory.provider_clinic WHERE clinic_id = p_clinic_id) AS any_of
+    CROSS JOIN LATERAL notices.channels_of(p_patient_id, p_now)
+    WHERE provider_id IS NOT NULL;
+END $$;
+
 -- What an event of an appointment does to what its patient is still to be told of what staff did: what was taken back is not told, and what
 -- was done before it waits as long as it does, as a notice says how an appointment is.
 CREATE FUNCTION notices.hold_back(p_event booking.event_log, p_told_at timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
