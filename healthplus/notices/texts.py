@@ -21,7 +21,7 @@ from babel.dates import format_datetime
 from healthplus.money import INR, in_units
 from healthplus.notices.mail import mail_html
 from healthplus.notices.sender import Email, Push, Sms
-from healthplus.notices.text import APPOINTMENT, EARLIER, Text, Texts
+from healthplus.notices.text import APPOINTMENT, EARLIER, MOVE, Text, Texts
 from healthplus.notices.texts_en import ENGLISH
 from healthplus.notices.texts_hi import HINDI
 
@@ -142,6 +142,8 @@ def id_of_code(code: str) -> UUID | None:
 def _link(row: Row, wording: Wording, texts: Texts, text: Text) -> str:
     own_id = {APPOINTMENT: row["reminder_id"] or row["booking_id"], EARLIER: row["told_id"]}.get(text.page)
     end = link_code(own_id) if own_id else ""
+    if text.page == MOVE:
+        return f"{wording.site_url}{texts.prefix}{APPOINTMENT}{link_code(row['booking_id'])}?move"
     return f"{wording.site_url}{texts.prefix}{text.page}{end}"
 
 

@@ -1,6 +1,6 @@
 """The texts of all notices in English: ASCII, since with one other letter an SMS holds half as many."""
 
-from healthplus.notices.text import EARLIER, PEOPLE, TURN, Text, Texts
+from healthplus.notices.text import EARLIER, MOVE, PEOPLE, TURN, Text, Texts
 
 _CHANGE = "See, reschedule or cancel it"
 
@@ -182,6 +182,12 @@ ENGLISH = Texts(
             "A clinic added a person at your number, as agreed on the phone or there. If not, remove them.",
             "See whom",
             page=PEOPLE,
+        ),
+        "choose_time": Text(
+            "Choose another time",
+            "You can choose another time yourself for {when}.",
+            "Choose another time",
+            page=MOVE,
         ),
         "not_cancelled": Text(
             "Your appointment is not cancelled",

@@ -1,6 +1,6 @@
 """The texts of all notices in Hindi. Each SMS is as short as it can be: a part holds 67 of these letters."""
 
-from healthplus.notices.text import EARLIER, PEOPLE, TURN, Text, Texts
+from healthplus.notices.text import EARLIER, MOVE, PEOPLE, TURN, Text, Texts
 
 _CHANGE = "बदलें या रद्द करें"
 
@@ -111,6 +111,7 @@ HINDI = Texts(
             "देखें",
             page=PEOPLE,
         ),
+        "choose_time": Text("दूसरा समय चुनें", "{when} का समय आप बदल सकते हैं।", "समय बदलें", page=MOVE),
         "not_cancelled": Text("आपकी अपॉइंटमेंट रद्द नहीं हुई", "रद्द नहीं हुई: {when}।", "बदलें या रद्द करें"),
     },
 )

@@ -197,6 +197,8 @@ def test_links_lead_to_the_turn_or_to_what_they_are_about() -> None:
         link = f"{SITE}/turn" if is_turn else own
         if row["kind"] == "person_added":
             link = f"{SITE}/people"
+        if row["kind"] == "choose_time":
+            link = f"{own}?move"
         if row["kind"] == "earlier":
             link = f"{SITE}/e/{link_code(row['told_id'])}"
         assert sms(**row).text.endswith(f" {link}")

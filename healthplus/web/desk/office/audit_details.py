@@ -46,6 +46,7 @@ _WORDS: dict[str, str] = {
     "another_day": N_("the appointment was on another day"),
     "too_early": N_("the doctor’s session was not over"),
     "just_called": N_("they were called less than two minutes before"),
+    "unreachable": N_("the patient cannot be reached"),
     "not_last": N_("something else was recorded or changed meanwhile"),
     "not_next": N_("by the rule somebody else was next"),
     "slot_full": N_("the time was taken"),
