@@ -130,7 +130,8 @@ SELECT notices.take_reply($1, $2)
 -- name: booking_of
 -- The booking that the code of a reminder, or of the booking itself, leads to, if it is this patient's; whether it is an appointment,
 -- whether the clinic cannot keep it, and the ticket of one that was only offered.
-SELECT provider_id, booking_id, true AS is_appointment, false AS is_to_move, NULL::uuid AS offered_to FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
+SELECT provider_id, booking_id, true AS is_appointment, false AS is_to_move, NULL::uuid AS offered_to
+FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
 UNION ALL
 SELECT provider_id, booking_id, state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show'), state = 'booked' AND needs_rebooking,
     CASE WHEN offer THEN ticket_id END

@@ -78,7 +78,8 @@ class NotificationsController(Controller):
     async def lead_to_appointment(self, request: AnyRequest, code: FromPath[str]) -> Response[str]:
         """Redirect from a message's link to its appointment, or to all of them where it is not this patient's.
 
-        With `?move`, and where the clinic cannot keep it, it is the page where it can be moved. What was never booked has a page that says why, and what becomes of its money.
+        With `?move`, and where the clinic cannot keep it, to the page where it can be moved. What was never booked has
+        a page that says why, and what becomes of its money.
         """
         session = require_patient(request)
         found = await services(request).preferences.booking_of(code, session.patient_id)
