@@ -372,9 +372,8 @@ async def test_who_booked_can_undo_it_for_three_minutes(
     desk: Browser, known: UUID, environment: Environment, db: Database, app: Litestar
 ) -> None:
     start = environment.instant(24 + 13)
-    sheet, about = goes_to(await desk.post(BOOK, await form_for(desk, known, start=start.isoformat()))).split(
-        "?done=book&about="
-    )
+    form = await form_for(desk, known, start=start.isoformat())
+    sheet, about = goes_to(await desk.post(BOOK, form)).split("?done=book&about=")
     press = {"provider": str(PROVIDER), "do": f"undo {about}"}
     other = await log_in(app, db, "ward", AT_CLINIC, "ward.two")
     assert f"undo {about}" not in (await other.get(sheet)).text
@@ -390,6 +389,7 @@ async def test_who_booked_can_undo_it_for_three_minutes(
     assert await db.fetch_value("SELECT state FROM booking.booking WHERE booking_id = $1", UUID(about)) == "cancelled"
     assert await db.fetch_value("SELECT state FROM booking.ticket") == "offered"
     assert (await desk.post(sheet, press)).status_code == 409
+    assert "taken back or cancelled since" in words(await desk.post(BOOK, form))
     again = goes_to(await desk.post(BOOK, await form_for(desk, known, start=environment.instant(48 + 13).isoformat())))
     sheet, about = again.split("?done=book&about=")
     await environment.pass_time(minutes=3)

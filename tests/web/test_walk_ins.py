@@ -194,6 +194,14 @@ async def test_a_ward_administrator_books_a_taken_time_for_a_reason(
     assert [tuple(row) for row in kinds] == [("overbooked", 0)]
     receipt = await desk.get(f"/doctor/{PROVIDER}/queue/0")
     assert receipt.status_code == 404
+    # Sent again after it was taken back, it does not say that it is booked.
+    about = goes_to(await ward.post(OVERBOOK, {**form, "reason": "High fever"})).rpartition("about=")[2]
+    assert "done=undo" in goes_to(await ward.post(sheet, {"provider": "1", "do": f"undo {about}"}))
+    again = await ward.post(OVERBOOK, {**form, "reason": "High fever"})
+    assert again.status_code == 409
+    assert "taken back or cancelled since" in words(again)
+    anew = {**form, "reason": "High fever", "key": hidden(again, "key")}
+    assert "done=overbook" in goes_to(await ward.post(OVERBOOK, anew))
 
 
 async def test_a_clinic_says_how_many_it_allows(app: Litestar, people: dict[str, UUID], db: Database) -> None:

@@ -129,6 +129,9 @@ BEGIN
             RAISE EXCEPTION 'a hold of the desk was not confirmed: %', answer.code;
         END IF;
     END IF;
+    IF booking.is_taken_back(p_provider_id, answer) THEN
+        answer := booking.refuse('taken_back');
+    END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'book', answer.code <> 'booked',
         concat_ws(': ', answer.code, nullif(p_reason, '')), NULL, p_clinic_id, account_id, p_provider_id,
         CASE WHEN answer.code = 'booked' THEN answer.booking_id END);

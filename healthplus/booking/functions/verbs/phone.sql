@@ -53,19 +53,12 @@ CREATE FUNCTION booking.join_by_phone(
 DECLARE
     opened record;
     staff_actor text := 'staff:' || p_staff_id;
-    request text := booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id);
     answer booking.outcome;
 BEGIN
-    answer := booking.refuse_join_early(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, staff_actor, p_key, request, public.app_now());
-    IF answer.code IS NOT NULL THEN
-        RETURN answer;
-    END IF;
-    opened := booking.open_book(p_provider_id, staff_actor, 'join', p_key, request);
+    opened := booking.open_queue(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id, staff_actor, p_key);
     answer := opened.answer;
-    IF answer.code = 'not_found' THEN
-        RETURN booking.refuse('no_such_slot', answer.reason);
-    ELSIF answer.code IS NOT NULL THEN
+    IF answer.code IS NOT NULL THEN
         RETURN answer;
     ELSIF booking.phone_tickets_max() <= (
         SELECT count(*) FROM booking.phone_ticket AS phone JOIN booking.ticket USING (provider_id, ticket_id)

@@ -72,7 +72,7 @@ _WORDS: dict[str, str] = {
     "beyond": N_("more than one person may have ahead"),
     "overbooked": N_("at a time that was taken"),
     "walk_in": N_("without a time, as none was free"),
-    "taken_back": N_("the token was taken back"),
+    "taken_back": N_("it was sent before, and taken back since"),
 }
 """What functions write, which is no person's own words; "" is said by the action itself."""
 _ASK = re.compile(r"(\w+)(?: (\w+))?(?:: (.*))?", re.DOTALL)
