@@ -16,6 +16,7 @@ import phonenumbers
 
 from healthplus.demo import read_demo_guide
 from healthplus.logs import check_log_format, check_sentry_dsn
+from healthplus.payment_keys import account_keys
 
 SECRET_LENGTH_MIN = 32
 """Characters of a secret that nobody can guess, if they are chosen at random."""
@@ -165,6 +166,7 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "public_url": _check_public_url,
     "secret_key": _check_secret,
     "payment_webhook_secret": _check_secret,
+    "payment_keys": account_keys,
     "phone_region": _check_region,
     "account": _check_account,
     "trusted_proxies": networks,

@@ -59,8 +59,8 @@ class Settings:
     kept in `data_folder`. `allow_unsafe_commits`: run also on a server that may lose acknowledged bookings in a power
     cut. `phone_region` is the country of numbers without a country code. `sms_codes_per_day`, 32 or
     more, limits the sign-in codes sent. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
-    `sandbox_bank_port` is the port of the payments' sandbox (0: any free one); `payment_webhook_secret` is what a
-    gateway signs its webhooks with.
+    `sandbox_bank_port` is the port of the payments' sandbox (0: any free one); `payment_webhook_secret` is what it
+    signs its webhooks with. `payment_keys` are those of the accounts at gateways, as JSON by the account's name.
     `database_folder` is where a database of one's own is, if on this machine, so that its disk's free space is watched;
     below `space_for_bookings_mib` there are no new holds, tickets or imports, below `space_for_changes_mib` no changes.
     `public_url` is the product's public address. `sms_url` is a relay that takes messages as JSON; `sms_sender`,
@@ -107,6 +107,7 @@ class Settings:
     sandbox_notices: bool = False
     sandbox_bank_port: int = _between(0, 0, 65535)
     payment_webhook_secret: str | None = field(default=None, repr=False)
+    payment_keys: str = field(default="{}", repr=False)
     public_url: str | None = None
     secret_key: str | None = field(default=None, repr=False)
     phone_region: str = "IN"
@@ -140,6 +141,11 @@ class Settings:
     def site_url(self) -> str:
         """Return the product's address as it is written in messages, without a slash at its end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def is_demo(self) -> bool:
+        """Return whether the product shows the demo's data."""
+        return self.demo_guide is not None
 
     @property
     def connections(self) -> int:

@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 from msgspec.structs import replace
 
 from healthplus.errors import BadSignature, PaymentUnavailable
-from healthplus.payments.gateway import Authorisation, GatewayPayment, PaymentState, WebhookEvent
+from healthplus.payments.gateway import Authorisation, GatewayPayment, GatewayRefund, PaymentState, WebhookEvent
 
 ANSWER_VARIABLE = "BENCH_BANK_MS"
 """After how many milliseconds the bank answers."""
@@ -39,6 +39,7 @@ class BankElsewhere:
 
     pages = ""
     methods: tuple[str, ...] = (METHOD,)
+    methods_at_once: frozenset[str] = frozenset()
     _journal: ClassVar[int] = _new_journal()
     """What was asked for, a line each, appended whole: every process reads the same lines in the same order."""
 
@@ -71,10 +72,19 @@ class BankElsewhere:
     async def void(self, authorisation: str) -> PaymentState:
         return await self._step("voided", authorisation)
 
-    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
-        return await self._step("refunded", authorisation, amount_minor, currency)
+    async def refund(
+        self, authorisation: str, amount_minor: int, currency: str, key: str = ""
+    ) -> GatewayRefund | PaymentState:
+        state = await self._step("refunded", authorisation, amount_minor, currency)
+        return GatewayRefund(authorisation, key, amount_minor, "processed") if state == "refunded" else state
 
-    async def fetch(self, key: str) -> list[GatewayPayment]:
+    async def close(self, order: str) -> None:
+        pass  # it has no orders
+
+    def read_return(self, fields: Mapping[str, str]) -> str:  # noqa: ARG002
+        raise BadSignature  # it sends nobody back
+
+    async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002
         await asyncio.sleep(self._answer_seconds)
         self._read()
         return [self._payments[key]] if key in self._payments else []

@@ -10,6 +10,7 @@ import msgspec
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
+from healthplus.payments.accounts import Gateways
 from healthplus.payments.gateway import WebhookEvent
 from healthplus.payments.payments import Payments
 from healthplus_bench.bank import METHOD, BankElsewhere
@@ -28,7 +29,7 @@ class Cashier:
 
     def __init__(self, database: Database, book: Book) -> None:
         self._bank = _Bank()
-        self._payments = Payments(database, book, self._bank)
+        self._payments = Payments(database, book, Gateways({"sandbox": self._bank}))
 
     async def pay(self, provider_id: int, booking_id: UUID, patient: Patient, key: str) -> None:
         """Turn a hold into a booking. Raises BenchFailed if that is refused."""

@@ -13,16 +13,15 @@ import logging
 from collections import deque
 from contextvars import Context
 from datetime import timedelta
-from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-from healthplus.database import Database, PostgresError, Record, load, repeat
+from healthplus.database import Database, PostgresError, Record, repeat
 from healthplus.errors import HealthPlusError
-from healthplus.payments.gateway import Gateway, PaymentState
+from healthplus.payments.accounts import Gateways, queries
+from healthplus.payments.gateway import PaymentState
 from healthplus.payments.polling import BATCH_MAX, keep_polling
 
-queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = timedelta(seconds=30)
@@ -52,9 +51,9 @@ class Capture(NamedTuple):
 class Captures:
     """The background tasks; any number of processes may run them."""
 
-    def __init__(self, database: Database, gateway: Gateway) -> None:
+    def __init__(self, database: Database, gateways: Gateways) -> None:
         self._database = database
-        self._gateway = gateway
+        self._gateways = gateways
         self._remembered: deque[Capture] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._answers: list[tuple[int, UUID, str, PaymentState]] = []
@@ -143,16 +142,20 @@ class Captures:
 
         `amount_minor`: all that was set aside or, of a refund, what goes back.
         """
+        gateway, name = self._gateways.named(authorisation)
         try:
             match step:
                 case "capture":
-                    state = await self._gateway.capture(authorisation, amount_minor, currency)
+                    state = await gateway.capture(name, amount_minor, currency)
                     # Refunded by hand there: reconciliation compares the amounts.
                     return None if state == "refunded" else state
                 case "void":
-                    return await self._gateway.void(authorisation)
+                    return await gateway.void(name)
                 case _:
-                    return await self._gateway.refund(authorisation, amount_minor, currency)
+                    refund = await gateway.refund(name, amount_minor, currency)
+                    if isinstance(refund, str):
+                        return refund
+                    return None if refund.state == "failed" else "refunded"
         except HealthPlusError as error:
             logger.warning("the payment gateway could not %s: %s", step, error.code)
             return None

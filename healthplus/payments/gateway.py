@@ -41,19 +41,49 @@ class Declined(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """The patient goes on at this address; whether they paid becomes known later."""
+    """The patient goes on at this address; whether they paid becomes known later.
+
+    `order`: the gateway's name for what was requested, under which `fetch` finds its payments. `fields`: of a form that
+    is sent to the address; without any, it is a link.
+    """
 
     url: str
+    order: str = ""
+    fields: dict[str, str] = {}
+
+
+RefundState = Literal["pending", "processed", "failed"]
+"""Ordered at the gateway; on its way through the banks; refused by one of them, so that the money is still here."""
+
+
+class GatewayRefund(msgspec.Struct, frozen=True):
+    """Money that goes back, by the gateway's own name for it. `key`: which it was ordered with, "" where by hand there.
+
+    `reference`: by which the person's bank finds it (ARN, RRN), once there is one.
+    """
+
+    name: str
+    key: str
+    amount_minor: int
+    state: RefundState
+    reference: str = ""
 
 
 class GatewayPayment(msgspec.Struct, frozen=True):
-    """A payment as the gateway has it now. `refunded_minor`: how much was given back, once it is refunded."""
+    """A payment as the gateway has it now. `refunded_minor`: how much was given back, once it is refunded.
+
+    `method`: upi, card or netbanking, where the gateway says so. `charge_minor`: what the gateway keeps for its
+    service, with tax, once known. `refunds`: each that was ordered.
+    """
 
     authorisation: str
     state: PaymentState
     amount_minor: int
     currency: str
     refunded_minor: int = 0
+    method: str = ""
+    charge_minor: int | None = None
+    refunds: list[GatewayRefund] = []
 
 
 class WebhookEvent(msgspec.Struct, frozen=True):
@@ -71,9 +101,11 @@ class Gateway(Protocol):
     """
 
     pages: str
-    """Where its own pages for patients are, as in https://bank.example; empty where it has none."""
+    """Where its own pages for patients are, as in https://bank.example, with spaces between; empty for none."""
     methods: tuple[str, ...]
     """The names of the ways to pay that a page offers."""
+    methods_at_once: frozenset[str]
+    """Those of them by which the money is taken as the patient pays; by the others, it is set aside first."""
 
     async def authorise(
         self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
@@ -85,7 +117,7 @@ class Gateway(Protocol):
         """
 
     async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
-        """Take all that was set aside. Like `void` and `refund`, return the payment's state afterwards.
+        """Take all that was set aside. Like `void`, return the payment's state afterwards.
 
         A step that is no longer possible, such as voiding what is captured, changes nothing.
         """
@@ -93,14 +125,29 @@ class Gateway(Protocol):
     async def void(self, authorisation: str) -> PaymentState:
         """Let go of what was set aside and not captured."""
 
-    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
-        """Give back this much of what was captured, once.
+    async def refund(
+        self, authorisation: str, amount_minor: int, currency: str, key: str = ""
+    ) -> GatewayRefund | PaymentState:
+        """Give back this much of what was captured, once for each `key`; "" is what a cancelled booking gives back.
 
-        Raises PaymentUnavailable also where another amount was given back before, which is then for people to look at.
+        Return the payment's state where it has nothing to give back, as it was let go before. Raises PaymentUnavailable
+        also where another amount was given back under this key before, which is then for people to look at.
         """
 
-    async def fetch(self, key: str) -> list[GatewayPayment]:
-        """Return all payments under a key, those that went back too."""
+    async def close(self, order: str) -> None:
+        """Let nobody pay for this order any more, where the gateway can do so."""
+
+    async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:
+        """Return all payments under a key, those that went back too.
+
+        `order`: what was requested for it, by the gateway's name; None: the patient was led to none.
+        """
+
+    def read_return(self, fields: Mapping[str, str]) -> str:
+        """Return the order for which the gateway's page sends the patient back with these fields.
+
+        Raises BadSignature unless the gateway signed them. Nothing is decided by them: `fetch` says what was paid.
+        """
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
         """Return what a webhook reports, or None if it is not about payments.
@@ -114,6 +161,7 @@ class NoGateway:
 
     pages = ""
     methods: tuple[str, ...] = ()
+    methods_at_once: frozenset[str] = frozenset()
 
     @staticmethod
     def _unavailable() -> NoReturn:
@@ -137,11 +185,23 @@ class NoGateway:
     async def void(self, authorisation: str) -> PaymentState:  # noqa: ARG002
         self._unavailable()
 
-    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:  # noqa: ARG002
+    async def refund(
+        self,
+        authorisation: str,  # noqa: ARG002
+        amount_minor: int,  # noqa: ARG002
+        currency: str,  # noqa: ARG002
+        key: str = "",  # noqa: ARG002
+    ) -> GatewayRefund | PaymentState:
         self._unavailable()
 
-    async def fetch(self, key: str) -> list[GatewayPayment]:  # noqa: ARG002
-        return []
+    async def close(self, order: str) -> None:
+        pass
+
+    async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002
+        self._unavailable()
+
+    def read_return(self, fields: Mapping[str, str]) -> str:  # noqa: ARG002
+        raise BadSignature
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:  # noqa: ARG002
         raise BadSignature

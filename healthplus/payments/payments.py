@@ -19,8 +19,9 @@ from healthplus.booking.outcomes import Booked, ConfirmRefused, Done, Refused
 from healthplus.database import Database, PostgresError, Record, note_change
 from healthplus.errors import HealthPlusError, PaymentDeclined
 from healthplus.idle import idle
-from healthplus.payments.captures import Capture, Captures, queries
-from healthplus.payments.gateway import Declined, Gateway, Pending
+from healthplus.payments.accounts import Gateways, joined, queries
+from healthplus.payments.captures import Capture, Captures
+from healthplus.payments.gateway import Declined, Pending
 from healthplus.payments.reconciliation import Reconciliation, key_of
 
 
@@ -28,12 +29,13 @@ class Paid(msgspec.Struct, frozen=True):
     """The result of paying.
 
     `voided`: money set aside for a slot that was lost was let go (False: it soon will be). `url`: nothing is decided
-    yet, and the patient is to go on there.
+    yet, and the patient is to go on there, by a form with `fields` where there are any.
     """
 
     outcome: Booked | ConfirmRefused | Done[Literal["pending"]]
     voided: bool | None = None
     url: str | None = None
+    fields: dict[str, str] = {}
 
 
 class Money(NamedTuple):
@@ -64,18 +66,16 @@ class Money(NamedTuple):
 class Payments:
     """Between the book and the gateway."""
 
-    def __init__(self, database: Database, book: Book, gateway: Gateway, background: Database | None = None) -> None:
+    def __init__(self, database: Database, book: Book, gateways: Gateways, background: Database | None = None) -> None:
         """`background`: what captures and reconciliation use instead of the pool of requests."""
         self._database = database
         self._book = book
-        self._gateway = gateway
+        self.gateways = gateways
         self._begin_lane = Lane(database, queries.begin_payment, lambda _, row: row)
-        self.pages = gateway.pages
-        self.methods = gateway.methods
-        self.captures = Captures(background or database, gateway)
-        self.reconciliation = Reconciliation(background or database, book, gateway)
+        self.captures = Captures(background or database, gateways)
+        self.reconciliation = Reconciliation(background or database, book, gateways)
         # A webhook is a request: its gateway waits, and must not wait behind what nobody waits for.
-        self.webhooks = Reconciliation(database, book, gateway)
+        self.webhooks = Reconciliation(database, book, gateways)
 
     async def pay(
         self,
@@ -108,7 +108,7 @@ class Payments:
         if held["is_due"]:
             # The intent is stored by now: if this process never gets to confirm, reconciliation finds the money.
             async with idle():
-                answer = await self._gateway.authorise(
+                answer = await self.gateways.of(held["account"]).authorise(
                     key_of(provider_id, booking_id), held["fee_minor"], held["currency"], method, return_url
                 )
             note_change()  # reconciliation may book with this money, whatever becomes of this request
@@ -116,8 +116,10 @@ class Payments:
                 await self._forget_declined(provider_id, booking_id, held)
                 raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")
             if isinstance(answer, Pending):
-                return Paid(Done("pending"), url=answer.url)
-            authorisation = answer.name
+                if answer.order:  # before the patient is led there, so that what they pay is looked for
+                    await self._database.execute(queries.store_order, provider_id, booking_id, answer.order)
+                return Paid(Done("pending"), url=answer.url, fields=answer.fields)
+            authorisation = joined(held["account"], answer.name)
         elif held["code"] == "expired" and authorisation is None:
             return Paid(Refused("expired", booking_id=booking_id, state="expired"))
         outcome = await self._book.confirm(

@@ -21,15 +21,15 @@ WITH asked AS MATERIALIZED (
     WHERE held.patient_id = asked.patient_id
         AND (asked.token_hash IS NULL OR accounts.is_signed_in(asked.token_hash, asked.patient_id))
 ), intent AS (
-    INSERT INTO payments.intent (provider_id, hold_id, amount_minor, asked_at, check_at)
-    SELECT provider_id, hold_id, fee_minor, now_at, now_at + interval '20 seconds'
+    INSERT INTO payments.intent (provider_id, hold_id, amount_minor, asked_at, check_at, account)
+    SELECT provider_id, hold_id, fee_minor, now_at, now_at + interval '20 seconds', payments.account_of(clinic_id)
     FROM held WHERE funding = 'online' AND state = 'reserved' AND NOT offer AND NOT is_moved
     ORDER BY provider_id, hold_id  -- two of these statements that share holds wait for each other in one order
     ON CONFLICT (provider_id, hold_id) DO UPDATE SET asked_at = excluded.asked_at, check_at = excluded.check_at
-    RETURNING hold_id, intent.asked_at, old.hold_id IS NULL AS is_first
+    RETURNING hold_id, intent.asked_at, old.hold_id IS NULL AS is_first, account
 )
 SELECT asked.ordinal::integer AS ordinal, NULL::text AS failed_with, coalesce(state, 'not_found') AS code, fee_minor, currency,
-    intent.hold_id IS NOT NULL AS is_due, intent.asked_at, coalesce(is_first, false) AS is_first, coalesce(is_moved, false) AS is_moved,
+    intent.hold_id IS NOT NULL AS is_due, intent.asked_at, account, coalesce(is_first, false) AS is_first, coalesce(is_moved, false) AS is_moved,
     CASE WHEN state <> 'reserved' THEN (
         SELECT authorisation FROM ledger.payment
         WHERE provider_id = asked.provider_id AND hold_id = asked.hold_id
@@ -88,6 +88,14 @@ SELECT provider_id, hold_id FROM payments.unanswered($1::bigint[], $2::uuid[])
 -- The only request for money for a hold was declined: there is nothing to look for at the gateway, unless it was asked again since.
 DELETE FROM payments.intent WHERE provider_id = $1 AND hold_id = $2 AND asked_at = $3
 
+-- name: store_order
+-- The gateway's name for the request for money for a hold.
+UPDATE payments.intent SET order_name = $3 WHERE provider_id = $1 AND hold_id = $2
+
+-- name: accounts
+-- The accounts at gateways.
+SELECT account, gateway, owner, captures_at_once, lets_lapse FROM payments.account ORDER BY account
+
 -- name: booked_instead
 -- What the money for a lapsed hold has booked.
 SELECT booking_id FROM ledger.payment WHERE provider_id = $1 AND hold_id = $2 AND booking_id <> hold_id
@@ -123,7 +131,7 @@ WHERE (provider_id, hold_id) IN (
     WHERE check_at <= (SELECT public.app_now())
     ORDER BY check_at LIMIT $1
     FOR UPDATE SKIP LOCKED)
-RETURNING provider_id, hold_id
+RETURNING provider_id, hold_id, account, order_name
 
 -- name: schedule_next_check
 -- When to look again, after a look that was answered; after the last one, the intent goes. One that was asked for again meanwhile stays.

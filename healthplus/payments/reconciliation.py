@@ -16,8 +16,8 @@ from uuid import UUID
 from healthplus.booking.book import Book
 from healthplus.database import Database, PostgresError
 from healthplus.errors import DatabaseUnreachable, HealthPlusError, NotFound
-from healthplus.payments.captures import queries
-from healthplus.payments.gateway import Gateway, GatewayPayment
+from healthplus.payments.accounts import SANDBOX, Gateways, joined, queries
+from healthplus.payments.gateway import GatewayPayment
 from healthplus.payments.polling import BATCH_MAX, keep_polling
 
 logger = logging.getLogger(__name__)
@@ -47,20 +47,20 @@ def _ids_of(key: str) -> tuple[int, UUID]:
 class Reconciliation:
     """Takes webhooks, and looks at the gateway in the background; any number of processes may run that."""
 
-    def __init__(self, database: Database, book: Book, gateway: Gateway) -> None:
+    def __init__(self, database: Database, book: Book, gateways: Gateways) -> None:
         self._database = database
         self._book = book
-        self._gateway = gateway
+        self._gateways = gateways
 
-    async def receive(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Take a webhook; once this returns, it and its effect are stored.
+    async def receive(self, headers: Mapping[str, str], body: bytes, account: str = SANDBOX) -> None:
+        """Take a webhook of an account's gateway; once this returns, it and its effect are stored.
 
         Raises BadSignature, and NotFound for money that was never asked for here.
         """
-        event = self._gateway.read_webhook(headers, body)
+        event = self._gateways.require(account).read_webhook(headers, body)
         if event is None:
             return
-        if await self._record(*_ids_of(event.key), event.payment, "webhook", event.id) == "unknown":
+        if await self._record(*_ids_of(event.key), account, event.payment, "webhook", event.id) == "unknown":
             raise NotFound
 
     async def run(self) -> None:
@@ -70,21 +70,23 @@ class Reconciliation:
     async def poll(self) -> tuple[int, int]:
         """Look up one batch of due intents at the gateway; return how many were due, and how many of them failed."""
         due = await self._database.fetch(queries.take_due_intents, BATCH_MAX, AGAIN_AFTER)
-        found = await asyncio.gather(*(self._check(row["provider_id"], row["hold_id"]) for row in due))
+        found = await asyncio.gather(
+            *(self._check(row["provider_id"], row["hold_id"], row["account"], row["order_name"]) for row in due)
+        )
         checked = [(row["provider_id"], row["hold_id"]) for row, was_found in zip(due, found, strict=True) if was_found]
         if checked:
             await self._database.execute(queries.schedule_next_check, *map(list, zip(*checked, strict=True)))
         return len(due), len(due) - len(checked)
 
-    async def _check(self, provider_id: int, hold_id: UUID) -> bool:
+    async def _check(self, provider_id: int, hold_id: UUID, account: str, order: str | None) -> bool:
         try:
-            payments = await self._gateway.fetch(key_of(provider_id, hold_id))
+            payments = await self._gateways.of(account).fetch(key_of(provider_id, hold_id), order)
             rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
             recorded = {(row["authorisation"], row["state"], row["amount_minor"]) for row in rows}
             for payment in payments:
                 moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
-                if (payment.authorisation, payment.state, moved_minor) not in recorded:
-                    await self._record(provider_id, hold_id, payment, "fetch")
+                if (joined(account, payment.authorisation), payment.state, moved_minor) not in recorded:
+                    await self._record(provider_id, hold_id, account, payment, "fetch")
         except DatabaseUnreachable:
             return False  # said once for all, elsewhere
         except HealthPlusError as error:
@@ -97,7 +99,13 @@ class Reconciliation:
         return True
 
     async def _record(
-        self, provider_id: int, hold_id: UUID, payment: GatewayPayment, source: str, event_id: str | None = None
+        self,
+        provider_id: int,
+        hold_id: UUID,
+        account: str,
+        payment: GatewayPayment,
+        source: str,
+        event_id: str | None = None,
     ) -> str:
         try:
             row = await self._book.locking(
@@ -106,7 +114,7 @@ class Reconciliation:
                     queries.record_gateway_event,
                     provider_id,
                     hold_id,
-                    payment.authorisation,
+                    joined(account, payment.authorisation),
                     payment.state,
                     payment.amount_minor,
                     payment.currency,

@@ -39,7 +39,8 @@ from healthplus.notices.preferences import Preferences
 from healthplus.notices.reminders import Reminders
 from healthplus.notices.senders import open_senders
 from healthplus.notices.texts import Wording
-from healthplus.payments.gateway import Gateway, NoGateway
+from healthplus.payment_keys import account_keys
+from healthplus.payments.accounts import Gateways
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
@@ -140,8 +141,8 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
     if settings.database_url is None:
         raise DatabaseUnreachable("DATABASE_URL is not set; `healthplus serve` sets it.")
     async with contextlib.AsyncExitStack() as stack:
-        gateway = await _open_gateway(stack, settings)
         database, background, ready_database = await _open_pools(stack, settings, settings.database_url)
+        gateways = await _open_gateways(stack, settings, background)
         senders = await stack.enter_async_context(open_senders(settings, database))
         wording = Wording(settings.site_url, CLIENT_MARGIN, takes_replies=settings.sms_reply_secret is not None)
         change_feed = ChangeFeed(settings.database_url)
@@ -153,14 +154,9 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         patients = Patients(database, secret, tokens)
         code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
         book = Book(database, change_feed.publish, tokens)
-        background_book = Book(background, change_feed.publish)
-        waiting, desks = WaitingUsers(database, book), ConnectedDesks(database, book)
-        charts = Charts(database, book)
-        change_feed.on_change(waiting.on_change)
-        days = KeptDays(database)
-        for watchers in (charts, days):
-            change_feed.on_change(watchers.on_change)
-        payments = Payments(database, book, gateway, background)
+        waiting, charts, days = _watchers(database, book, change_feed)
+        desks = ConnectedDesks(database, book)
+        payments = Payments(database, book, gateways, background)
         notices = Notices(background, senders, wording, payments.unanswered)
         pools = {"requests": database, "background": background, **logins.own()}
         reporter = Reporter(background, pools, (admission.sample, waiting.sample), open_sentry(settings.sentry_dsn))
@@ -168,7 +164,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         passwords = Passwords()
         await (clock := DatabaseClock(background)).follow()
         runs = (
-            *_housekeeping(background, background_book),
+            *_housekeeping(background, Book(background, change_feed.publish)),
             *(waiting.run, desks.run, charts.run, days.run, change_feed.run, notices.run, clock.run),
             *(admission.run, refused.run),
             *(payments.captures.run, payments.captures.run_from_memory, payments.reconciliation.run),
@@ -211,6 +207,14 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         )
 
 
+def _watchers(database: Database, book: Book, change_feed: ChangeFeed) -> tuple[WaitingUsers, Charts, KeptDays]:
+    """Return what waits for changes of books for pages that are open."""
+    waiting, charts, days = WaitingUsers(database, book), Charts(database, book), KeptDays(database)
+    for one in (waiting, charts, days):
+        change_feed.on_change(one.on_change)
+    return waiting, charts, days
+
+
 def _housekeeping(background: Database, book: Book) -> tuple[Callable[[], Awaitable[None]], ...]:
     """Return the background tasks that nobody waits for, and that need no more than the database."""
     return (
@@ -230,10 +234,11 @@ def _readiness(settings: Settings, ready_database: Database, database: Database)
     return Readiness([*checks.all(), partial(readiness.has_room, database)])
 
 
-async def _open_gateway(stack: contextlib.AsyncExitStack, settings: Settings) -> Gateway:
-    if not settings.sandbox_payments:
-        return NoGateway()
-    return await stack.enter_async_context(SandboxGateway(bank_url(settings), settings.payment_webhook_secret))
+async def _open_gateways(stack: contextlib.AsyncExitStack, settings: Settings, database: Database) -> Gateways:
+    sandbox = None
+    if settings.sandbox_payments:
+        sandbox = await stack.enter_async_context(SandboxGateway(bank_url(settings), settings.payment_webhook_secret))
+    return await Gateways.open(stack, database, account_keys(settings.payment_keys), sandbox)
 
 
 async def _open_pools(

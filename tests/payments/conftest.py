@@ -6,7 +6,15 @@ from typing import TypeVar
 import pytest
 
 from healthplus.errors import PaymentUnavailable
-from healthplus.payments.gateway import Authorisation, Declined, GatewayPayment, PaymentState, Pending
+from healthplus.payments.accounts import Gateways
+from healthplus.payments.gateway import (
+    Authorisation,
+    Declined,
+    GatewayPayment,
+    GatewayRefund,
+    PaymentState,
+    Pending,
+)
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
@@ -37,11 +45,13 @@ class Bank(SandboxGateway):
     async def void(self, authorisation: str) -> PaymentState:
         return await self._then("void", await super().void(authorisation))
 
-    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
-        return await self._then("refund", await super().refund(authorisation, amount_minor, currency))
+    async def refund(
+        self, authorisation: str, amount_minor: int, currency: str, key: str = ""
+    ) -> GatewayRefund | PaymentState:
+        return await self._then("refund", await super().refund(authorisation, amount_minor, currency, key))
 
-    async def fetch(self, key: str) -> list[GatewayPayment]:
-        return await self._then("fetch", await super().fetch(key))
+    async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:
+        return await self._then("fetch", await super().fetch(key, order))
 
     async def _then(self, step: str, answer: _Answer) -> _Answer:
         self.calls.append(step)
@@ -67,4 +77,4 @@ async def bank(sandbox_bank: Settings) -> AsyncIterator[Bank]:
 
 @pytest.fixture
 def payments(environment: Environment, bank: Bank) -> Payments:
-    return Payments(environment.db, environment.book, bank)
+    return Payments(environment.db, environment.book, Gateways({"sandbox": bank}))

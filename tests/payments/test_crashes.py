@@ -17,7 +17,7 @@ from healthplus.booking import calls as booking
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.check import all_violations
-from healthplus.payments.captures import queries
+from healthplus.payments.accounts import Gateways, queries
 from healthplus.payments.gateway import Authorisation
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
@@ -102,7 +102,7 @@ class Play:
         database = cast(Database, MortalDatabase(environment.db, boundaries))
         self.environment, self.gateway, self.boundaries = environment, gateway, boundaries
         self.book = Book(database)
-        self.payments = Payments(database, self.book, gateway)
+        self.payments = Payments(database, self.book, Gateways({"sandbox": gateway}))
 
     async def booked(self, held: UUID) -> None:
         await pay(self.payments, self.environment, held)
@@ -220,7 +220,7 @@ async def play(
 async def recover(environment: Environment, bank: Bank, held: UUID) -> None:
     """Another process goes on; the patient never asks again. What is due to go back must be ordered in time."""
     book = environment.book
-    payments = Payments(environment.db, book, bank)
+    payments = Payments(environment.db, book, Gateways({"sandbox": bank}))
     knowable = 0
     for _ in range(480 // STEP_SECONDS):
         await book.advance(PROVIDER)

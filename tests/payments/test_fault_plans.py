@@ -24,6 +24,7 @@ from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import BadSignature, NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.ops.check import all_violations
+from healthplus.payments.accounts import Gateways
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.payments.payments import Payments
@@ -117,7 +118,8 @@ async def environment(db: Database, own_bank: Settings) -> AsyncIterator[BankEnv
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(2):
             gateway = SandboxGateway(bank_url(own_bank), own_bank.payment_webhook_secret, ANSWER_SECONDS_MAX)
-            environment.processes.append(Payments(db, Book(db), await stack.enter_async_context(gateway)))
+            gateways = Gateways({"sandbox": await stack.enter_async_context(gateway)})
+            environment.processes.append(Payments(db, Book(db), gateways))
         yield environment
 
 
@@ -210,7 +212,7 @@ async def settle_all(environment: BankEnvironment) -> None:
     The bank works again, and another process gives it time to answer.
     """
     async with SandboxGateway(bank_url(environment.bank), environment.bank.payment_webhook_secret) as gateway:
-        await _settle_all(environment, Payments(environment.db, environment.book, gateway))
+        await _settle_all(environment, Payments(environment.db, environment.book, Gateways({"sandbox": gateway})))
 
 
 async def _settle_all(environment: BankEnvironment, process: Payments) -> None:

@@ -16,6 +16,7 @@ from healthplus.booking.book import Book
 from healthplus.booking.replacements import cancel_replaced
 from healthplus.database import Database
 from healthplus.ops.check import all_violations
+from healthplus.payments.accounts import Gateways
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
 from tests.fixtures.clock import INDIA, freeze_clock, product_now, set_clock
@@ -219,7 +220,19 @@ async def arrange(db: Database, bank: Bank, data: st.DataObject) -> Visit:
     await make_shift(db, other, clinic, DAILY, time(9), time(20), 30)
     (patient,) = await make_patients(db, 1)
     start = data.draw(starts(await product_now(db)))
-    return Visit(db, Payments(db, Book(db), bank), clinic, provider, other, patient, ladder, fee, services, start)
+    payments = Payments(db, Book(db), Gateways({"sandbox": bank}))
+    return Visit(
+        db,
+        payments,
+        clinic,
+        provider,
+        other,
+        patient,
+        ladder,
+        fee,
+        services,
+        start,
+    )
 
 
 def starts(now: datetime) -> st.SearchStrategy[datetime]:

@@ -7,6 +7,7 @@ import pytest
 from healthplus.accounts.actors import Staff
 from healthplus.errors import DatabaseUnreachable, PaymentDeclined
 from healthplus.ops.check import money_invariants, violations
+from healthplus.payments.accounts import Gateways
 from healthplus.payments.captures import Captures
 from healthplus.payments.payments import Payments
 from tests.fixtures.environment import AT_CLINIC, FREE, PROVIDER, Environment
@@ -127,7 +128,7 @@ async def test_another_process_undoes_what_this_one_is_about_to_mark(
 
     async def meanwhile() -> None:
         await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
-        other = Captures(environment.db, bank)
+        other = Captures(environment.db, Gateways({"sandbox": bank}))
         assert await other.poll() == (1, 0)  # wants to void, and finds it captured
         assert await money(environment) == ("captured", "refund")
         assert await other.poll() == (1, 0)

@@ -19,7 +19,7 @@ from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import BadSignature, NotFound
 from healthplus.ops.check import money_invariants, violations
-from healthplus.payments.captures import queries
+from healthplus.payments.accounts import queries
 from healthplus.payments.gateway import NoGateway, PaymentState
 from healthplus.payments.gateways.sandbox import WebhookBody
 from healthplus.payments.payments import Payments

@@ -12,7 +12,7 @@ from litestar import Litestar
 from healthplus.accounts.actors import Patient
 from healthplus.database import Database
 from healthplus.ops.check import violations
-from healthplus.payments.captures import queries as payments
+from healthplus.payments.accounts import queries as payments
 from tests.fixtures.clock import until
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.patients import make_patients

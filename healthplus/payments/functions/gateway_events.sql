@@ -73,10 +73,19 @@ BEGIN
         ON CONFLICT DO NOTHING;
         RETURN 'duplicate';
     END IF;
-    SELECT amount_minor INTO amount_requested FROM payments.intent WHERE provider_id = p_provider_id AND hold_id = p_hold_id;
+    SELECT amount_minor INTO amount_requested FROM payments.intent
+    WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND account = payments.account_named(p_authorisation);
     IF NOT FOUND THEN
+        IF EXISTS (SELECT FROM payments.intent WHERE provider_id = p_provider_id AND hold_id = p_hold_id) THEN
+            RETURN 'unknown';  -- it was requested with another account
+        END IF;
         SELECT fee_minor INTO amount_requested FROM booking.booking
-        WHERE provider_id = p_provider_id AND booking_id = p_hold_id AND funding = 'online'
+        WHERE payments.account_named(p_authorisation) IN (
+                SELECT payments.account_of(clinic_id)
+                UNION ALL
+                SELECT payments.account_named(authorisation) FROM ledger.payment
+                WHERE payment.provider_id = p_provider_id AND payment.hold_id = p_hold_id)
+            AND provider_id = p_provider_id AND booking_id = p_hold_id AND funding = 'online'
             AND booking.state_at(booking, (SELECT public.app_now())) <> 'reserved';
         IF NOT FOUND THEN
             RETURN 'unknown';

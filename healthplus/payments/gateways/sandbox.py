@@ -14,6 +14,7 @@ from healthplus.payments.gateway import (
     Authorisation,
     Declined,
     GatewayPayment,
+    GatewayRefund,
     PaymentState,
     Pending,
     WebhookEvent,
@@ -67,6 +68,7 @@ class SandboxGateway:
     """A Gateway; to be used within `async with`."""
 
     methods: tuple[str, ...] = METHODS
+    methods_at_once: frozenset[str] = frozenset()
 
     def __init__(self, url: str, webhook_secret: str | None, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
         self._url = url
@@ -107,10 +109,19 @@ class SandboxGateway:
     async def void(self, authorisation: str) -> PaymentState:
         return await self._step(authorisation, "void", {})
 
-    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
-        return await self._step(authorisation, "refund", {"amount_minor": amount_minor, "currency": currency})
+    async def refund(
+        self, authorisation: str, amount_minor: int, currency: str, key: str = ""
+    ) -> GatewayRefund | PaymentState:
+        state = await self._step(authorisation, "refund", {"amount_minor": amount_minor, "currency": currency})
+        return GatewayRefund(authorisation, key, amount_minor, "processed") if state == "refunded" else state
 
-    async def fetch(self, key: str) -> list[GatewayPayment]:
+    async def close(self, order: str) -> None:
+        """Change nothing: the sandbox has no orders."""
+
+    def read_return(self, fields: Mapping[str, str]) -> str:  # noqa: ARG002
+        raise BadSignature
+
+    async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002
         return await self._ask("GET", f"/payments/{key}", list[GatewayPayment])
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Controller, post
+from litestar.params import FromPath
 from msgspec import Struct
 
 from healthplus.web.api.problems import PROBLEMS
@@ -29,8 +30,19 @@ class WebhooksController(Controller):
         responses={status: PROBLEMS[status] for status in (400, 403, 404, 503)},
     )
     async def payments(self, request: AnyRequest) -> Taken:
-        """Receive an event from the payment gateway, which signs it: the gateway has no token and no developer key."""
+        """Receive an event from the sandbox's bank, which signs it: a gateway has no token and no developer key."""
         await services(request).payments.webhooks.receive(request.headers, await request.body())
+        return Taken()
+
+    @post(
+        "/payments/{account:str}",
+        status_code=200,
+        request_max_body_size=WEBHOOK_BYTES_MAX,
+        responses={status: PROBLEMS[status] for status in (400, 403, 404, 503)},
+    )
+    async def account_payments(self, request: AnyRequest, account: FromPath[str]) -> Taken:
+        """Receive an event of an account's gateway, which signs it."""
+        await services(request).payments.webhooks.receive(request.headers, await request.body(), account)
         return Taken()
 
     @post(

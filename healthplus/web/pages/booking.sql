@@ -64,7 +64,7 @@ SELECT
     funding::text AS funding, offer, ticket_id,
     (SELECT number FROM booking.ticket
         WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id) AS ticket_number,
-    person_id, patient_name, deadline,
+    person_id, patient_name, deadline, payments.account_of(booking.clinic_id) AS account,
     CASE WHEN funding = 'online' THEN (  -- where others pay at the clinic
         SELECT booking.online_only_until(person_id, booking.clinic_id, now_at)
         FROM booking.price_of(provider_id, booking.clinic_id, service_ids) AS price WHERE price.funding = 'clinic') END AS online_only_until,

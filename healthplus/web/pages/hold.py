@@ -74,7 +74,7 @@ class HoldController(Controller):
             return see_other(request, here)
         try:
             method = form.get("method", "")[:200] or "none"
-            if hold["funding"] == "online" and method not in app.payments.methods:
+            if hold["funding"] == "online" and method not in app.payments.gateways.of(hold["account"]).methods:
                 raise FormError(_("Choose how to pay."), "method")
             await _choose_person(request, session, hold, form)
             if hold["funding"] == "clinic":
@@ -206,7 +206,7 @@ async def _page(
             form=form or {},
             who=await person_choice(request, session, hold["person_id"], form),
             error=error,
-            methods=pay_methods(payments.methods) if hold["funding"] == "online" else (),
+            methods=pay_methods(payments.gateways.of(hold["account"]).methods) if hold["funding"] == "online" else (),
             periods=await _periods(request, hold),
             replaced=replaced,
             replaced_kept=await _kept_of_replaced(request, session, hold) if replaced else 0,
@@ -288,6 +288,6 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
 
 def _bank_headers(request: AnyRequest) -> dict[str, str]:
     """Return a policy that lets the form lead to the bank's page, where its answer may redirect."""
-    pages = services(request).payments.pages
+    pages = " ".join(services(request).payments.gateways.pages)
     policy = CONTENT_SECURITY_POLICY.replace("form-action 'self'", f"form-action 'self' {pages}".rstrip())
     return {"Content-Security-Policy": policy}

@@ -1,0 +1,39 @@
+"""The keys of accounts at gateways, which are settings and never in the database."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_NAME = re.compile("[a-z][a-z0-9-]{0,29}")
+
+
+class AccountKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an account's requests and webhooks are signed with. `url`: of a stand-in for the gateway, in tests.
+
+    `key_id`: Razorpay's, which names the account in requests and on its pages; Stripe has none.
+    """
+
+    secret: str
+    webhook_secret: str
+    key_id: str = ""
+    url: str = ""
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"AccountKeys(key_id={self.key_id!r})"
+
+
+def account_keys(text: str) -> dict[str, AccountKeys]:
+    """Read `{"account": {"secret": …, "webhook_secret": …}, …}`. Raises ValueError, which shows no secret."""
+    try:
+        keys = msgspec.json.decode(text, type=dict[str, AccountKeys])
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        # What msgspec says of a wrong value has its place and kind, and not the value.
+        example = '{"account": {"secret": "…", "webhook_secret": "…"}}'
+        raise ValueError(f"must be JSON like {example}: {error}.") from None
+    for name in keys:
+        if not _NAME.fullmatch(name) or name == "sandbox":
+            raise ValueError(f"names an account {name!r}: a name has small letters, digits and hyphens, up to 30.")
+    return keys
