@@ -1,0 +1,24 @@
+-- name: issue
+-- Give receipts and credit notes to $1 movements of money that have none, at most; for how many.
+SELECT receipts.issue($1)
+
+-- name: of_booking
+-- The receipts for a booking and their credit notes, in the order in which they were issued.
+SELECT clinic_id, kind::text AS kind, receipts.number_text(kind, clinic_id, financial_year, number) AS number, booking_id, provider_id, source_id,
+    source_name, amount_minor, currency, at, issued_at, person_name, payer_name, said::text AS said
+FROM receipts.document
+WHERE provider_id = $1 AND booking_id = $2
+ORDER BY document.kind, at, document.number
+
+-- name: exported
+-- All documents of the days from $1 to $2 in their clinics' zones, of clinic $3 and of accounts of owner $4, where those are given.
+SELECT (at AT TIME ZONE (said ->> 'time_zone'))::date AS day, kind::text AS kind,
+    receipts.number_text(kind, clinic_id, financial_year, number) AS number, said ->> 'of' AS of, clinic_id, said ->> 'clinic' AS clinic,
+    said ->> 'gstin' AS gstin, said ->> 'method' AS method, said ->> 'gateway' AS gateway, said ->> 'account' AS account,
+    said ->> 'reference' AS reference, booking_id, amount_minor, currency
+FROM receipts.document
+LEFT JOIN payments.account ON account.account = said ->> 'account'
+WHERE at BETWEEN $1::date - interval '1 day' AND $2::date + interval '2 days'
+    AND (at AT TIME ZONE (said ->> 'time_zone'))::date BETWEEN $1 AND $2
+    AND ($3::bigint IS NULL OR clinic_id = $3) AND ($4::text IS NULL OR owner = $4)
+ORDER BY day, clinic_id, document.kind, financial_year, document.number
