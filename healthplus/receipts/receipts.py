@@ -62,6 +62,7 @@ class Document(msgspec.Struct, frozen=True):
     amount_minor: int
     currency: str
     at: datetime
+    issued_at: datetime
     person_name: str | None
     payer_name: str | None
     said: Said
@@ -112,6 +113,7 @@ def _document(row: Record) -> Document:
         amount_minor=row["amount_minor"],
         currency=row["currency"],
         at=row["at"],
+        issued_at=row["issued_at"],
         person_name=row["person_name"],
         payer_name=row["payer_name"],
         said=msgspec.json.decode(row["said"], type=Said),

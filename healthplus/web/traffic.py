@@ -274,7 +274,7 @@ _CLASSES = {
         POST /appointments/{provider_id}/{booking_id}
         GET /appointments/{provider_id}/{booking_id}/move
         GET /appointments/{provider_id}/{booking_id}/receipt
-        GET /appointments/{provider_id}/{booking_id}/invoice.pdf
+        GET /appointments/{provider_id}/{booking_id}/receipt.pdf
         GET /appointments/{provider_id}/{booking_id}/visit.ics
         POST /appointments/{provider_id}/{booking_id}/coming
         POST /appointments/{provider_id}/{booking_id}/earlier
