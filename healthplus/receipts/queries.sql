@@ -11,14 +11,15 @@ WHERE provider_id = $1 AND booking_id = $2
 ORDER BY document.kind, at, document.number
 
 -- name: exported
--- All documents of the days from $1 to $2 in their clinics' zones, of clinic $3 and of accounts of owner $4, where those are given.
-SELECT (at AT TIME ZONE (said ->> 'time_zone'))::date AS day, kind::text AS kind,
-    receipts.number_text(kind, clinic_id, financial_year, number) AS number, said ->> 'of' AS of, clinic_id, said ->> 'clinic' AS clinic,
-    said ->> 'gstin' AS gstin, said ->> 'method' AS method, said ->> 'gateway' AS gateway, said ->> 'account' AS account,
-    said ->> 'reference' AS reference, booking_id, amount_minor, currency
+-- All documents of the days from $1 to $2 in their clinics' zones, of clinic $3 and of money that went to accounts of owner $4 or of this
+-- name, where those are given. What a credit note gives back is below zero.
+SELECT (at AT TIME ZONE (said ->> 'time_zone'))::date AS day, said ->> 'method' AS method, said ->> 'gateway' AS gateway,
+    said ->> 'account' AS account, clinic_id, said ->> 'clinic' AS clinic, said ->> 'gstin' AS gstin, kind::text AS kind,
+    receipts.number_text(kind, clinic_id, financial_year, number) AS number, said ->> 'of' AS of, booking_id,
+    said ->> 'reference' AS reference, CASE kind WHEN 'receipt' THEN amount_minor ELSE -amount_minor END AS amount_minor, currency
 FROM receipts.document
 LEFT JOIN payments.account ON account.account = said ->> 'account'
 WHERE at BETWEEN $1::date - interval '1 day' AND $2::date + interval '2 days'
     AND (at AT TIME ZONE (said ->> 'time_zone'))::date BETWEEN $1 AND $2
-    AND ($3::bigint IS NULL OR clinic_id = $3) AND ($4::text IS NULL OR owner = $4)
-ORDER BY day, clinic_id, document.kind, financial_year, document.number
+    AND ($3::bigint IS NULL OR clinic_id = $3) AND ($4::text IS NULL OR owner = $4 OR account.account = $4)
+ORDER BY day, method, gateway, account, clinic_id, document.kind, financial_year, document.number

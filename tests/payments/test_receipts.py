@@ -162,9 +162,10 @@ async def test_no_receipt_is_changed(payments: Payments, environment: Environmen
 
 
 async def issue_at_once(db: Database, count: int) -> list[BaseException | int]:
-    return await asyncio.gather(
+    results: list[BaseException | int] = await asyncio.gather(
         *(db.fetch_value("SELECT receipts.issue(3)") for _ in range(count)), return_exceptions=True
     )
+    return results
 
 
 async def test_processes_that_issue_at_once_leave_no_gap_and_give_no_number_twice(
