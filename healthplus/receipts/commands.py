@@ -81,9 +81,9 @@ def _totals(rows: Iterable[Record]) -> Iterator[Sequence[str]]:
     for row in rows:
         for key in (_key(row), ("total", "", "", "", "")):
             sums.setdefault((*key, row["currency"]), Counter())[row["kind"]] += row["amount_minor"]
-    for (*key, currency), by_kind in sorted(sums.items(), key=lambda one: (one[0][0] == "total", one[0])):
+    for (*group, currency), by_kind in sorted(sums.items(), key=lambda one: (one[0][0] == "total", one[0])):
         amounts = by_kind["receipt"], by_kind["credit_note"], by_kind.total()
-        yield (*key, *(_amount(amount, currency) for amount in amounts), currency)
+        yield (*group, *(_amount(amount, currency) for amount in amounts), currency)
 
 
 def _key(row: Record) -> tuple[str, ...]:
