@@ -3,12 +3,8 @@
 SELECT receipts.issue($1)
 
 -- name: of_booking
--- The receipts for a booking and their credit notes, in the order in which they were issued.
-SELECT clinic_id, kind::text AS kind, receipts.number_text(kind, clinic_id, financial_year, number) AS number, booking_id, provider_id, source_id,
-    source_name, amount_minor, currency, at, issued_at, person_name, payer_name, said::text AS said
-FROM receipts.document
-WHERE provider_id = $1 AND booking_id = $2
-ORDER BY document.kind, at, document.number
+-- The receipts for a booking and their credit notes.
+SELECT * FROM receipts.documents($1, $2)
 
 -- name: exported
 -- All documents of the days from $1 to $2 in their clinics' zones, of clinic $3 and of money that went to accounts of owner $4 or of this

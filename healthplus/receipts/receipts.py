@@ -84,7 +84,7 @@ class Receipts:
 
 async def documents_of(database: Database, provider_id: int, booking_id: UUID) -> list[Document]:
     """Return the receipts for a booking, and their credit notes behind them."""
-    return [_document(row) for row in await database.fetch(queries.of_booking, provider_id, booking_id)]
+    return [document_of(row) for row in await database.fetch(queries.of_booking, provider_id, booking_id)]
 
 
 def chosen(documents: Sequence[Document], number: str) -> Document | None:
@@ -104,7 +104,8 @@ def credit_notes_of(documents: Sequence[Document], receipt: Document) -> list[Do
     return [one for one in documents if one.said.of == receipt.number]
 
 
-def _document(row: Record) -> Document:
+def document_of(row: Record) -> Document:
+    """Return a document as a row of the function receipts.documents has it."""
     return Document(
         kind=row["kind"],
         number=row["number"],

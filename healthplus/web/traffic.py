@@ -109,6 +109,8 @@ _CLASSES = {
         POST /office/{clinic_id}/board
         GET /desk/{clinic_id}/{day}/visit/{booking_id}
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/history
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipts
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipt.pdf
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/change
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/ask
         POST /desk/{clinic_id}/ask

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pypdf
 import pytest
+from litestar import Litestar
 
 from healthplus import fonts
 from healthplus.booking.numbers import number_of
@@ -21,8 +22,10 @@ from healthplus.receipts.receipts import Document, Line, Said
 from healthplus.web.languages import ENGLISH, HINDI
 from healthplus.web.pages.receipt_pdf import receipt_pdf, shown_by
 from healthplus.web.pages.receipt_text import ReceiptText, receipt_text
-from tests.fixtures.environment import AT_CLINIC, Environment
+from tests.fixtures.environment import AT_CLINIC, ONLINE, Environment
+from tests.fixtures.staff import cheap_hashes
 from tests.web.client import Client
+from tests.web.staff import audit_entries, log_in
 from tests.web.test_appointments_pages import money_is, said, sign_in, visit_of
 from tests.web.test_pages import submit
 
@@ -174,6 +177,29 @@ async def test_what_was_refunded_stands_by_its_credit_note(
     for part in ("receipt", "receipt.pdf"):
         assert (await http.get(f"{path}/{part}", params={"number": number[1]})).status_code == 200
         assert (await http.get(f"{path}/{part}", params={"number": "R1/26-27/999"})).status_code == 404
+
+
+async def test_the_desk_prints_receipts_of_its_own_clinic(
+    app: Litestar, http: httpx.AsyncClient, asha: Client, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cheap_hashes(monkeypatch)
+    path = await visit_of(asha, environment)
+    await money_is(environment, path, "captured")
+    visit = f"{environment.day:%Y-%m-%d}/visit/{path.rpartition('/')[2]}"
+    desk = await log_in(app, environment.db, "desk", ONLINE)
+    assert f"/desk/{ONLINE}/{visit}/receipts" in (await desk.get(f"/desk/{ONLINE}/{visit}/history")).text
+    page = await desk.get(f"/desk/{ONLINE}/{visit}/receipts")
+    number = re.search(r"Receipt (R1/\S+?)<", page.text)
+    assert number is not None
+    assert "₹500" in page.text
+    file = await desk.get(f"/desk/{ONLINE}/{visit}/receipt.pdf?number={number[1]}")
+    assert (file.status_code, file.headers["cache-control"]) == (200, "no-store")
+    assert number[1] in read(file.content).pages[0].extract_text()
+    seen = await audit_entries(environment.db, "see_booking")
+    assert [row["booking_id"] for row in seen] == [UUID(path.rpartition("/")[2])] * 2
+    other = await log_in(app, environment.db, "desk", AT_CLINIC, "meera")
+    assert "R1/" not in (await other.get(f"/desk/{AT_CLINIC}/{visit}/receipts")).text
+    assert (await other.get(f"/desk/{AT_CLINIC}/{visit}/receipt.pdf")).status_code == 404
 
 
 async def test_until_it_is_issued_there_is_only_the_appointment(

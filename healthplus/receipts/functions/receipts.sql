@@ -122,6 +122,18 @@ BEGIN
     RETURN cardinality(todo);
 END $$;
 
+-- The receipts for a booking and then their credit notes, each in the order in which they were issued.
+CREATE FUNCTION receipts.documents(p_provider_id bigint, p_booking_id uuid) RETURNS TABLE (
+    kind text, number text, provider_id bigint, booking_id uuid, amount_minor integer, currency text, at timestamptz, issued_at timestamptz,
+    person_name text, payer_name text, said text
+) STABLE LANGUAGE sql AS $$
+    SELECT kind::text, receipts.number_text(kind, clinic_id, financial_year, number), provider_id, booking_id, amount_minor, currency, at,
+        issued_at, person_name, payer_name, said::text
+    FROM receipts.document
+    WHERE provider_id = p_provider_id AND booking_id = p_booking_id
+    ORDER BY document.kind, at, document.number
+$$;
+
 -- Notes that money was taken or has gone back, in the transaction that says so.
 CREATE FUNCTION receipts.on_payment() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
