@@ -78,7 +78,7 @@ BEGIN
     LIMIT 300;
 END $$;
 
--- The receipts and credit notes for an appointment at a clinic.
+-- The receipts and credit notes for an appointment at a clinic; one row of NULLs where it has none.
 CREATE FUNCTION console.booking_receipts(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid) RETURNS TABLE (
     kind text, number text, provider_id bigint, booking_id uuid, amount_minor integer, currency text, at timestamptz, issued_at timestamptz,
     person_name text, payer_name text, said text
@@ -98,4 +98,7 @@ BEGIN
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_booking', false, '', NULL, p_clinic_id,
         target.patient_id, target.provider_id, p_booking_id);
     RETURN QUERY SELECT * FROM receipts.documents(target.provider_id, p_booking_id);
+    IF NOT FOUND THEN
+        RETURN NEXT;
+    END IF;
 END $$;

@@ -63,5 +63,8 @@ class DeskReceiptController(Controller):
 
 
 async def _documents(request: AnyRequest, clinic_id: int, booking_id: UUID) -> list[Document]:
+    """Return an appointment's documents. Raises NotFound where the clinic has no such appointment."""
     rows = await console(request).fetch(queries.booking_receipts, clinic_id, booking_id)
-    return [document_of(row) for row in rows]
+    if not rows:
+        raise NotFound
+    return [document_of(row) for row in rows if row["kind"]]
