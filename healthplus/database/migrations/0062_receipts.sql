@@ -36,7 +36,8 @@ CREATE TABLE receipts.document (
 );
 CREATE UNIQUE INDEX document_source ON receipts.document (provider_id, source_id, hashtextextended(source_name, 0), refund_id)
 NULLS NOT DISTINCT;
-CREATE INDEX document_booking ON receipts.document (provider_id, booking_id);
+-- By the booking first: a plan that was made while the table was small must not take this for the other.
+CREATE INDEX document_booking ON receipts.document (booking_id, provider_id);
 
 -- Money that moved and has no document yet.
 CREATE TABLE receipts.due (

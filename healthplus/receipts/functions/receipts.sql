@@ -111,7 +111,7 @@ BEGIN
         FROM unnest(todo) AS due
         CROSS JOIN LATERAL receipts.returned(due) AS returned
         JOIN receipts.document AS receipt ON receipt.provider_id = due.provider_id AND receipt.source_id = due.source_id
-            AND receipt.source_name = due.source_name AND receipt.kind = 'receipt'
+            AND hashtextextended(receipt.source_name, 0) = hashtextextended(due.source_name, 0) AND receipt.refund_id IS NULL
         WHERE due.refund_id IS NOT NULL AND NOT EXISTS (
             SELECT FROM receipts.document
             WHERE document.provider_id = due.provider_id AND document.source_id = due.source_id AND document.refund_id = due.refund_id
@@ -137,17 +137,16 @@ $$;
 -- Notes that money was taken or has gone back, in the transaction that says so.
 CREATE FUNCTION receipts.on_payment() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO receipts.due (source_kind, provider_id, source_id, source_name, refund_id, since)
-    SELECT 'online', NEW.provider_id, NEW.hold_id, NEW.authorisation, refund_id, moved_at
-    FROM (VALUES
-        (NULL::uuid, coalesce(NEW.captured_at, NEW.refunded_at)),
-        (CASE WHEN NEW.refunded_at IS NOT NULL THEN NEW.hold_id END, NEW.refunded_at)) AS moved (refund_id, moved_at)
-    WHERE moved_at IS NOT NULL AND NOT EXISTS (
-        SELECT FROM receipts.document
-        WHERE document.provider_id = NEW.provider_id AND document.source_id = NEW.hold_id
-            AND hashtextextended(document.source_name, 0) = hashtextextended(NEW.authorisation, 0)
-            AND document.refund_id IS NOT DISTINCT FROM moved.refund_id)
-    ON CONFLICT DO NOTHING;
+    IF TG_OP = 'INSERT' OR (OLD.captured_at IS NULL AND OLD.refunded_at IS NULL) THEN
+        INSERT INTO receipts.due (source_kind, provider_id, source_id, source_name, refund_id, since)
+        VALUES ('online', NEW.provider_id, NEW.hold_id, NEW.authorisation, NULL, coalesce(NEW.captured_at, NEW.refunded_at))
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF NEW.refunded_at IS NOT NULL THEN
+        INSERT INTO receipts.due (source_kind, provider_id, source_id, source_name, refund_id, since)
+        VALUES ('online', NEW.provider_id, NEW.hold_id, NEW.authorisation, NEW.hold_id, NEW.refunded_at)
+        ON CONFLICT DO NOTHING;
+    END IF;
     RETURN NULL;
 END $$;
 
