@@ -54,7 +54,7 @@ SHOWS_NONE = {
     *("join_by_phone", "serve_caller"),
     *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
     *("board_setup", "renew_board"),
-    *("change_booking", "no_show_rule", "set_no_show_rule"),
+    *("change_booking", "send_link", "no_show_rule", "set_no_show_rule"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),

@@ -210,8 +210,8 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
     assert (refused.status_code, "has just changed" in refused.text) == (409, True)
 
 
-async def test_moving(
-    http: httpx.AsyncClient, asha: Client, bina: Client, chand: Client, environment: Environment
+async def test_moving_shows_the_times_of_a_day(
+    http: httpx.AsyncClient, asha: Client, bina: Client, environment: Environment
 ) -> None:
     sign_in(http, environment, "asha")
     path = await visit_of(asha, environment)
@@ -231,6 +231,15 @@ async def test_moving(
         assert (await http.get(f"{move}?day={odd}")).status_code == 200
     assert (await http.get(f"{move}?day={'9' * 50}")).status_code == 400
 
+
+async def test_a_move_that_is_refused_changes_nothing_and_one_that_is_not_moves_once(
+    http: httpx.AsyncClient, asha: Client, bina: Client, chand: Client, environment: Environment
+) -> None:
+    sign_in(http, environment, "asha")
+    path = await visit_of(asha, environment)
+    await visit_of(bina, environment, 10)
+    move = f"{path}/move"
+    day = environment.day.astimezone(ZoneInfo("Asia/Kolkata")).date()
     # Refused: the choice is kept, others are shown, nothing has changed.
     for start, what in (
         (environment.at(10), "Someone just booked 10:00 am"),
@@ -247,7 +256,7 @@ async def test_moving(
     assert (refused.status_code, "Someone else is holding 11:00 am" in refused.text) == (409, True)
     await chand.delete(held["url"])
     for wrong in ("", "x", "2026-11-27T10:00", "0001-01-01T00:00:00+00:00"):
-        page = await submit(http, f"{move}?day={other_day}", {"key": "k", "start": wrong})
+        page = await submit(http, f"{move}?day={day + timedelta(days=1)}", {"key": "k", "start": wrong})
         assert (page.status_code, "Choose one of the times" in page.text) == (422, True)
     assert "9:00 to" in await said(http, path)
 
@@ -265,7 +274,13 @@ async def test_moving(
         http, f"{await visit_of(asha, environment, 24 + 18, FREE)}?moved=1"
     )
 
-    # Nothing is left on a day, and then nowhere.
+
+async def test_moving_says_where_nothing_is_left_on_a_day_and_then_nowhere(
+    http: httpx.AsyncClient, asha: Client, environment: Environment
+) -> None:
+    sign_in(http, environment, "asha")
+    move = f"{await visit_of(asha, environment)}/move"
+    day = environment.day.astimezone(ZoneInfo("Asia/Kolkata")).date()
     await environment.book.add_leave(
         PROVIDER, ONLINE, environment.day, environment.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )

@@ -92,6 +92,30 @@ async def test_a_visit_from_arrival_to_the_end(
         assert tuple(row) == answer
 
 
+async def test_a_page_that_is_old_undoes_nothing_that_came_after_it(
+    desk: Browser, sheet: str, bookings: dict[str, UUID], environment: Environment, db: Database, app: Litestar
+) -> None:
+    asha, other = bookings["asha"], await log_in(app, db, "desk", AT_CLINIC, "desk.two")
+
+    async def press(old: httpx.Response) -> httpx.Response:
+        pressed = re.search(rf'value="(undo {asha} [^"]+)"', old.text)
+        assert pressed
+        return await desk.post(sheet, {"provider": str(PROVIDER), "do": pressed[1]})
+
+    await record(desk, sheet, "arrive", asha)
+    old = await desk.get(sheet)
+    for browser, act, becomes in ((desk, "call", "called"), (other, "enter", "in_room")):
+        await environment.pass_time(seconds=1)
+        await record(browser, sheet, act, asha)
+        refused = await press(old)
+        assert refused.status_code == 409
+        assert "something else was recorded or changed since the page was shown" in words(refused)
+        assert stands(refused)[0] == becomes
+    assert "done=undo" in goes_to(await record(other, sheet, "undo", asha))
+    await record(desk, sheet, "finish", asha)
+    assert "done=undo" in goes_to(await press(await desk.get(sheet)))
+
+
 async def test_what_one_recorded_one_can_undo_for_three_minutes(
     desk: Browser, sheet: str, bookings: dict[str, UUID], environment: Environment, db: Database, app: Litestar
 ) -> None:
