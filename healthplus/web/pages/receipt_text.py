@@ -10,7 +10,13 @@ from healthplus.receipts.receipts import Document
 from healthplus.web.languages import N_, Language
 
 _GATEWAYS = {"stripe": "Stripe", "razorpay": "Razorpay"}
-_METHODS = {"online": N_("Paid online")}
+_METHODS = {
+    "online": N_("Paid online"),
+    "upi": N_("Paid by UPI"),
+    "card": N_("Paid by card"),
+    "netbanking": N_("Paid by net banking"),
+    "cash": N_("Paid in cash"),
+}
 _REFERENCE_MAX = 30
 """Longer ones are shown by their ends."""
 
