@@ -111,7 +111,8 @@ _CLASSES = {
         GET /desk/{clinic_id}/{day}/visit/{booking_id}
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/history
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/money
-        GET /desk/{clinic_id}/{day}/visit/{booking_id}/money
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipts
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipt.pdf
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/change
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/ask
         POST /desk/{clinic_id}/ask
@@ -281,7 +282,7 @@ _CLASSES = {
         GET /appointments/{provider_id}/{booking_id}/move
         GET /appointments/{provider_id}/{booking_id}/money
         GET /appointments/{provider_id}/{booking_id}/receipt
-        GET /appointments/{provider_id}/{booking_id}/invoice.pdf
+        GET /appointments/{provider_id}/{booking_id}/receipt.pdf
         GET /appointments/{provider_id}/{booking_id}/visit.ics
         POST /appointments/{provider_id}/{booking_id}/coming
         POST /appointments/{provider_id}/{booking_id}/earlier

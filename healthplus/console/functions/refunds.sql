@@ -1,6 +1,34 @@
--- Refunds that failed as often as they are tried by themselves, and what an administrator does about each.
+-- How an appointment's money stands, and refunds that failed.
 
--- Those of the bookings at a clinic that nobody has seen to, the first that failed first.
+-- The money of an appointment at a clinic, step by step (payments.money_steps), as its patient sees it.
+CREATE FUNCTION console.booking_money(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid)
+RETURNS TABLE (provider_id bigint, name text, provider text, starts_at timestamptz, currency text, time_zone text, steps jsonb)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller record;
+    target booking.booking;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    SELECT booking.* INTO target FROM directory.provider_clinic
+    JOIN booking.booking ON booking.provider_id = provider_clinic.provider_id AND booking.booking_id = p_booking_id
+    WHERE provider_clinic.clinic_id = p_clinic_id AND booking.clinic_id = p_clinic_id;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_money', false, '', NULL, p_clinic_id,
+        target.patient_id, target.provider_id, p_booking_id);
+    RETURN QUERY
+    SELECT target.provider_id, booking.as_seen(target.provider_id, p_booking_id) ->> 'name', provider.name::text, lower(target.during),
+        clinic.currency::text, city.time_zone::text, payments.money_steps(target.provider_id, p_booking_id)
+    FROM directory.provider
+    JOIN directory.clinic ON clinic.clinic_id = p_clinic_id
+    JOIN directory.city USING (city_id)
+    WHERE provider.provider_id = target.provider_id;
+END $$;
+
+-- Refunds that failed as often as they are tried by themselves, of the bookings at a clinic, and that nobody has seen to, the first that failed
+-- first.
 CREATE FUNCTION console.failed_refunds(p_token_hash bytea, p_address text, p_clinic_id bigint) RETURNS TABLE (
     refund_id uuid, provider_id bigint, provider text, booking_id uuid, patient text, starts_at timestamptz, amount_minor integer,
     currency text, time_zone text, why text, ordered_at timestamptz, failed_at timestamptz, tries integer, name text

@@ -40,6 +40,7 @@ ACTIONS: dict[str, str] = {
     "see_refunds": N_("Saw a refund that failed"),
     "retry_refund": N_("Had a refund be tried again"),
     "record_transfer": N_("Recorded a refund by bank transfer"),
+    "send_link": N_("Texted a link to choose another time"),
     "see_caller": N_("Looked at who waits by phone"),
     "join_caller": N_("Had a caller join a queue"),
     "serve_caller": N_("Served a caller"),
