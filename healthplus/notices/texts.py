@@ -58,9 +58,8 @@ def template_of(row: Row) -> str:
     if kind == "booked" and row["is_by_staff"]:
         return "booked_by_clinic"
     if kind == "refunded":
-        if row["is_started"]:
-            return "refund_started"
-        return kind + ("_twice" if row["is_paid_twice"] else "_part" if row["kept_minor"] or row["is_part"] else "")
+        end = "_twice" if row["is_paid_twice"] else "_part" if row["kept_minor"] or row["is_part"] else ""
+        return "refund_started" if row["is_started"] else kind + end
     if kind == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered", "called") else "offer_lapsed"
     if kind in ("expired", "withdrawn"):

@@ -146,12 +146,12 @@ ENGLISH = Texts(
         ),
         "refunded_part": Text(
             "A part of your money was refunded",
-            "Refund processed: {returned} of what you paid. Banks show it in 2 to 7 days (UPI) or 5 to 10 (card).",
+            "Refund processed: {returned} of what you paid. Your bank may take 10 days to show it.",
             "Details",
         ),
         "refunded_twice": Text(
             "You paid twice, and were refunded once",
-            "Refund processed: {returned} that you paid twice. Banks show it in 2 to 7 days (UPI) or 5 to 10 (card).",
+            "Refund processed: {returned} that you paid twice. Your bank may take 10 days to show it.",
             "Details",
         ),
         "refund_started": Text(

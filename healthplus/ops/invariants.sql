@@ -260,7 +260,7 @@ WHERE booking.booking_id IS NULL
             OR booking.fee_minor <> payment.amount_minor))
     OR (booking.state = 'cancelled' AND payment.kept_minor IS NULL AND payment.due = 'capture')
     OR (booking.state = 'cancelled' AND payment.state = 'captured' AND payment.due IS NULL
-        AND payment.kept_minor IS DISTINCT FROM payment.amount_minor)
+        AND (payment.kept_minor IS NULL OR ledger.rest_minor(payment) > 0))
     OR (payment.kept_minor IS NOT NULL AND booking.state <> 'cancelled')
 
 -- name: no_booking_without_payment

@@ -85,6 +85,10 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(
             to_jsonb(entry) || jsonb_build_object('currency', coalesce(entry.currency, own_booking.currency)) ORDER BY at), '[]')
         FROM own_booking JOIN ledger.entry ON entry.provider_id = own_booking.provider_id AND hold_id = booking_id),
+    'refunds', (
+        SELECT coalesce(jsonb_agg(to_jsonb(refund) - 'ordered_by' - 'paid_by' ORDER BY ordered_at, tries), '[]')
+        FROM own_booking JOIN ledger.refund USING (provider_id, booking_id)
+        WHERE refund.state <> 'withdrawn' AND refund.from_at <= (SELECT public.app_now())),
     'receipts', (
         SELECT coalesce(jsonb_agg(to_jsonb(document) ORDER BY document.at, kind), '[]')
         FROM own_booking JOIN receipts.document USING (provider_id, booking_id)),
