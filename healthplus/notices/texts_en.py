@@ -156,7 +156,7 @@ ENGLISH = Texts(
         ),
         "refund_started": Text(
             "Your refund has started",
-            "Refund started: {returned} to the account you paid from. We tell you once it is processed.",
+            "Refund started: {returned} to the account you paid from. We tell you when it is done.",
             "Details",
         ),
         "reminder": Text(
