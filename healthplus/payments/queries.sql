@@ -92,6 +92,14 @@ DELETE FROM payments.intent WHERE provider_id = $1 AND hold_id = $2 AND asked_at
 -- The gateway's name for the request for money for a hold.
 UPDATE payments.intent SET order_name = $3 WHERE provider_id = $1 AND hold_id = $2
 
+-- name: order_of_hold
+-- The gateway's name for the request for money for a hold.
+SELECT order_name FROM payments.intent WHERE provider_id = $1 AND hold_id = $2
+
+-- name: hold_of_order
+-- The hold for which money was requested by an order of an account's.
+SELECT provider_id, hold_id FROM payments.intent WHERE order_name = $2 AND account = $1
+
 -- name: accounts
 -- The accounts at gateways.
 SELECT account, gateway, owner, captures_at_once, lets_lapse FROM payments.account ORDER BY account

@@ -17,6 +17,7 @@ from healthplus.payments.gateway import (
     GatewayRefund,
     PaymentState,
     Pending,
+    Returned,
     WebhookEvent,
 )
 from healthplus.payments.gateways.loopback import LoopbackClient
@@ -118,7 +119,7 @@ class SandboxGateway:
     async def close(self, order: str) -> None:
         """Change nothing: the sandbox has no orders."""
 
-    def read_return(self, fields: Mapping[str, str]) -> str:  # noqa: ARG002
+    def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002
         raise BadSignature
 
     async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002
