@@ -69,6 +69,7 @@ class BankElsewhere:
         currency: str,
         method: str,  # noqa: ARG002
         return_url: str = "",  # noqa: ARG002
+        order: str | None = None,  # noqa: ARG002
     ) -> Authorisation:
         await self._note("authorised", key, amount_minor, currency)
         return Authorisation(_PREFIX + key)

@@ -122,12 +122,19 @@ class Gateway(Protocol):
     """Those of them by which the money is taken as the patient pays; by the others, it is set aside first."""
 
     async def authorise(
-        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
+        self,
+        key: str,
+        amount_minor: int,
+        currency: str,
+        method: str,
+        return_url: str = "",
+        order: str | None = None,
     ) -> Authorisation | Declined | Pending:
         """Set money aside under `key`, once. After a refusal, another method may be tried under the same key.
 
-        A patient who has to go on at the gateway is then led to `return_url`, a whole address. Raises BadInput for a
-        method that the gateway does not know.
+        A patient who has to go on at the gateway is then led to `return_url`, a whole address. `order`: to which they
+        were led for this key before, if they were; a gateway that has orders leads them there again while it is open.
+        Raises BadInput for a method that the gateway does not know.
         """
 
     async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
@@ -191,6 +198,7 @@ class NoGateway:
         currency: str,  # noqa: ARG002
         method: str,  # noqa: ARG002
         return_url: str = "",  # noqa: ARG002
+        order: str | None = None,  # noqa: ARG002
     ) -> Authorisation | Declined | Pending:
         self._unavailable()
 

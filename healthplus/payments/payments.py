@@ -109,7 +109,12 @@ class Payments:
             # The intent is stored by now: if this process never gets to confirm, reconciliation finds the money.
             async with idle():
                 answer = await self.gateways.of(held["account"]).authorise(
-                    key_of(provider_id, booking_id), held["fee_minor"], held["currency"], method, return_url
+                    key_of(provider_id, booking_id),
+                    held["fee_minor"],
+                    held["currency"],
+                    method,
+                    return_url,
+                    held["order_name"],
                 )
             note_change()  # reconciliation may book with this money, whatever becomes of this request
             if isinstance(answer, Declined):

@@ -87,7 +87,13 @@ class SandboxGateway:
         await self._client.close()
 
     async def authorise(
-        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
+        self,
+        key: str,
+        amount_minor: int,
+        currency: str,
+        method: str,
+        return_url: str = "",
+        order: str | None = None,  # noqa: ARG002
     ) -> Authorisation | Declined | Pending:
         request = {
             "key": key,
