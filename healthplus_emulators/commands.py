@@ -12,9 +12,10 @@ import uvloop
 
 from healthplus.lifeline import end_with_stdin
 from healthplus_emulators.emulator import Emulator, Keys
+from healthplus_emulators.razorpay.emulator import RazorpayEmulator
 from healthplus_emulators.server import serve
 
-EMULATORS: dict[str, type[Emulator]] = {}
+EMULATORS: dict[str, type[Emulator]] = {one.name: one for one in (RazorpayEmulator,)}
 _HOST = "127.0.0.1"
 _WAITING_MAX = 1024
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import aiohttp
 import msgspec
@@ -52,6 +52,8 @@ OLD_SECONDS = 3600
 SIGNATURE = "X-Razorpay-Signature"
 EVENT_ID = "X-Razorpay-Event-Id"
 IDEMPOTENCY_KEY = "X-Refund-Idempotency"
+_REFUNDS = UUID("6f1d1a3e-58e0-4a94-9d0c-2f1f0a3f7c52")
+"""In which names the keys of refunds become keys as Razorpay takes them."""
 _LIST_MAX = 100
 _BAD_REQUEST = 400
 
@@ -167,28 +169,28 @@ class RazorpayGateway:
         await self._session.close()
 
     async def authorise(
-        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
+        self,
+        key: str,
+        amount_minor: int,
+        currency: str,
+        method: str,
+        return_url: str = "",
+        order: str | None = None,
     ) -> Authorisation | Declined | Pending:
         if method not in METHODS:
             raise BadInput(f"Razorpay takes these methods of payment: {', '.join(METHODS)}.")
         hold_id = _hold_of(key)
         # A process may have died between making an order and storing its name: then that one is used.
-        for known in await self._orders(key):
-            if (known.amount, known.currency) == (amount_minor, currency) and known.status != "paid":
-                order = known
-                break
-        else:
-            request = {
-                "amount": amount_minor,
-                "currency": currency,
-                "receipt": str(hold_id),
-                "notes": {"key": key},
-                "payment": {"capture": "automatic" if self._captures_at_once else "manual"},
-            }
-            order = await self._ask_or_fail("POST", "/orders", _Order, request)
+        usable = [
+            known.id
+            for known in await self._orders(key)
+            if (known.amount, known.currency) == (amount_minor, currency) and known.status != "paid"
+        ]
+        if order not in usable:
+            order = usable[0] if usable else await self._new_order(key, amount_minor, currency)
         fields = {
             "key_id": self._keys.key_id,
-            "order_id": order.id,
+            "order_id": order,
             "amount": str(amount_minor),
             "currency": currency,
             "name": self._owner,
@@ -197,7 +199,7 @@ class RazorpayGateway:
             "prefill[method]": method,
             **self._ways_back(return_url),
         }
-        return Pending(f"{self.pages}/v1/checkout/embedded", order.id, fields)
+        return Pending(f"{self.pages}/v1/checkout/embedded", order, fields)
 
     async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
         body = {"amount": amount_minor, "currency": currency}
@@ -225,7 +227,7 @@ class RazorpayGateway:
         key: str = "",
     ) -> GatewayRefund | PaymentState:
         body = {"amount": amount_minor, "speed": "normal", "notes": {"key": key}}
-        headers = {IDEMPOTENCY_KEY: f"{authorisation}-{key or 'cancelled'}"}
+        headers = {IDEMPOTENCY_KEY: str(uuid5(_REFUNDS, f"{authorisation} {key}"))}
         try:
             path = f"/payments/{authorisation}/refund"
             return _refund(await self._ask("POST", path, _Refund, body, headers=headers))
@@ -299,6 +301,16 @@ class RazorpayGateway:
         path = f"{language.group() if language else ''}/payments/{self._account}/return"
         back = parts._replace(query="", fragment="")
         return {"callback_url": back._replace(path=path).geturl(), "cancel_url": back.geturl()}
+
+    async def _new_order(self, key: str, amount_minor: int, currency: str) -> str:
+        request = {
+            "amount": amount_minor,
+            "currency": currency,
+            "receipt": str(_hold_of(key)),
+            "notes": {"key": key},
+            "payment": {"capture": "automatic" if self._captures_at_once else "manual"},
+        }
+        return (await self._ask_or_fail("POST", "/orders", _Order, request)).id
 
     async def _orders(self, key: str) -> list[_Order]:
         """Return the orders that were made for a key: one, or several where processes made them at once."""
