@@ -2,7 +2,8 @@
 
 Each intent to pay is looked up at the gateway twenty seconds after the request for money, every thirty while the hold
 may live and a little longer, then ever more seldom. Where the money has come and is captured, one more look an hour
-after the request is for a second payment that no webhook reported; where none comes, two days are enough.
+after the request is for a second payment that no webhook reported; where none comes, two days are enough. What was
+requested for a hold that has ended is closed there, so that nobody pays for it any more.
 """
 
 from __future__ import annotations
@@ -71,22 +72,36 @@ class Reconciliation:
         """Look up one batch of due intents at the gateway; return how many were due, and how many of them failed."""
         due = await self._database.fetch(queries.take_due_intents, BATCH_MAX, AGAIN_AFTER)
         found = await asyncio.gather(
-            *(self._check(row["provider_id"], row["hold_id"], row["account"], row["order_name"]) for row in due)
+            *(
+                self.check(
+                    row["provider_id"], row["hold_id"], row["account"], row["order_name"], has_ended=row["has_ended"]
+                )
+                for row in due
+            )
         )
         checked = [(row["provider_id"], row["hold_id"]) for row, was_found in zip(due, found, strict=True) if was_found]
         if checked:
             await self._database.execute(queries.schedule_next_check, *map(list, zip(*checked, strict=True)))
         return len(due), len(due) - len(checked)
 
-    async def _check(self, provider_id: int, hold_id: UUID, account: str, order: str | None) -> bool:
+    async def check(
+        self, provider_id: int, hold_id: UUID, account: str, order: str | None, *, has_ended: bool = False
+    ) -> bool:
+        """Look at the gateway for what was paid for a hold, and note it; return whether that worked.
+
+        `order`: what was requested for it. Once the hold has ended, nobody is to pay for that any more.
+        """
+        gateway = self._gateways.of(account)
         try:
-            payments = await self._gateways.of(account).fetch(key_of(provider_id, hold_id), order)
+            payments = await gateway.fetch(key_of(provider_id, hold_id), order)
             rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
             recorded = {(row["authorisation"], row["state"], row["amount_minor"]) for row in rows}
             for payment in payments:
                 moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
                 if (joined(account, payment.authorisation), payment.state, moved_minor) not in recorded:
                     await self._record(provider_id, hold_id, account, payment, "fetch")
+            if has_ended and order and not payments:
+                await gateway.close(order)
         except DatabaseUnreachable:
             return False  # said once for all, elsewhere
         except HealthPlusError as error:
