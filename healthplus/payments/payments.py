@@ -118,7 +118,12 @@ class Payments:
             # The intent is stored by now: if this process never gets to confirm, reconciliation finds the money.
             async with idle():
                 answer = await self.gateways.of(held["account"]).authorise(
-                    key_of(provider_id, booking_id), held["fee_minor"], held["currency"], method, return_url
+                    key_of(provider_id, booking_id),
+                    held["fee_minor"],
+                    held["currency"],
+                    method,
+                    return_url,
+                    held["order_name"],
                 )
             note_change()  # reconciliation may book with this money, whatever becomes of this request
             if isinstance(answer, Declined):
@@ -175,12 +180,9 @@ class Payments:
             return
         if len(self._looked) >= LOOKED_MAX:
             self._looked = {known: until for known, until in self._looked.items() if until > now}
-        requested = await self._database.fetch_row(queries.requested, provider_id, hold_id)
-        if requested is None:
-            return
         self._looked[hold_id] = now + LOOK_SECONDS
         # It goes on where the page does not wait for it any longer: half of it must not be noted.
-        look = self._start(self.webhooks.check(provider_id, hold_id, *requested.values()))
+        look = self._start(self.webhooks.look_for(provider_id, hold_id))
         async with idle():
             await asyncio.wait([look], timeout=LOOK_SECONDS_MAX)
 
@@ -190,13 +192,7 @@ class Payments:
             return
         before = await self._database.fetch_value(queries.store_order, provider_id, hold_id, order)
         if before not in (None, order):
-            self._start(self._leave(provider_id, hold_id, account, before))
-
-    async def _leave(self, provider_id: int, hold_id: UUID, account: str, order: str) -> None:
-        """Close what was requested for a hold before, as it is requested in another way; then see if it was paid."""
-        with contextlib.suppress(HealthPlusError):
-            await self.gateways.of(account).close(order)
-        await self.webhooks.check(provider_id, hold_id, account, order)
+            self._start(self.webhooks.leave(provider_id, hold_id, account, before))
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do this whatever becomes of the request."""

@@ -26,10 +26,10 @@ WITH asked AS MATERIALIZED (
     FROM held WHERE funding = 'online' AND state = 'reserved' AND NOT offer AND NOT is_moved
     ORDER BY provider_id, hold_id  -- two of these statements that share holds wait for each other in one order
     ON CONFLICT (provider_id, hold_id) DO UPDATE SET asked_at = excluded.asked_at, check_at = excluded.check_at
-    RETURNING hold_id, intent.asked_at, old.hold_id IS NULL AS is_first, account
+    RETURNING hold_id, intent.asked_at, old.hold_id IS NULL AS is_first, account, order_name
 )
 SELECT asked.ordinal::integer AS ordinal, NULL::text AS failed_with, coalesce(state, 'not_found') AS code, fee_minor, currency,
-    intent.hold_id IS NOT NULL AS is_due, intent.asked_at, account, coalesce(is_first, false) AS is_first, coalesce(is_moved, false) AS is_moved,
+    intent.hold_id IS NOT NULL AS is_due, intent.asked_at, account, order_name, coalesce(is_first, false) AS is_first, coalesce(is_moved, false) AS is_moved,
     CASE WHEN state <> 'reserved' THEN (
         SELECT authorisation FROM ledger.payment
         WHERE provider_id = asked.provider_id AND hold_id = asked.hold_id
@@ -98,6 +98,14 @@ SELECT account, order_name
 FROM payments.intent
 WHERE provider_id = $1 AND hold_id = $2
     AND NOT EXISTS (SELECT FROM ledger.payment WHERE payment.provider_id = $1 AND payment.hold_id = $2)
+
+-- name: order_of_hold
+-- The gateway's name for the request for money for a hold.
+SELECT order_name FROM payments.intent WHERE provider_id = $1 AND hold_id = $2
+
+-- name: hold_of_order
+-- The hold for which money was requested by an order of an account's.
+SELECT provider_id, hold_id FROM payments.intent WHERE order_name = $2 AND account = $1
 
 -- name: accounts
 -- The accounts at gateways.

@@ -9,6 +9,7 @@ requested for a hold that has ended is closed there, so that nobody pays for it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,6 +18,7 @@ from uuid import UUID
 from healthplus.booking.book import Book
 from healthplus.database import Database, PostgresError
 from healthplus.errors import DatabaseUnreachable, HealthPlusError, NotFound
+from healthplus.idle import idle
 from healthplus.payments.accounts import SANDBOX, Gateways, joined, queries
 from healthplus.payments.gateway import GatewayPayment
 from healthplus.payments.polling import BATCH_MAX, keep_polling
@@ -26,6 +28,8 @@ logger = logging.getLogger(__name__)
 AGAIN_AFTER = timedelta(seconds=20)
 """So that a refund is ordered within a minute, even if one look at the gateway fails."""
 IDLE_SECONDS = 5.0
+LOOK_SECONDS_MAX = 3.0
+"""How long a patient who comes back from the gateway's page waits for what it says."""
 _ID_MAX = 2**63 - 1
 
 
@@ -56,13 +60,46 @@ class Reconciliation:
     async def receive(self, headers: Mapping[str, str], body: bytes, account: str = SANDBOX) -> None:
         """Take a webhook of an account's gateway; once this returns, it and its effect are stored.
 
-        Raises BadSignature, and NotFound for money that was never asked for here.
+        Raises BadSignature, and NotFound for money that was never asked for here. Where the event says less than the
+        gateway does, that is looked at instead; raises PaymentUnavailable where it cannot be: the event comes again.
         """
         event = self._gateways.require(account).read_webhook(headers, body)
         if event is None:
             return
-        if await self._record(*_ids_of(event.key), account, event.payment, "webhook", event.id) == "unknown":
+        ids = _ids_of(event.key)
+        order = await self._order_of(*ids) if event.order else None
+        if event.is_doubtful or event.order != (order or ""):
+            await self._look(*ids, account, order)
+        elif await self._record(*ids, account, event.payment, "webhook", event.id) == "unknown":
             raise NotFound
+
+    async def look(self, account: str, order: str) -> tuple[int, UUID] | None:
+        """Look at the gateway for what was paid for an order, at once; return the provider and the hold.
+
+        Return None for an order that is not known, or not any more. Nothing is raised where the gateway does not answer
+        within LOOK_SECONDS_MAX: it is looked at again in the background.
+        """
+        row = await self._database.fetch_row(queries.hold_of_order, account, order)
+        if row is None:
+            return None
+        ids = row["provider_id"], row["hold_id"]
+        async with idle():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS_MAX):
+                    await self._check(*ids, account, order)
+        return ids
+
+    async def look_for(self, provider_id: int, hold_id: UUID) -> None:
+        """Look at the gateway for a hold for which money was requested, and none is known."""
+        row = await self._database.fetch_row(queries.requested, provider_id, hold_id)
+        if row is not None:
+            await self._check(provider_id, hold_id, row["account"], row["order_name"])
+
+    async def leave(self, provider_id: int, hold_id: UUID, account: str, order: str) -> None:
+        """Close what was requested for a hold, as it is requested in another way; then see if it was paid before."""
+        with contextlib.suppress(HealthPlusError):
+            await self._gateways.of(account).close(order)
+        await self._check(provider_id, hold_id, account, order)
 
     async def run(self) -> None:
         """Look at the gateway until cancelled."""
@@ -73,7 +110,7 @@ class Reconciliation:
         due = await self._database.fetch(queries.take_due_intents, BATCH_MAX, AGAIN_AFTER)
         found = await asyncio.gather(
             *(
-                self.check(
+                self._check(
                     row["provider_id"], row["hold_id"], row["account"], row["order_name"], has_ended=row["has_ended"]
                 )
                 for row in due
@@ -84,24 +121,30 @@ class Reconciliation:
             await self._database.execute(queries.schedule_next_check, *map(list, zip(*checked, strict=True)))
         return len(due), len(due) - len(checked)
 
-    async def check(
+    async def _order_of(self, provider_id: int, hold_id: UUID) -> str | None:
+        """Return the order that was stored for a hold."""
+        order: str | None = await self._database.fetch_value(queries.order_of_hold, provider_id, hold_id)
+        return order
+
+    async def _look(self, provider_id: int, hold_id: UUID, account: str, order: str | None) -> bool:
+        """Record what the gateway says of a hold that the ledger does not; return whether anything was paid."""
+        payments = await self._gateways.of(account).fetch(key_of(provider_id, hold_id), order)
+        rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
+        recorded = {(row["authorisation"], row["state"], row["amount_minor"]) for row in rows}
+        for payment in payments:
+            moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
+            if (joined(account, payment.authorisation), payment.state, moved_minor) not in recorded:
+                await self._record(provider_id, hold_id, account, payment, "fetch")
+        return bool(payments)
+
+    async def _check(
         self, provider_id: int, hold_id: UUID, account: str, order: str | None, *, has_ended: bool = False
     ) -> bool:
-        """Look at the gateway for what was paid for a hold, and note it; return whether that worked.
-
-        `order`: what was requested for it. Once the hold has ended, nobody is to pay for that any more.
-        """
-        gateway = self._gateways.of(account)
+        """As `_look`; return whether it could be done. Once the hold has ended, nobody is to pay for it any more."""
         try:
-            payments = await gateway.fetch(key_of(provider_id, hold_id), order)
-            rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
-            recorded = {(row["authorisation"], row["state"], row["amount_minor"]) for row in rows}
-            for payment in payments:
-                moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
-                if (joined(account, payment.authorisation), payment.state, moved_minor) not in recorded:
-                    await self._record(provider_id, hold_id, account, payment, "fetch")
-            if has_ended and order and not payments:
-                await gateway.close(order)
+            was_paid = await self._look(provider_id, hold_id, account, order)
+            if has_ended and order and not was_paid:
+                await self._gateways.of(account).close(order)
         except DatabaseUnreachable:
             return False  # said once for all, elsewhere
         except HealthPlusError as error:

@@ -35,9 +35,16 @@ class Bank(SandboxGateway):
         self.calls: list[str] = []
 
     async def authorise(
-        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
+        self,
+        key: str,
+        amount_minor: int,
+        currency: str,
+        method: str,
+        return_url: str = "",
+        order: str | None = None,
     ) -> Authorisation | Declined | Pending:
-        return await self._then("authorise", await super().authorise(key, amount_minor, currency, method, return_url))
+        answer = await super().authorise(key, amount_minor, currency, method, return_url, order)
+        return await self._then("authorise", answer)
 
     async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
         return await self._then("capture", await super().capture(authorisation, amount_minor, currency))

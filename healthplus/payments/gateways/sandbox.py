@@ -17,6 +17,7 @@ from healthplus.payments.gateway import (
     GatewayRefund,
     PaymentState,
     Pending,
+    Returned,
     WebhookEvent,
 )
 from healthplus.payments.gateways.loopback import LoopbackClient
@@ -87,7 +88,13 @@ class SandboxGateway:
         await self._client.close()
 
     async def authorise(
-        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
+        self,
+        key: str,
+        amount_minor: int,
+        currency: str,
+        method: str,
+        return_url: str = "",
+        order: str | None = None,  # noqa: ARG002
     ) -> Authorisation | Declined | Pending:
         request = {
             "key": key,
@@ -119,7 +126,7 @@ class SandboxGateway:
     async def close(self, order: str) -> None:
         """Change nothing: the sandbox has no orders."""
 
-    def read_return(self, fields: Mapping[str, str]) -> str:  # noqa: ARG002
+    def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002
         raise BadSignature
 
     async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002
