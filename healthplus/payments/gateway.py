@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal, NoReturn, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -86,6 +87,11 @@ class GatewayPayment(msgspec.Struct, frozen=True):
     refunds: list[GatewayRefund] = []
 
 
+def given_up(return_url: str) -> str:
+    """Return where a patient is led who gives up at the gateway, from where they would be led once they have paid."""
+    return urlsplit(return_url)._replace(query="bank=cancelled").geturl()
+
+
 class WebhookEvent(msgspec.Struct, frozen=True):
     """A payment that a webhook reports, under the gateway's own id for the event.
 
@@ -132,9 +138,9 @@ class Gateway(Protocol):
     ) -> Authorisation | Declined | Pending:
         """Set money aside under `key`, once. After a refusal, another method may be tried under the same key.
 
-        A patient who has to go on at the gateway is then led to `return_url`, a whole address. `order`: to which they
-        were led for this key before, if they were; a gateway that has orders leads them there again while it is open.
-        Raises BadInput for a method that the gateway does not know.
+        A patient who has to go on at the gateway is then led to `return_url`, a whole address; who gives up there, to
+        `given_up` of it. `order`: to which they were led for this key before, if they were; a gateway that has orders
+        leads them there again while it is open. Raises BadInput for a method that the gateway does not know.
         """
 
     async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:

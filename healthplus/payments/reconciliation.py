@@ -2,7 +2,8 @@
 
 Each intent to pay is looked up at the gateway twenty seconds after the request for money, every thirty while the hold
 may live and a little longer, then ever more seldom. Where the money has come and is captured, one more look an hour
-after the request is for a second payment that no webhook reported; where none comes, two days are enough.
+after the request is for a second payment that no webhook reported; where none comes, two days are enough. What was
+requested for a hold that has ended is closed there, so that nobody pays for it any more.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from uuid import UUID
 from healthplus.booking.book import Book
 from healthplus.database import Database, PostgresError
 from healthplus.errors import DatabaseUnreachable, HealthPlusError, NotFound
-from healthplus.idle import idle
 from healthplus.payments.accounts import SANDBOX, Gateways, joined, queries
 from healthplus.payments.gateway import GatewayPayment
 from healthplus.payments.polling import BATCH_MAX, keep_polling
@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 AGAIN_AFTER = timedelta(seconds=20)
 """So that a refund is ordered within a minute, even if one look at the gateway fails."""
 IDLE_SECONDS = 5.0
-LOOK_SECONDS_MAX = 3.0
-"""How long a patient who comes back from the gateway's page waits for what it says."""
 _ID_MAX = 2**63 - 1
 
 
@@ -72,21 +70,22 @@ class Reconciliation:
         elif await self._record(*ids, account, event.payment, "webhook", event.id) == "unknown":
             raise NotFound
 
-    async def look(self, account: str, order: str) -> tuple[int, UUID] | None:
-        """Look at the gateway for what was paid for an order, at once; return the provider and the hold.
-
-        Return None for an order that is not known, or not any more. Nothing is raised where the gateway does not answer
-        within LOOK_SECONDS_MAX: it is looked at again in the background.
-        """
+    async def hold_of(self, account: str, order: str) -> tuple[int, UUID] | None:
+        """Return the provider and the hold for which an order was made; None where it is not known, or not any more."""
         row = await self._database.fetch_row(queries.hold_of_order, account, order)
-        if row is None:
-            return None
-        ids = row["provider_id"], row["hold_id"]
-        async with idle():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS_MAX):
-                    await self._check(*ids, account, order)
-        return ids
+        return None if row is None else (row["provider_id"], row["hold_id"])
+
+    async def look_for(self, provider_id: int, hold_id: UUID) -> None:
+        """Look at the gateway for a hold for which money was requested, and none is known."""
+        row = await self._database.fetch_row(queries.requested, provider_id, hold_id)
+        if row is not None:
+            await self._check(provider_id, hold_id, row["account"], row["order_name"])
+
+    async def leave(self, provider_id: int, hold_id: UUID, account: str, order: str) -> None:
+        """Close what was requested for a hold, as it is requested in another way; then see if it was paid before."""
+        with contextlib.suppress(HealthPlusError):
+            await self._gateways.of(account).close(order)
+        await self._check(provider_id, hold_id, account, order)
 
     async def run(self) -> None:
         """Look at the gateway until cancelled."""
@@ -96,7 +95,12 @@ class Reconciliation:
         """Look up one batch of due intents at the gateway; return how many were due, and how many of them failed."""
         due = await self._database.fetch(queries.take_due_intents, BATCH_MAX, AGAIN_AFTER)
         found = await asyncio.gather(
-            *(self._check(row["provider_id"], row["hold_id"], row["account"], row["order_name"]) for row in due)
+            *(
+                self._check(
+                    row["provider_id"], row["hold_id"], row["account"], row["order_name"], has_ended=row["has_ended"]
+                )
+                for row in due
+            )
         )
         checked = [(row["provider_id"], row["hold_id"]) for row, was_found in zip(due, found, strict=True) if was_found]
         if checked:
@@ -108,8 +112,8 @@ class Reconciliation:
         order: str | None = await self._database.fetch_value(queries.order_of_hold, provider_id, hold_id)
         return order
 
-    async def _look(self, provider_id: int, hold_id: UUID, account: str, order: str | None) -> None:
-        """Record what the gateway says of a hold that the ledger does not."""
+    async def _look(self, provider_id: int, hold_id: UUID, account: str, order: str | None) -> bool:
+        """Record what the gateway says of a hold that the ledger does not; return whether anything was paid."""
         payments = await self._gateways.of(account).fetch(key_of(provider_id, hold_id), order)
         rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
         recorded = {(row["authorisation"], row["state"], row["amount_minor"]) for row in rows}
@@ -117,11 +121,16 @@ class Reconciliation:
             moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
             if (joined(account, payment.authorisation), payment.state, moved_minor) not in recorded:
                 await self._record(provider_id, hold_id, account, payment, "fetch")
+        return bool(payments)
 
-    async def _check(self, provider_id: int, hold_id: UUID, account: str, order: str | None) -> bool:
-        """As `_look`; return whether it could be done."""
+    async def _check(
+        self, provider_id: int, hold_id: UUID, account: str, order: str | None, *, has_ended: bool = False
+    ) -> bool:
+        """As `_look`; return whether it could be done. Once the hold has ended, nobody is to pay for it any more."""
         try:
-            await self._look(provider_id, hold_id, account, order)
+            was_paid = await self._look(provider_id, hold_id, account, order)
+            if has_ended and order and not was_paid:
+                await self._gateways.of(account).close(order)
         except DatabaseUnreachable:
             return False  # said once for all, elsewhere
         except HealthPlusError as error:

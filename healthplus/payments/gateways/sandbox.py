@@ -34,6 +34,7 @@ METHODS = (
     "sandbox-unreachable",
 )
 """Ways to pay: UPI, a card and net banking, which always pay; a card that pays later, or never; a bank that is down."""
+METHODS_AT_ONCE = frozenset({"sandbox-upi"})
 SIGNATURE = "Bank-Signature"
 ANSWER_SECONDS_MAX = 5.0
 _KEEP_SECONDS = 15  # less than the bank does: it must never hang up just as we ask again
@@ -69,7 +70,7 @@ class SandboxGateway:
     """A Gateway; to be used within `async with`."""
 
     methods: tuple[str, ...] = METHODS
-    methods_at_once: frozenset[str] = frozenset()
+    methods_at_once: frozenset[str] = METHODS_AT_ONCE
 
     def __init__(self, url: str, webhook_secret: str | None, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
         self._url = url
