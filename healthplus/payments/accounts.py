@@ -89,4 +89,8 @@ def _pages(gateway: Gateway) -> Iterable[str]:
 
 def _gateway(account: Record, keys: AccountKeys) -> contextlib.AbstractAsyncContextManager[Gateway]:
     """Return the client of an account's gateway."""
+    if account["gateway"] == "stripe":
+        from healthplus.payments.gateways.stripe import StripeGateway  # noqa: PLC0415 - it is large
+
+        return StripeGateway(keys, captures_at_once=account["captures_at_once"])
     raise NotImplementedError(account["gateway"])
