@@ -23,12 +23,13 @@ from healthplus_emulators.stripe.reading import expanded, read_list
 
 SIGNATURE = "Stripe-Signature"
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.[a-z]+)?")
+_OLDEST = "2026-09-30.endive"
 _FAILED = Refused("An unknown error occurred", kind="api_error", status=500)
 
 _TAKES: dict[str, set[str]] = {
     "checkout/sessions": {
-        "adaptive_pricing", "cancel_url", "client_reference_id", "expires_at", "line_items", "locale", "metadata",
-        "mode", "payment_intent_data", "payment_method_types", "submit_type", "success_url",
+        "adaptive_pricing", "allowed_payment_method_types", "cancel_url", "client_reference_id", "expires_at",
+        "line_items", "locale", "metadata", "mode", "payment_intent_data", "submit_type", "success_url",
     },
     "checkout/sessions/expire": set(),
     "payment_intents/capture": {"amount_to_capture"},
@@ -101,8 +102,8 @@ class StripeEmulator(Emulator):
         if not hmac.compare_digest(shown.encode(), self.keys.secret.encode()):
             raise Refused("Invalid API Key provided: ****", status=401)
         version = request.headers.get("stripe-version", "")
-        if not _VERSION.fullmatch(version):
-            raise Refused(f"Invalid Stripe API version: {version}")
+        if not _VERSION.fullmatch(version) or version < _OLDEST:
+            raise Refused(f"Invalid Stripe API version: {version}; this emulator speaks {_OLDEST} and later ones.")
         return version
 
     def _read(self, request: Request) -> Answer:

@@ -37,7 +37,7 @@ def session(asked: Document, url: str, created: int) -> Document:
         "metadata": asked.get("metadata", {}),
         "mode": "payment",
         "payment_intent": None,
-        "payment_method_types": asked["payment_method_types"],
+        "payment_method_types": asked["allowed_payment_method_types"],
         "payment_status": "unpaid",
         "status": "open",
         "success_url": asked["success_url"],
@@ -126,7 +126,6 @@ def transaction(source: Document, kind: str, amount: int, created: int) -> Docum
 
 def refund(of: Document, amount: int, created: int, status: str, asked: Document) -> Document:
     """Return a refund of a charge."""
-    is_reversal = not of["captured"]
     return {
         "id": new_id("re"),
         "object": "refund",
@@ -137,7 +136,7 @@ def refund(of: Document, amount: int, created: int, status: str, asked: Document
         "currency": of["currency"],
         "destination_details": {
             "type": "card",
-            "card": {"reference_status": "pending", "type": "reversal" if is_reversal else "refund"},
+            "card": {"reference_status": "pending", "type": "refund"},
         },
         "metadata": asked.get("metadata", {}),
         "payment_intent": of["payment_intent"],

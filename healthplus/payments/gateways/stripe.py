@@ -7,6 +7,7 @@ day, failures too (its docs, "Idempotent requests"): what has failed for good is
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import time
@@ -108,7 +109,7 @@ class StripeGateway:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.close_async()
+        await self._http.close_async()  # type: ignore[no-untyped-call]
 
     async def authorise(
         self,
@@ -157,7 +158,7 @@ class StripeGateway:
         """Make a session. The same request again leads to the same one."""
         paid: SessionCreateParams = {
             "mode": "payment",
-            "payment_method_types": [METHOD],
+            "allowed_payment_method_types": [METHOD],
             "line_items": [
                 {
                     "price_data": {
@@ -179,19 +180,15 @@ class StripeGateway:
             "cancel_url": return_url,
         }
         said = hashlib.sha256(msgspec.json.encode(paid)).hexdigest()[:16]
-        # When it ends is a matter of Stripe's clock. A repeat just after the next step has begun asks for the step before.
+        # It ends by Stripe's clock. A repeat just after the next step has begun asks for the step before.
         now = int(time.time())  # noqa: TID251
         until = -(-(now + _OPEN_SECONDS) // _STEP_SECONDS) * _STEP_SECONDS
         name = f"{key}:{order}:{said}"
         for idempotency_key, ends in ((name, until), (name, until - _STEP_SECONDS), (f"{name}:{until}", until)):
+            asked: SessionCreateParams = {**paid, "expires_at": ends}
+            call = functools.partial(self._v1.checkout.sessions.create_async, asked)
             try:
-                return await self._post(
-                    idempotency_key,
-                    lambda options, ends=ends: self._v1.checkout.sessions.create_async(
-                        {**paid, "expires_at": ends}, options
-                    ),
-                    Session,
-                )
+                return await self._post(idempotency_key, call, Session)
             except _Refused as refused:
                 if not refused.is_other:
                     _unavailable(refused)
@@ -371,4 +368,5 @@ def _unavailable(refused: _Refused) -> NoReturn:
 
 def _is_ordered(refund: Refund, key: str) -> bool:
     """Return whether we have ordered a refund with this key; what was refunded by hand has none of ours."""
-    return KEY in refund.metadata and refund.metadata.get(REFUND_KEY, "") == key
+    metadata = refund.metadata or {}
+    return KEY in metadata and metadata.get(REFUND_KEY, "") == key

@@ -45,9 +45,9 @@ class Refund(msgspec.Struct):
     id: str
     amount: int
     currency: str
-    status: str
+    status: str | None = None
     payment_intent: str | None = None
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] | None = None
     destination_details: _Destination | None = None
 
     @property
@@ -56,9 +56,9 @@ class Refund(msgspec.Struct):
         card = self.destination_details.card if self.destination_details else None
         return GatewayRefund(
             self.id,
-            self.metadata.get(REFUND_KEY, ""),
+            (self.metadata or {}).get(REFUND_KEY, ""),
             from_stripe(self.amount, self.currency),
-            _REFUND_STATES.get(self.status, "pending"),
+            _REFUND_STATES.get(self.status or "", "pending"),
             card.reference or "" if card else "",
         )
 
@@ -101,9 +101,9 @@ class Session(msgspec.Struct):
     """A page where the patient pays, and the payment once they have tried to."""
 
     id: str
-    status: str
-    amount_total: int
-    currency: str
+    status: str | None = None
+    amount_total: int | None = None
+    currency: str | None = None
     url: str | None = None
     payment_intent: Intent | str | None = None
 
@@ -191,19 +191,20 @@ def read_event(body: bytes) -> WebhookEvent | None:
     if event.account is not None:
         return None
     match event.type.partition("."):
-        case "charge", _, ("succeeded" | "captured" | "expired" | "refunded" | "updated"):
-            return _of_charge(event.id, msgspec.json.decode(event.data.object, type=Charge))
+        case "charge", _, ("succeeded" | "captured" | "expired" | "refunded" as what):
+            charge = msgspec.json.decode(event.data.object, type=Charge)
+            return _of_charge(event.id, charge, is_gone=what == "expired")
         case "refund", _, ("updated" | "failed"):
             return _of_refund(event.id, msgspec.json.decode(event.data.object, type=Refund))
     return None
 
 
-def _of_charge(event_id: str, charge: Charge) -> WebhookEvent | None:
-    """A part that was given back by hand leaves it captured here: only `fetch` has the refunds one by one."""
+def _of_charge(event_id: str, charge: Charge, *, is_gone: bool) -> WebhookEvent | None:
+    """Read what became of a charge. One of which a part was given back is captured: `fetch` has its refunds."""
     if charge.payment_intent is None or KEY not in charge.metadata or not charge.paid:
         return None
     state: PaymentState = "captured" if charge.captured else "authorised"
-    if charge.refunded:
+    if charge.refunded or is_gone:
         state = "refunded" if charge.captured else "voided"
     amount_minor, refunded_minor = (
         from_stripe(amount, charge.currency) for amount in (charge.amount, charge.amount_refunded)
@@ -220,11 +221,12 @@ def _of_charge(event_id: str, charge: Charge) -> WebhookEvent | None:
 
 
 def _of_refund(event_id: str, refund: Refund) -> WebhookEvent | None:
-    """What becomes of a refund that we ordered; one that was ordered by hand does not say for what it is."""
-    paid = refund.metadata.get(PAID, "")
-    if refund.payment_intent is None or KEY not in refund.metadata or not paid.isdecimal():
+    """Read what became of a refund that we ordered; one that was ordered by hand does not say for what it is."""
+    metadata = refund.metadata or {}
+    paid = metadata.get(PAID, "")
+    if refund.payment_intent is None or KEY not in metadata or not paid.isdecimal():
         return None
     payment = GatewayPayment(
         refund.payment_intent, "captured", int(paid), refund.currency.upper(), 0, "card", None, [refund.seen]
     )
-    return WebhookEvent(event_id, refund.metadata[KEY], payment)
+    return WebhookEvent(event_id, metadata[KEY], payment)
