@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import aiohttp
 import stripe
@@ -14,7 +13,6 @@ from healthplus_emulators.emulator import Keys
 from healthplus_emulators.running import Running
 
 STRIPE_KEYS = Keys("sk_test_canary4f1e", "whsec_canary77ab")
-BACK = "https://healthplus.example/holds/1/2"
 _SECONDS_MAX = 10
 
 

@@ -122,6 +122,8 @@ class StripeGateway:
     ) -> Authorisation | Declined | Pending:
         if method != METHOD:
             raise BadInput(f"Stripe takes this method of payment here: {METHOD}.")
+        if not return_url:
+            raise BadInput("Stripe's page needs an address to lead back to.")
         amount = to_stripe(amount_minor, currency)
         if order is not None and (known := await self._known(order)):
             is_same = (known.amount_total, known.currency) == (amount, currency.lower())
