@@ -36,7 +36,12 @@ class StripeRig(Rig):
 
     def faulty(self, webhook_url: str) -> FaultPlan:
         return FaultPlan(
-            **STEP_FAULTS, **WEBHOOK_FAULTS, slow_seconds=SLOW_SECONDS, fail_kept=0.05, webhook_url=webhook_url
+            **STEP_FAULTS,
+            **WEBHOOK_FAULTS,
+            slow_seconds=SLOW_SECONDS,
+            fail_kept=0.05,
+            refund_pending=0.3,
+            webhook_url=webhook_url,
         )
 
     def peaceful(self) -> FaultPlan:
