@@ -33,7 +33,7 @@ class Request(msgspec.Struct, frozen=True):
 
     method: str
     path: str
-    query: dict[str, str]
+    query: str
     headers: Mapping[str, str]
     body: bytes
     url: str

@@ -11,4 +11,5 @@ class FaultPlan(CommonPlan):
     refund_pending: float = 0.0  # a refund is on its way for a while
     refund_fails: float = 0.0  # a bank then refuses it
     refund_seconds: float = 2.0
+    fail_kept: float = 0.0  # a failure that a repeat with the same idempotency key is answered with, too
     lapse_seconds: float | None = None  # an authorisation lapses after so long; None: as the gateway has it

@@ -43,3 +43,8 @@ def facts(**shown: str) -> str:
     """Return a list of what is paid. `shown`: each by its name."""
     rows = (f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in shown.items())
     return f"<dl>{''.join(rows)}</dl>"
+
+
+def link(url: str | None, words: str) -> str:
+    """Return a link, where there is somewhere to go."""
+    return f'<p><a href="{html.escape(url)}">{html.escape(words)}</a></p>' if url else ""

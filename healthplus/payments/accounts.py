@@ -99,5 +99,9 @@ def _gateway(account: Record, keys: AccountKeys) -> contextlib.AbstractAsyncCont
                 captures_at_once=account["captures_at_once"],
                 lets_lapse=account["lets_lapse"],
             )
+        case "stripe":
+            from healthplus.payments.gateways.stripe import StripeGateway  # noqa: PLC0415 - it is large
+
+            return StripeGateway(keys, captures_at_once=account["captures_at_once"])
         case other:
             raise NotImplementedError(other)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import pytest
@@ -19,7 +19,11 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
+from healthplus_emulators.running import Running, running_emulator
 from tests.fixtures.environment import Environment
+from tests.payments.emulated import STRIPE_KEYS
+from tests.payments.rigs import Rig, SandboxRig
+from tests.payments.stripe_rig import StripeRig
 
 _Answer = TypeVar("_Answer")
 Hook = Callable[[], Awaitable[object]]
@@ -85,3 +89,20 @@ async def bank(sandbox_bank: Settings) -> AsyncIterator[Bank]:
 @pytest.fixture
 def payments(environment: Environment, bank: Bank) -> Payments:
     return Payments(environment.db, environment.book, Gateways({"sandbox": bank}))
+
+
+@pytest.fixture(scope="session")
+def stripe_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The session's emulated Stripe, which is a process of its own; its webhooks go nowhere."""
+    with running_emulator("stripe", tmp_path_factory.mktemp("stripe"), STRIPE_KEYS) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def rig(request: pytest.FixtureRequest) -> Rig:
+    """An account at the gateway whose name is the parameter."""
+    rigs: dict[str, Callable[[], Rig]] = {
+        "sandbox": lambda: SandboxRig(request.getfixturevalue("sandbox_bank")),
+        "stripe": lambda: StripeRig(request.getfixturevalue("stripe_emulator")),
+    }
+    return rigs[request.param]()
