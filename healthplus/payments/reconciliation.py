@@ -18,7 +18,6 @@ from uuid import UUID
 from healthplus.booking.book import Book
 from healthplus.database import Database, PostgresError
 from healthplus.errors import DatabaseUnreachable, HealthPlusError, NotFound
-from healthplus.idle import idle
 from healthplus.payments.accounts import SANDBOX, Gateways, joined, queries
 from healthplus.payments.gateway import GatewayPayment
 from healthplus.payments.polling import BATCH_MAX, keep_polling
@@ -28,8 +27,6 @@ logger = logging.getLogger(__name__)
 AGAIN_AFTER = timedelta(seconds=20)
 """So that a refund is ordered within a minute, even if one look at the gateway fails."""
 IDLE_SECONDS = 5.0
-LOOK_SECONDS_MAX = 3.0
-"""How long a patient who comes back from the gateway's page waits for what it says."""
 _ID_MAX = 2**63 - 1
 
 
@@ -73,21 +70,10 @@ class Reconciliation:
         elif await self._record(*ids, account, event.payment, "webhook", event.id) == "unknown":
             raise NotFound
 
-    async def look(self, account: str, order: str) -> tuple[int, UUID] | None:
-        """Look at the gateway for what was paid for an order, at once; return the provider and the hold.
-
-        Return None for an order that is not known, or not any more. Nothing is raised where the gateway does not answer
-        within LOOK_SECONDS_MAX: it is looked at again in the background.
-        """
+    async def hold_of(self, account: str, order: str) -> tuple[int, UUID] | None:
+        """Return the provider and the hold for which an order was made; None where it is not known, or not any more."""
         row = await self._database.fetch_row(queries.hold_of_order, account, order)
-        if row is None:
-            return None
-        ids = row["provider_id"], row["hold_id"]
-        async with idle():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS_MAX):
-                    await self._check(*ids, account, order)
-        return ids
+        return None if row is None else (row["provider_id"], row["hold_id"])
 
     async def look_for(self, provider_id: int, hold_id: UUID) -> None:
         """Look at the gateway for a hold for which money was requested, and none is known."""

@@ -18,9 +18,9 @@ import re
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Annotated, Any, Self, TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import aiohttp
 import msgspec
@@ -36,10 +36,24 @@ from healthplus.payments.gateway import (
     GatewayRefund,
     PaymentState,
     Pending,
-    RefundState,
     Returned,
     WebhookEvent,
     given_up,
+)
+from healthplus.payments.gateways.razorpay_objects import (
+    ErrorPlace,
+    Event,
+    Order,
+    Orders,
+    Payment,
+    Payments,
+    Refund,
+    Refunds,
+    fact_of,
+    is_money,
+    note_of,
+    refund_of,
+    state_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -53,72 +67,10 @@ OLD_SECONDS = 3600
 SIGNATURE = "X-Razorpay-Signature"
 EVENT_ID = "X-Razorpay-Event-Id"
 IDEMPOTENCY_KEY = "X-Refund-Idempotency"
+_REFUNDS = UUID("6f1d1a3e-58e0-4a94-9d0c-2f1f0a3f7c52")
+"""In which names the keys of refunds become keys as Razorpay takes them."""
 _LIST_MAX = 100
 _BAD_REQUEST = 400
-
-_Text = Annotated[str, msgspec.Meta(max_length=200)]
-_OrderId = Annotated[str, msgspec.Meta(pattern="^order_[0-9A-Za-z]{1,40}$")]
-_PaymentId = Annotated[str, msgspec.Meta(pattern="^pay_[0-9A-Za-z]{1,40}$")]
-_RefundId = Annotated[str, msgspec.Meta(pattern="^rfnd_[0-9A-Za-z]{1,40}$")]
-_Minor = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-_Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
-
-
-class _Refund(msgspec.Struct):
-    id: _RefundId
-    amount: _Minor
-    status: RefundState = "processed"
-    notes: Any = None
-    acquirer_data: Any = None
-
-
-class _Payment(msgspec.Struct):
-    id: _PaymentId
-    amount: _Minor
-    currency: _Currency
-    status: str
-    order_id: _OrderId | None = None
-    method: str | None = None
-    amount_refunded: _Minor | None = None
-    captured: bool | None = None
-    fee: _Minor | None = None
-    notes: Any = None
-
-
-class _Payments(msgspec.Struct):
-    items: list[_Payment] = []
-
-
-class _Refunds(msgspec.Struct):
-    items: list[_Refund] = []
-
-
-class _Order(msgspec.Struct):
-    id: _OrderId
-    amount: _Minor
-    currency: _Currency
-    receipt: str | None = None
-    status: str = ""
-    notes: Any = None
-    payments: _Payments = msgspec.field(default_factory=_Payments)
-
-
-class _Orders(msgspec.Struct):
-    items: list[_Order] = []
-
-
-class _Entity(msgspec.Struct):
-    entity: msgspec.Raw
-
-
-class _Event(msgspec.Struct):
-    event: str
-    payload: dict[str, _Entity] = {}
-    created_at: int | None = None
-
-
-class _ErrorPlace(msgspec.Struct):
-    order_id: _OrderId
 
 
 class _BadRequest(Exception):
@@ -156,7 +108,7 @@ class RazorpayGateway:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(self._keys.key_id, self._keys.secret),
+            headers={"Authorization": aiohttp.encode_basic_auth(self._keys.key_id, self._keys.secret)},
             timeout=aiohttp.ClientTimeout(total=self._answer_seconds_max),
             connector=aiohttp.TCPConnector(limit=0),  # captures and reconciliation bound what they ask for at once
         )
@@ -174,28 +126,22 @@ class RazorpayGateway:
         currency: str,
         method: str,
         return_url: str = "",
-        order: str | None = None,  # noqa: ARG002 - found by its receipt
+        order: str | None = None,
     ) -> Authorisation | Declined | Pending:
         if method not in METHODS:
             raise BadInput(f"Razorpay takes these methods of payment: {', '.join(METHODS)}.")
         hold_id = _hold_of(key)
         # A process may have died between making an order and storing its name: then that one is used.
-        for known in await self._orders(key):
-            if (known.amount, known.currency) == (amount_minor, currency) and known.status != "paid":
-                found = known
-                break
-        else:
-            request = {
-                "amount": amount_minor,
-                "currency": currency,
-                "receipt": str(hold_id),
-                "notes": {"key": key},
-                "payment": {"capture": "automatic" if self._captures_at_once else "manual"},
-            }
-            found = await self._ask_or_fail("POST", "/orders", _Order, request)
+        usable = [
+            known.id
+            for known in await self._orders(key)
+            if (known.amount, known.currency) == (amount_minor, currency) and known.status != "paid"
+        ]
+        if order not in usable:
+            order = usable[0] if usable else await self._new_order(key, amount_minor, currency)
         fields = {
             "key_id": self._keys.key_id,
-            "order_id": found.id,
+            "order_id": order,
             "amount": str(amount_minor),
             "currency": currency,
             "name": self._owner,
@@ -204,21 +150,21 @@ class RazorpayGateway:
             "prefill[method]": method,
             **self._ways_back(return_url),
         }
-        return Pending(f"{self.pages}/v1/checkout/embedded", found.id, fields)
+        return Pending(f"{self.pages}/v1/checkout/embedded", order, fields)
 
     async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
         body = {"amount": amount_minor, "currency": currency}
         try:
-            return _state(await self._ask("POST", f"/payments/{authorisation}/capture", _Payment, body))
+            return state_of(await self._ask("POST", f"/payments/{authorisation}/capture", Payment, body))
         except _BadRequest:
             payment = await self._payment(authorisation)
             if payment.status == "authorized":
                 raise PaymentUnavailable from None  # it can be captured, but not so much
-            return _state(payment)
+            return state_of(payment)
 
     async def void(self, authorisation: str) -> PaymentState:
         payment = await self._payment(authorisation)
-        state = _state(payment)
+        state = state_of(payment)
         if state != "authorised":
             return state
         # What is captured now is then to be refunded, as is money that was taken as the patient paid.
@@ -232,16 +178,16 @@ class RazorpayGateway:
         key: str = "",
     ) -> GatewayRefund | PaymentState:
         body = {"amount": amount_minor, "speed": "normal", "notes": {"key": key}}
-        headers = {IDEMPOTENCY_KEY: f"{authorisation}-{key or 'cancelled'}"}
+        headers = {IDEMPOTENCY_KEY: str(uuid5(_REFUNDS, f"{authorisation} {key}"))}
         try:
             path = f"/payments/{authorisation}/refund"
-            return _refund(await self._ask("POST", path, _Refund, body, headers=headers))
+            return refund_of(await self._ask("POST", path, Refund, body, headers=headers))
         except _BadRequest:
             payment = await self._payment(authorisation)
-        if (state := _state(payment)) in ("authorised", "voided"):
+        if (state := state_of(payment)) in ("authorised", "voided"):
             return state
         # Razorpay does not say for how long it knows the keys of requests: the refund itself has ours, too.
-        for known in map(_refund, await self._refunds(authorisation)):
+        for known in map(refund_of, await self._refunds(authorisation)):
             if (known.key, known.amount_minor) == (key, amount_minor) and known.state != "failed":
                 return known
         logger.error("razorpay account %s: a refund was refused, and was not made before", self._account)
@@ -254,14 +200,14 @@ class RazorpayGateway:
         orders = await self._orders(key)
         payments = [payment for known in orders for payment in known.payments.items]
         if order is not None and order not in (known.id for known in orders):
-            payments += (await self._ask_or_fail("GET", f"/orders/{order}/payments", _Payments)).items
-        found = [payment for payment in payments if _is_money(payment)]
-        return [_fact(payment, await self._refunds_of(payment)) for payment in found]
+            payments += (await self._ask_or_fail("GET", f"/orders/{order}/payments", Payments)).items
+        found = [payment for payment in payments if is_money(payment)]
+        return [fact_of(payment, await self._refunds_of(payment)) for payment in found]
 
     def read_return(self, fields: Mapping[str, str]) -> Returned:
         if "error[code]" in fields:  # nothing was paid, and nobody has signed that
             try:
-                place = msgspec.json.decode(fields.get("error[metadata]", ""), type=_ErrorPlace)
+                place = msgspec.json.decode(fields.get("error[metadata]", ""), type=ErrorPlace)
             except (msgspec.MsgspecError, UnicodeError):
                 raise BadSignature from None
             return Returned(place.order_id, is_declined=True)
@@ -279,22 +225,26 @@ class RazorpayGateway:
         if not _is_signed(self._keys.webhook_secret, body, headers.get(SIGNATURE.lower(), "")):
             raise BadSignature
         try:
-            event = msgspec.json.decode(body, type=_Event)
+            event = msgspec.json.decode(body, type=Event)
             if event.event == "payment.failed" or "payment" not in event.payload:
                 return None
-            payment = msgspec.json.decode(event.payload["payment"].entity, type=_Payment)
+            payment = msgspec.json.decode(event.payload["payment"].entity, type=Payment)
             refund = event.payload.get("refund")
-            refunds = [msgspec.json.decode(refund.entity, type=_Refund)] if refund else []
+            refunds = [msgspec.json.decode(refund.entity, type=Refund)] if refund else []
         except (msgspec.MsgspecError, UnicodeError):
             return None  # signed, so meant for someone; not for us
-        key = _note(payment.notes)
-        if not key or payment.order_id is None or not _is_money(payment):
+        key = note_of(payment.notes)
+        if not key or payment.order_id is None or not is_money(payment):
             return None
         is_old = event.created_at is not None and time.time() - event.created_at > OLD_SECONDS  # noqa: TID251 (theirs)
         name = headers.get(EVENT_ID.lower(), "")[:200]
         name = name if name.isascii() and name.isprintable() else ""
         return WebhookEvent(
-            name or hashlib.sha256(body).hexdigest(), key, _fact(payment, refunds), payment.order_id, is_doubtful=is_old
+            name or hashlib.sha256(body).hexdigest(),
+            key,
+            fact_of(payment, refunds),
+            payment.order_id,
+            is_doubtful=is_old,
         )
 
     def _ways_back(self, return_url: str) -> dict[str, str]:
@@ -307,24 +257,34 @@ class RazorpayGateway:
         back = parts._replace(query="", fragment="")
         return {"callback_url": back._replace(path=path).geturl(), "cancel_url": given_up(return_url)}
 
-    async def _orders(self, key: str) -> list[_Order]:
+    async def _new_order(self, key: str, amount_minor: int, currency: str) -> str:
+        request = {
+            "amount": amount_minor,
+            "currency": currency,
+            "receipt": str(_hold_of(key)),
+            "notes": {"key": key},
+            "payment": {"capture": "automatic" if self._captures_at_once else "manual"},
+        }
+        return (await self._ask_or_fail("POST", "/orders", Order, request)).id
+
+    async def _orders(self, key: str) -> list[Order]:
         """Return the orders that were made for a key: one, or several where processes made them at once."""
         receipt = str(_hold_of(key))
         query = {"receipt": receipt, "count": str(_LIST_MAX), "expand[]": "payments"}
-        orders = await self._ask_or_fail("GET", "/orders", _Orders, query=query)
+        orders = await self._ask_or_fail("GET", "/orders", Orders, query=query)
         # An order is made with our secret key alone: what its notes say is ours, unlike those of a payment.
-        return [order for order in orders.items if order.receipt == receipt and _note(order.notes) == key]
+        return [order for order in orders.items if order.receipt == receipt and note_of(order.notes) == key]
 
-    async def _payment(self, authorisation: str) -> _Payment:
-        return await self._ask_or_fail("GET", f"/payments/{authorisation}", _Payment)
+    async def _payment(self, authorisation: str) -> Payment:
+        return await self._ask_or_fail("GET", f"/payments/{authorisation}", Payment)
 
-    async def _refunds_of(self, payment: _Payment) -> list[_Refund]:
+    async def _refunds_of(self, payment: Payment) -> list[Refund]:
         # A refund that failed is no longer among what was refunded, so it has to be asked for of all that was captured.
-        return [] if _state(payment) in ("authorised", "voided") else await self._refunds(payment.id)
+        return [] if state_of(payment) in ("authorised", "voided") else await self._refunds(payment.id)
 
-    async def _refunds(self, authorisation: str) -> list[_Refund]:
+    async def _refunds(self, authorisation: str) -> list[Refund]:
         query = {"count": str(_LIST_MAX)}
-        return (await self._ask_or_fail("GET", f"/payments/{authorisation}/refunds", _Refunds, query=query)).items
+        return (await self._ask_or_fail("GET", f"/payments/{authorisation}/refunds", Refunds, query=query)).items
 
     async def _ask_or_fail(
         self, method: str, path: str, answer_type: type[T], body: object = None, *, query: dict[str, str] | None = None
@@ -377,55 +337,3 @@ def _is_signed(secret: str, signed: bytes, signature: str) -> bool:
 def _hold_of(key: str) -> UUID:
     """Return the hold of a key, by which an order is found: a receipt has 40 characters at most, and a key more."""
     return UUID(key.partition(":")[2])
-
-
-def _note(notes: object) -> str:
-    """Return our key in an object's notes; an empty list stands for none."""
-    key = notes.get("key") if isinstance(notes, dict) else None
-    return key[:200] if isinstance(key, str) else ""
-
-
-def _is_money(payment: _Payment) -> bool:
-    """Return whether a payment is or was more than an attempt."""
-    return payment.status in ("authorized", "captured", "refunded")
-
-
-def _state(payment: _Payment) -> PaymentState:
-    match payment.status:
-        case "authorized":
-            return "authorised"
-        case "captured":
-            return "captured"
-        case "refunded":
-            return "refunded" if payment.captured else "voided"
-        case _:
-            raise PaymentUnavailable
-
-
-def _refund(refund: _Refund) -> GatewayRefund:
-    data = refund.acquirer_data if isinstance(refund.acquirer_data, dict) else {}
-    known = (data.get(name) for name in ("arn", "rrn", "utr"))
-    reference = next((text for text in known if isinstance(text, str)), "")[:200]
-    return GatewayRefund(refund.id, _note(refund.notes), refund.amount, refund.status, reference)
-
-
-def _fact(payment: _Payment, refunds: list[_Refund]) -> GatewayPayment:
-    """Return a payment as the product has it: refunded, too, where a part of it went back without a key."""
-    state: PaymentState = _state(payment)
-    known = [_refund(one) for one in refunds]
-    final_minor = sum(one.amount_minor for one in known if not one.key and one.state != "failed")
-    if state == "captured" and final_minor:
-        state = "refunded"
-    refunded_minor = 0
-    if state == "refunded":
-        refunded_minor = final_minor or payment.amount_refunded or payment.amount
-    return GatewayPayment(
-        payment.id,
-        state,
-        payment.amount,
-        payment.currency,
-        refunded_minor,
-        payment.method or "",
-        payment.fee,  # Razorpay's fee has the tax on it in it
-        known if state != "voided" else [],
-    )
