@@ -71,6 +71,7 @@ _REFUNDS = UUID("6f1d1a3e-58e0-4a94-9d0c-2f1f0a3f7c52")
 """In which names the keys of refunds become keys as Razorpay takes them."""
 _LIST_MAX = 100
 _BAD_REQUEST = 400
+_PAID = ("authorized", "captured")
 
 
 class _BadRequest(Exception):
@@ -131,12 +132,11 @@ class RazorpayGateway:
         if method not in METHODS:
             raise BadInput(f"Razorpay takes these methods of payment: {', '.join(METHODS)}.")
         hold_id = _hold_of(key)
+        orders = [one for one in await self._orders(key) if (one.amount, one.currency) == (amount_minor, currency)]
+        if paid := [one.id for known in orders for one in known.payments.items if one.status in _PAID]:
+            return Authorisation(paid[0])
         # A process may have died between making an order and storing its name: then that one is used.
-        usable = [
-            known.id
-            for known in await self._orders(key)
-            if (known.amount, known.currency) == (amount_minor, currency) and known.status != "paid"
-        ]
+        usable = [known.id for known in orders if known.status != "paid"]
         if order not in usable:
             order = usable[0] if usable else await self._new_order(key, amount_minor, currency)
         fields = {
