@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -138,15 +139,16 @@ class RazorpayEmulator(Emulator):
 
     def _recon(self, request: Request) -> object:
         """Return all that was settled on a day, or in a month."""
-        year, month = int(request.query["year"]), int(request.query["month"])
-        start = f"{year:04}-{month:02}-" + (f"{int(request.query['day']):02}" if "day" in request.query else "")
+        query = _query(request)
+        year, month = int(query["year"]), int(query["month"])
+        start = f"{year:04}-{month:02}-" + (f"{int(query['day']):02}" if "day" in query else "")
         items = [one["item"] for one in self.ledger.all("recon") if one["day"].startswith(start)]
         return _collection(_page(request, items))
 
     def _orders(self, request: Request) -> object:
-        orders = self.ledger.all("order", request.query.get("receipt"))
+        orders = self.ledger.all("order", _query(request).get("receipt"))
         orders = _page(request, _between(request, orders))
-        if request.query.get("expand[]") == "payments":
+        if _query(request).get("expand[]") == "payments":
             orders = [one | {"payments": _collection(self.ledger.all("payment", one["id"]))} for one in orders]
         return _collection(orders)
 
@@ -185,6 +187,10 @@ def _body(request: Request) -> Document:
     return msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
 
 
+def _query(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.query))
+
+
 def _dict(notes: Any) -> Document | None:
     return notes if isinstance(notes, dict) else None
 
@@ -194,10 +200,10 @@ def _collection(items: list[Document]) -> Document:
 
 
 def _page(request: Request, items: list[Document]) -> list[Document]:
-    skip, count = int(request.query.get("skip", "0")), min(int(request.query.get("count", _COUNT)), 1000)
+    skip, count = int(_query(request).get("skip", "0")), min(int(_query(request).get("count", _COUNT)), 1000)
     return items[skip : skip + count]
 
 
 def _between(request: Request, items: list[Document]) -> list[Document]:
-    since, until = int(request.query.get("from", "0")), int(request.query.get("to", 2**62))
+    since, until = int(_query(request).get("from", "0")), int(_query(request).get("to", 2**62))
     return [one for one in items if since <= one["created_at"] <= until]

@@ -50,6 +50,7 @@ from healthplus.payments.gateways.razorpay_objects import (
     Refund,
     Refunds,
     fact_of,
+    has_note,
     is_money,
     note_of,
     refund_of,
@@ -177,6 +178,12 @@ class RazorpayGateway:
         currency: str,  # noqa: ARG002 - it is the payment's
         key: str = "",
     ) -> GatewayRefund | PaymentState:
+        # Asked again, Razorpay would answer as it did the first time, and not how the refund stands now.
+        for known in await self._refunds(authorisation):
+            if has_note(known.notes) and note_of(known.notes) == key:
+                if known.amount == amount_minor:
+                    return refund_of(known)
+                raise PaymentUnavailable("Another amount was refunded under this key.")
         body = {"amount": amount_minor, "speed": "normal", "notes": {"key": key}}
         headers = {IDEMPOTENCY_KEY: str(uuid5(_REFUNDS, f"{authorisation} {key}"))}
         try:
@@ -184,14 +191,9 @@ class RazorpayGateway:
             return refund_of(await self._ask("POST", path, Refund, body, headers=headers))
         except _BadRequest:
             payment = await self._payment(authorisation)
-        if (state := state_of(payment)) in ("authorised", "voided"):
-            return state
-        # Razorpay does not say for how long it knows the keys of requests: the refund itself has ours, too.
-        for known in map(refund_of, await self._refunds(authorisation)):
-            if (known.key, known.amount_minor) == (key, amount_minor) and known.state != "failed":
-                return known
-        logger.error("razorpay account %s: a refund was refused, and was not made before", self._account)
-        raise PaymentUnavailable
+        if payment.status == "captured":
+            raise BadInput("Razorpay refuses this refund.")
+        return state_of(payment)
 
     async def close(self, order: str) -> None:
         """Change nothing: Razorpay has no call that ends an order. What comes for it late books or goes back."""
