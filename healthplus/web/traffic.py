@@ -32,6 +32,7 @@ _CLASSES = {
         DELETE /api/v1/providers/{provider_id}/appointments/{appointment_id}
         DELETE /api/v1/providers/{provider_id}/waits/{wait_id}
         POST /api/v1/webhooks/payments
+        POST /api/v1/webhooks/payments/{account}
         POST /api/v1/webhooks/sms
         GET /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}

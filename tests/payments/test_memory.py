@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,9 +13,9 @@ import pytest
 from healthplus.database import Database
 from healthplus.ops.check import money_invariants, violations
 from healthplus.payments import captures as module
-from healthplus.payments.accounts import queries
+from healthplus.payments.accounts import Gateways, queries
 from healthplus.payments.captures import Capture, Captures
-from healthplus.payments.gateway import PaymentState
+from healthplus.payments.gateway import Gateway, PaymentState
 from healthplus.payments.payments import Payments
 from tests.fixtures.clock import until
 from tests.fixtures.environment import PROVIDER, Environment
@@ -156,7 +156,7 @@ async def test_answers_are_noted_together_and_calls_are_bounded(
     for hold, name in zip(holds, ("asha", "bina", "chand"), strict=True):
         await environment.book.confirm(PROVIDER, hold, f"money {name}", environment.actor(name))
     bank = _SlowBank()
-    captures = _Counted(environment.db, bank)
+    captures = _Counted(environment.db, Gateways({"sandbox": cast(Gateway, bank)}))
 
     async def is_captured() -> bool:
         rows = await environment.db.fetch("SELECT DISTINCT state::text, due::text FROM ledger.payment")

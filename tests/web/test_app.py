@@ -32,7 +32,7 @@ async def test_the_openapi_document_lists_every_route(http: httpx.AsyncClient, a
         for method in getattr(route, "methods", ())
         if method != "OPTIONS" and route.path.startswith("/api/") and "openapi.json" not in route.path
     }
-    assert len(routes) == 61
+    assert len(routes) == 62
     assert {(path, method) for path, item in document["paths"].items() for method in item} == routes
     for path, method in routes:
         operation = document["paths"][path][method]
