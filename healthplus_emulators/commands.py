@@ -12,10 +12,11 @@ import uvloop
 
 from healthplus.lifeline import end_with_stdin
 from healthplus_emulators.emulator import Emulator, Keys
+from healthplus_emulators.razorpay.emulator import RazorpayEmulator
 from healthplus_emulators.server import serve
 from healthplus_emulators.stripe.emulator import StripeEmulator
 
-EMULATORS: dict[str, type[Emulator]] = {one.name: one for one in (StripeEmulator,)}
+EMULATORS: dict[str, type[Emulator]] = {one.name: one for one in (RazorpayEmulator, StripeEmulator)}
 _HOST = "127.0.0.1"
 _WAITING_MAX = 1024
 

@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 
 from healthplus.payments.gateway import GatewayPayment, PaymentState
-from healthplus.payments.gateways.sandbox import METHODS, SIGNATURE, AuthoriseAnswer, WebhookBody
+from healthplus.payments.gateways.sandbox import METHODS, METHODS_AT_ONCE, SIGNATURE, AuthoriseAnswer, WebhookBody
 from healthplus.signatures import sign
 from healthplus_sandbox.faults import CommonPlan, Faults
 from healthplus_sandbox.outbox import TIMEOUT, Outbox
@@ -125,7 +125,7 @@ class Bank:
         elif (known.amount_minor, known.currency) != (request.amount_minor, request.currency):
             return 409, f"{_amount(known)} were set aside before, not {_amount(request)}."
         elif known.state == "pending" and not later:
-            self._advance(name, "authorised", prompted=True)
+            self._advance(name, _moved_by(request), prompted=True)
         later = later and (known is None or known.state == "pending")
         if later and request.return_url.startswith(("http://", "https://")):
             self.return_urls[request.key] = request.return_url
@@ -160,7 +160,7 @@ class Bank:
         money = (request.key, request.amount_minor, request.currency)
         self._ledger.execute(insert, (name, *money, due_at))
         if due_at is None:
-            self._advance(name, "authorised", prompted=True)
+            self._advance(name, _moved_by(request), prompted=True)
         if self.faults.happens("pay_twice", self.faults.plan.pay_twice):
             again_at = time.time() + random.uniform(0, self.faults.plan.later_seconds)  # noqa: S311
             self._ledger.execute(insert, (f"{name}-again", *money, again_at))
@@ -216,6 +216,11 @@ class Bank:
                 for (name,) in self._ledger.execute(pending, (time.time(),)).fetchall():
                     self._advance(name, "authorised", prompted=False)
                 await asyncio.sleep(0 if await self._outbox.send_due(session) else _POLL_SECONDS)
+
+
+def _moved_by(request: PaymentRequest) -> PaymentState:
+    """Return what becomes of money as it is paid: by UPI it leaves the account at once."""
+    return "captured" if request.method in METHODS_AT_ONCE else "authorised"
 
 
 def _amount(payment: _Payment | PaymentRequest) -> str:

@@ -89,8 +89,23 @@ SELECT provider_id, hold_id FROM payments.unanswered($1::bigint[], $2::uuid[])
 DELETE FROM payments.intent WHERE provider_id = $1 AND hold_id = $2 AND asked_at = $3
 
 -- name: store_order
+-- Note the gateway's name for the request for money for a hold; return that of the request before, NULL where there was none.
+UPDATE payments.intent SET order_name = $3 WHERE provider_id = $1 AND hold_id = $2 RETURNING old.order_name
+
+-- name: requested
+-- Where money was requested for a hold, of which nothing is known yet.
+SELECT account, order_name
+FROM payments.intent
+WHERE provider_id = $1 AND hold_id = $2
+    AND NOT EXISTS (SELECT FROM ledger.payment WHERE payment.provider_id = $1 AND payment.hold_id = $2)
+
+-- name: order_of_hold
 -- The gateway's name for the request for money for a hold.
-UPDATE payments.intent SET order_name = $3 WHERE provider_id = $1 AND hold_id = $2
+SELECT order_name FROM payments.intent WHERE provider_id = $1 AND hold_id = $2
+
+-- name: hold_of_order
+-- The hold for which money was requested by an order of an account's.
+SELECT provider_id, hold_id FROM payments.intent WHERE order_name = $2 AND account = $1
 
 -- name: accounts
 -- The accounts at gateways.
@@ -131,7 +146,9 @@ WHERE (provider_id, hold_id) IN (
     WHERE check_at <= (SELECT public.app_now())
     ORDER BY check_at LIMIT $1
     FOR UPDATE SKIP LOCKED)
-RETURNING provider_id, hold_id, account, order_name
+RETURNING provider_id, hold_id, account, order_name, coalesce((
+    SELECT booking.state_at(booking, (SELECT public.app_now())) <> 'reserved' FROM booking.booking
+    WHERE booking.provider_id = intent.provider_id AND booking_id = intent.hold_id), true) AS has_ended
 
 -- name: schedule_next_check
 -- When to look again, after a look that was answered; after the last one, the intent goes. One that was asked for again meanwhile stays.

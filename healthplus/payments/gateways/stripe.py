@@ -31,7 +31,9 @@ from healthplus.payments.gateway import (
     GatewayRefund,
     PaymentState,
     Pending,
+    Returned,
     WebhookEvent,
+    given_up,
 )
 from healthplus.payments.gateways.stripe_objects import (
     KEY,
@@ -179,7 +181,7 @@ class StripeGateway:
             },
             "adaptive_pricing": {"enabled": False},  # it is paid in the currency of its price
             "success_url": return_url,
-            "cancel_url": return_url,
+            "cancel_url": given_up(return_url),
         }
         said = hashlib.sha256(msgspec.json.encode(paid)).hexdigest()[:16]
         # It ends by Stripe's clock. A repeat just after the next step has begun asks for the step before.
@@ -280,7 +282,7 @@ class StripeGateway:
         payment = payment_of(session.payment_intent, await self._refunds(session.payment_intent))
         return [payment] if payment else []
 
-    def read_return(self, fields: Mapping[str, str]) -> str:  # noqa: ARG002
+    def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002
         raise BadSignature  # it leads the patient back, and signs nothing
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
