@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
 import stripe
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from healthplus.payment_keys import AccountKeys
 from healthplus_emulators.emulator import Keys
+from healthplus_emulators.faults import FaultPlan
 from healthplus_emulators.running import Running
 
 STRIPE_KEYS = Keys("sk_test_canary4f1e", "whsec_canary77ab")
@@ -29,3 +33,29 @@ async def stripe_client(emulator: Running) -> AsyncIterator[stripe.StripeClient]
         yield stripe.StripeClient(emulator.keys.secret, http_client=http, base_addresses={"api": emulator.url})
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]
+
+
+@asynccontextmanager
+async def webhooks_of(emulator: Running) -> AsyncIterator[list[tuple[dict[str, str], bytes]]]:
+    """Take the emulator's webhooks within this block: headers, by small letters, and bodies."""
+    taken: list[tuple[dict[str, str], bytes]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        taken.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", take)
+    async with TestServer(app) as server:
+        await emulator.plan_faults(FaultPlan(webhook_url=str(server.make_url("/"))))
+        try:
+            yield taken
+        finally:
+            await emulator.plan_faults(FaultPlan())
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Wait until something is so, for ten seconds at most."""
+    async with asyncio.timeout(_SECONDS_MAX):
+        while not is_so():
+            await asyncio.sleep(0.02)

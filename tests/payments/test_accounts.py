@@ -1,4 +1,4 @@
-"""Several accounts at gateways: each payment says with which it was made; what another reports counts for nothing."""
+"""Several accounts at gateways: each payment says with which it was made; another account has no say in it."""
 
 from __future__ import annotations
 

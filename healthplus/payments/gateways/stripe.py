@@ -260,7 +260,7 @@ class StripeGateway:
             try:
                 return (await self._answered(call, Refund)).seen
             except _Refused as refused:
-                if not refused.is_kept:
+                if not refused.is_kept and not refused.is_other:
                     _unavailable(refused)
         raise PaymentUnavailable
 
@@ -286,11 +286,13 @@ class StripeGateway:
         raise BadSignature  # it leads the patient back, and signs nothing
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
+        signed = headers.get(SIGNATURE, "")
         try:
+            signed.encode("ascii")  # nothing else can be compared
             stripe.WebhookSignature.verify_header(
-                body, headers.get(SIGNATURE, ""), self._keys.webhook_secret, stripe.Webhook.DEFAULT_TOLERANCE
+                body, signed, self._keys.webhook_secret, stripe.Webhook.DEFAULT_TOLERANCE
             )
-        except (stripe.SignatureVerificationError, UnicodeDecodeError, ValueError):
+        except (stripe.SignatureVerificationError, UnicodeError):
             raise BadSignature from None
         try:
             return read_event(body)
