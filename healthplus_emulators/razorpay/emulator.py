@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -139,16 +138,15 @@ class RazorpayEmulator(Emulator):
 
     def _recon(self, request: Request) -> object:
         """Return all that was settled on a day, or in a month."""
-        query = _query(request)
-        year, month = int(query["year"]), int(query["month"])
-        start = f"{year:04}-{month:02}-" + (f"{int(query['day']):02}" if "day" in query else "")
+        year, month = int(request.asked["year"]), int(request.asked["month"])
+        start = f"{year:04}-{month:02}-" + (f"{int(request.asked['day']):02}" if "day" in request.asked else "")
         items = [one["item"] for one in self.ledger.all("recon") if one["day"].startswith(start)]
         return _collection(_page(request, items))
 
     def _orders(self, request: Request) -> object:
-        orders = self.ledger.all("order", _query(request).get("receipt"))
+        orders = self.ledger.all("order", request.asked.get("receipt"))
         orders = _page(request, _between(request, orders))
-        if _query(request).get("expand[]") == "payments":
+        if request.asked.get("expand[]") == "payments":
             orders = [one | {"payments": _collection(self.ledger.all("payment", one["id"]))} for one in orders]
         return _collection(orders)
 
@@ -187,10 +185,6 @@ def _body(request: Request) -> Document:
     return msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
 
 
-def _query(request: Request) -> dict[str, str]:
-    return dict(parse_qsl(request.query))
-
-
 def _dict(notes: Any) -> Document | None:
     return notes if isinstance(notes, dict) else None
 
@@ -200,10 +194,10 @@ def _collection(items: list[Document]) -> Document:
 
 
 def _page(request: Request, items: list[Document]) -> list[Document]:
-    skip, count = int(_query(request).get("skip", "0")), min(int(_query(request).get("count", _COUNT)), 1000)
+    skip, count = int(request.asked.get("skip", "0")), min(int(request.asked.get("count", _COUNT)), 1000)
     return items[skip : skip + count]
 
 
 def _between(request: Request, items: list[Document]) -> list[Document]:
-    since, until = int(_query(request).get("from", "0")), int(_query(request).get("to", 2**62))
+    since, until = int(request.asked.get("from", "0")), int(request.asked.get("to", 2**62))
     return [one for one in items if since <= one["created_at"] <= until]
