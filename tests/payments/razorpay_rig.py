@@ -1,4 +1,4 @@
-"""The emulated Razorpay, as the tests that go for every gateway use it: UPI, which is taken as it is paid, or a card."""
+"""The emulated Razorpay, as the tests for every gateway use it: UPI, which is taken as it is paid, or a card."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ class RazorpayRig(Rig):
 
     account = "razorpay"
     steps = frozenset({"store_order"})
+    ends = frozenset({"captured", "refunded"})
 
     def __init__(self, emulator: Running, method: str) -> None:
         self._emulator = emulator
         self._method = method
         self.methods = (method, method)
+        # What is not needed is captured, if it is not yet, and then refunded.
+        self.differs = {"lost": frozenset({"refund"})}
+        if method == "upi":
+            self.differs["given_back"] = frozenset({"void", "refund"})
+            self.differs["found"] = frozenset({"capture", "note_states"})
 
     def gateway(self, answer_seconds_max: float | None = None) -> AbstractAsyncContextManager[Gateway]:
         return gateway_of(self._emulator.url, seconds_max=answer_seconds_max or ANSWER_SECONDS_MAX)
