@@ -29,11 +29,15 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """An HTTP request. `headers` have small letters; `url` is where the emulator itself is, without a path."""
+    """An HTTP request. `headers` have small letters; `url` is where the emulator itself is, without a path.
+
+    `query`: by name; of those with one name, the first. `query_string`: as it was sent.
+    """
 
     method: str
     path: str
-    query: str
+    query: dict[str, str]
+    query_string: str
     headers: Mapping[str, str]
     body: bytes
     url: str

@@ -50,7 +50,8 @@ async def serve(emulator: Emulator, listening: socket.socket) -> None:
 async def _handle(emulator: Emulator, raw: web.Request) -> web.Response:
     headers = {name.lower(): value for name, value in raw.headers.items()}
     url = f"http://{raw.host}"
-    request = Request(raw.method, raw.path, raw.query_string, headers, await raw.read(), url)
+    query = {name: raw.query[name] for name in raw.query}
+    request = Request(raw.method, raw.path, query, raw.query_string, headers, await raw.read(), url)
     if not _is_own_host(raw.host):
         return _response(_ELSEWHERE)
     if request.words[0] in ("fault-plan", "control"):

@@ -150,6 +150,12 @@ RETURNING provider_id, hold_id, account, order_name, coalesce((
     SELECT booking.state_at(booking, (SELECT public.app_now())) <> 'reserved' FROM booking.booking
     WHERE booking.provider_id = intent.provider_id AND booking_id = intent.hold_id), true) AS has_ended
 
+-- name: check_again_soon
+-- Looks that failed are due again after $3, at the latest.
+UPDATE payments.intent SET check_at = least(check_at, (SELECT public.app_now()) + $3)
+FROM unnest($1::bigint[], $2::uuid[]) AS failed (provider_id, hold_id)
+WHERE (intent.provider_id, intent.hold_id) = (failed.provider_id, failed.hold_id)
+
 -- name: schedule_next_check
 -- When to look again, after a look that was answered; after the last one, the intent goes. One that was asked for again meanwhile stays.
 WITH checked AS MATERIALIZED (

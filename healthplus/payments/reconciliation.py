@@ -25,7 +25,9 @@ from healthplus.payments.polling import BATCH_MAX, keep_polling
 logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = timedelta(seconds=20)
-"""So that a refund is ordered within a minute, even if one look at the gateway fails."""
+"""When to look again for a process that died as it looked."""
+FAILED_AGAIN_AFTER = timedelta(seconds=5)
+"""So that a refund is ordered within a minute, even if several looks at the gateway fail."""
 IDLE_SECONDS = 5.0
 _ID_MAX = 2**63 - 1
 
@@ -102,10 +104,15 @@ class Reconciliation:
                 for row in due
             )
         )
-        checked = [(row["provider_id"], row["hold_id"]) for row, was_found in zip(due, found, strict=True) if was_found]
+        looks = [(row["provider_id"], row["hold_id"]) for row in due]
+        checked = [look for look, was_found in zip(looks, found, strict=True) if was_found]
+        failed = [look for look, was_found in zip(looks, found, strict=True) if not was_found]
         if checked:
             await self._database.execute(queries.schedule_next_check, *map(list, zip(*checked, strict=True)))
-        return len(due), len(due) - len(checked)
+        if failed:
+            columns = map(list, zip(*failed, strict=True))
+            await self._database.execute(queries.check_again_soon, *columns, FAILED_AGAIN_AFTER)
+        return len(due), len(failed)
 
     async def _order_of(self, provider_id: int, hold_id: UUID) -> str | None:
         """Return the order that was stored for a hold."""

@@ -107,7 +107,7 @@ class StripeEmulator(Emulator):
         return version
 
     def _read(self, request: Request) -> Answer:
-        query = _form(request.query)
+        query = _form(request.query_string)
         expand = query.pop("expand", [])
         match request.method, request.words[1:]:
             case "GET", ("checkout", "sessions", name):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
+import msgspec
 import stripe
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -36,8 +37,10 @@ async def stripe_client(emulator: Running) -> AsyncIterator[stripe.StripeClient]
 
 
 @asynccontextmanager
-async def webhooks_of(emulator: Running) -> AsyncIterator[list[tuple[dict[str, str], bytes]]]:
-    """Take the emulator's webhooks within this block: headers, by small letters, and bodies."""
+async def webhooks_of(
+    emulator: Running, plan: FaultPlan | None = None
+) -> AsyncIterator[list[tuple[dict[str, str], bytes]]]:
+    """Take the emulator's webhooks within this block: headers, by small letters, and bodies. `plan`: what it plays."""
     taken: list[tuple[dict[str, str], bytes]] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -47,7 +50,8 @@ async def webhooks_of(emulator: Running) -> AsyncIterator[list[tuple[dict[str, s
     app = web.Application()
     app.router.add_post("/", take)
     async with TestServer(app) as server:
-        await emulator.plan_faults(FaultPlan(webhook_url=str(server.make_url("/"))))
+        url = str(server.make_url("/"))
+        await emulator.plan_faults(msgspec.structs.replace(plan or FaultPlan(), webhook_url=url))
         try:
             yield taken
         finally:
