@@ -48,11 +48,6 @@ class Request(msgspec.Struct, frozen=True):
         return tuple(self.path.split("/")[1:])
 
     @property
-    def asked(self) -> dict[str, str]:
-        """Return the fields of the query; of those with one name, the last."""
-        return dict(parse_qsl(self.query, keep_blank_values=True))
-
-    @property
     def form(self) -> dict[str, str]:
         """Return the fields of a form; of those with one name, the last."""
         return dict(parse_qsl(self.body.decode(), keep_blank_values=True))

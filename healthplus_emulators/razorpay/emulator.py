@@ -138,15 +138,15 @@ class RazorpayEmulator(Emulator):
 
     def _recon(self, request: Request) -> object:
         """Return all that was settled on a day, or in a month."""
-        year, month = int(request.asked["year"]), int(request.asked["month"])
-        start = f"{year:04}-{month:02}-" + (f"{int(request.asked['day']):02}" if "day" in request.asked else "")
+        year, month = int(request.query["year"]), int(request.query["month"])
+        start = f"{year:04}-{month:02}-" + (f"{int(request.query['day']):02}" if "day" in request.query else "")
         items = [one["item"] for one in self.ledger.all("recon") if one["day"].startswith(start)]
         return _collection(_page(request, items))
 
     def _orders(self, request: Request) -> object:
-        orders = self.ledger.all("order", request.asked.get("receipt"))
+        orders = self.ledger.all("order", request.query.get("receipt"))
         orders = _page(request, _between(request, orders))
-        if request.asked.get("expand[]") == "payments":
+        if request.query.get("expand[]") == "payments":
             orders = [one | {"payments": _collection(self.ledger.all("payment", one["id"]))} for one in orders]
         return _collection(orders)
 
@@ -194,10 +194,10 @@ def _collection(items: list[Document]) -> Document:
 
 
 def _page(request: Request, items: list[Document]) -> list[Document]:
-    skip, count = int(request.asked.get("skip", "0")), min(int(request.asked.get("count", _COUNT)), 1000)
+    skip, count = int(request.query.get("skip", "0")), min(int(request.query.get("count", _COUNT)), 1000)
     return items[skip : skip + count]
 
 
 def _between(request: Request, items: list[Document]) -> list[Document]:
-    since, until = int(request.asked.get("from", "0")), int(request.asked.get("to", 2**62))
+    since, until = int(request.query.get("from", "0")), int(request.query.get("to", 2**62))
     return [one for one in items if since <= one["created_at"] <= until]
