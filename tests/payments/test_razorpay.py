@@ -148,6 +148,24 @@ async def test_a_second_payment_goes_back(
     assert await all_violations(environment.db) == []
 
 
+async def test_a_second_payment_for_a_time_that_was_given_back_goes_back_soon_too(
+    emulator: Running, gateway: RazorpayGateway, payments: Payments, environment: Environment
+) -> None:
+    """Although no webhook reports it, and the first was captured in order to be refunded."""
+    held = await environment.held()
+    order = await begin(payments, environment, held, "card")
+    await environment.book.release(PROVIDER, held, environment.actor("asha"))
+    await pay(emulator, order, "card")
+    await environment.pass_time(seconds=20)
+    await settle(payments, environment, 30)
+    assert await money(environment) == ("refunded", None)
+    await pay(emulator, order, "card", again="yes")
+    await settle(payments, environment, 60)
+    rows = await environment.db.fetch("SELECT state::text FROM ledger.payment")
+    assert [row["state"] for row in rows] == ["refunded", "refunded"]
+    assert await kept_minor(gateway, held) == 0
+
+
 async def test_an_order_whose_name_was_never_stored_is_found(
     emulator: Running, gateway: RazorpayGateway, payments: Payments, environment: Environment
 ) -> None:
