@@ -59,8 +59,8 @@ class RazorpayEmulator(Emulator):
     def control(self, step: str, asked: dict[str, str]) -> object:
         """Do what a test asks for.
 
-        pay, decline: an order by a `method`, as a patient does; with `again`, although it is paid. They answer with the
-        fields that come back to the shop. pay-late: after so many `seconds`. settle: pay out. account: with
+        pay, decline: an order by a `method` (UPI), as a patient does; with `again`, although it is paid. They answer
+        with the fields that come back to the shop. pay-late: after so many `seconds`. settle: pay out. account: with
         `direct_settlement`, capture everything at once.
         """
         match step:
@@ -68,9 +68,9 @@ class RazorpayEmulator(Emulator):
                 order = self._require("order", asked["order"])
                 notes = {"key": asked["key"]} if "key" in asked else _dict(order["notes"])
                 if step == "decline":
-                    return callback_fields(self.keys, self._account.fail(order, asked["method"], notes))
+                    return callback_fields(self.keys, self._account.fail(order, asked.get("method", "upi"), notes))
                 try:
-                    payment = self._account.pay(order, asked["method"], notes, is_late="again" in asked)
+                    payment = self._account.pay(order, asked.get("method", "upi"), notes, is_late="again" in asked)
                 except Refused as error:
                     raise KeyError(str(error)) from None
                 return callback_fields(self.keys, payment)

@@ -22,6 +22,8 @@ from healthplus.settings import Settings
 from healthplus_emulators.running import Running, running_emulator
 from tests.fixtures.environment import Environment
 from tests.payments.emulated import STRIPE_KEYS
+from tests.payments.razorpay_account import KEYS as RAZORPAY_KEYS
+from tests.payments.razorpay_rig import RazorpayRig
 from tests.payments.rigs import Rig, SandboxRig
 from tests.payments.stripe_rig import StripeRig
 
@@ -98,11 +100,20 @@ def stripe_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
         yield emulator
 
 
+@pytest.fixture(scope="session")
+def razorpay_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The session's emulated Razorpay, which is a process of its own; its webhooks go nowhere."""
+    with running_emulator("razorpay", tmp_path_factory.mktemp("razorpay"), RAZORPAY_KEYS) as emulator:
+        yield emulator
+
+
 @pytest.fixture
 def rig(request: pytest.FixtureRequest) -> Rig:
     """An account at the gateway whose name is the parameter."""
     rigs: dict[str, Callable[[], Rig]] = {
         "sandbox": lambda: SandboxRig(request.getfixturevalue("sandbox_bank")),
         "stripe": lambda: StripeRig(request.getfixturevalue("stripe_emulator")),
+        "razorpay-upi": lambda: RazorpayRig(request.getfixturevalue("razorpay_emulator"), "upi"),
+        "razorpay-card": lambda: RazorpayRig(request.getfixturevalue("razorpay_emulator"), "card"),
     }
     return rigs[request.param]()

@@ -6,9 +6,10 @@ import contextlib
 import sqlite3
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -49,6 +50,10 @@ class Rig(ABC):
     """How long an answer is waited for where it may be late."""
     steps: frozenset[str] = frozenset()
     """What paying here crosses besides what it crosses with the sandbox."""
+    differs: Mapping[str, frozenset[str]] = MappingProxyType({})
+    """Of kinds of payments, what only one of this and the sandbox crosses."""
+    ends: frozenset[str] = frozenset({"captured", "voided", "refunded"})
+    """The states in which payments here come to rest."""
 
     @abstractmethod
     def gateway(self, answer_seconds_max: float | None = None) -> AbstractAsyncContextManager[Gateway]:

@@ -50,6 +50,7 @@ from healthplus.payments.gateways.razorpay_objects import (
     Refund,
     Refunds,
     fact_of,
+    has_note,
     is_money,
     note_of,
     refund_of,
@@ -71,6 +72,7 @@ _REFUNDS = UUID("6f1d1a3e-58e0-4a94-9d0c-2f1f0a3f7c52")
 """In which names the keys of refunds become keys as Razorpay takes them."""
 _LIST_MAX = 100
 _BAD_REQUEST = 400
+_PAID = ("authorized", "captured")
 
 
 class _BadRequest(Exception):
@@ -131,12 +133,11 @@ class RazorpayGateway:
         if method not in METHODS:
             raise BadInput(f"Razorpay takes these methods of payment: {', '.join(METHODS)}.")
         hold_id = _hold_of(key)
+        orders = [one for one in await self._orders(key) if (one.amount, one.currency) == (amount_minor, currency)]
+        if paid := [one.id for known in orders for one in known.payments.items if one.status in _PAID]:
+            return Authorisation(paid[0])
         # A process may have died between making an order and storing its name: then that one is used.
-        usable = [
-            known.id
-            for known in await self._orders(key)
-            if (known.amount, known.currency) == (amount_minor, currency) and known.status != "paid"
-        ]
+        usable = [known.id for known in orders if known.status != "paid"]
         if order not in usable:
             order = usable[0] if usable else await self._new_order(key, amount_minor, currency)
         fields = {
@@ -177,6 +178,12 @@ class RazorpayGateway:
         currency: str,  # noqa: ARG002 - it is the payment's
         key: str = "",
     ) -> GatewayRefund | PaymentState:
+        # Asked again, Razorpay would answer as it did the first time, and not how the refund stands now.
+        for known in await self._refunds(authorisation):
+            if has_note(known.notes) and note_of(known.notes) == key:
+                if known.amount == amount_minor:
+                    return refund_of(known)
+                raise PaymentUnavailable("Another amount was refunded under this key.")
         body = {"amount": amount_minor, "speed": "normal", "notes": {"key": key}}
         headers = {IDEMPOTENCY_KEY: str(uuid5(_REFUNDS, f"{authorisation} {key}"))}
         try:
@@ -184,14 +191,9 @@ class RazorpayGateway:
             return refund_of(await self._ask("POST", path, Refund, body, headers=headers))
         except _BadRequest:
             payment = await self._payment(authorisation)
-        if (state := state_of(payment)) in ("authorised", "voided"):
-            return state
-        # Razorpay does not say for how long it knows the keys of requests: the refund itself has ours, too.
-        for known in map(refund_of, await self._refunds(authorisation)):
-            if (known.key, known.amount_minor) == (key, amount_minor) and known.state != "failed":
-                return known
-        logger.error("razorpay account %s: a refund was refused, and was not made before", self._account)
-        raise PaymentUnavailable
+        if payment.status == "captured":
+            raise BadInput("Razorpay refuses this refund.")
+        return state_of(payment)
 
     async def close(self, order: str) -> None:
         """Change nothing: Razorpay has no call that ends an order. What comes for it late books or goes back."""

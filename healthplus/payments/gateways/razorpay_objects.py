@@ -82,6 +82,11 @@ def note_of(notes: object) -> str:
     return key[:200] if isinstance(key, str) else ""
 
 
+def has_note(notes: object) -> bool:
+    """Return whether an object's notes have a key of ours, unlike what was made by hand there."""
+    return isinstance(notes, dict) and "key" in notes
+
+
 def is_money(payment: Payment) -> bool:
     """Return whether a payment is or was more than an attempt."""
     return payment.status in ("authorized", "captured", "refunded")
