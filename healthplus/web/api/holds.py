@@ -32,6 +32,7 @@ from healthplus.web.http.actor import require_caller, require_patient
 from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
+from healthplus.web.http.page_paths import hold_path
 from healthplus.web.http.payment_words import payment_words
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import ENGLISH
@@ -146,12 +147,19 @@ class HoldsController(Controller):
         """Pay for a hold, which books it. The money is taken only once the slot is yours.
 
         200: it is booked; under another id where the hold had expired and its slot was still free. 202: it is still
-        held, and the patient pays at `payment.url`; read the hold to see whether it is booked.
+        held, and the patient pays at `payment.url`, from where they are led to the hold's page here; read the hold to
+        see whether it is booked.
         """
         caller = await require_caller(request)
         app = services(request)
         paid = await app.payments.pay(
-            provider_id, hold_id, data.method, caller.actor, idempotency_key, token_hash=caller.token_hash
+            provider_id,
+            hold_id,
+            data.method,
+            caller.actor,
+            idempotency_key,
+            f"{request.app.state.site.url}{hold_path(provider_id, hold_id)}?bank=later",
+            token_hash=caller.token_hash,
         )
         if paid.outcome.code == "pending":
             assert paid.url is not None
