@@ -170,6 +170,12 @@ ENGLISH = Texts(
             "Your appointment on {when} runs late. Come at {come}.",
             "Details",
         ),
+        "pay_link": Text(
+            "Pay for your appointment",
+            "You can pay the clinic now for your appointment on {when}.",
+            "Pay",
+            with_fee=True,
+        ),
         "token": Text("Your token", "Your token at the clinic is {token}.", "Details", with_fee=True),
         "not_cancelled": Text(
             "Your appointment is not cancelled",

@@ -51,6 +51,8 @@ CHANGED = {
     "cancel": N_("Cancelled"),
     "refund": N_("Refunded"),
     "correct": N_("Corrected"),
+    "paid": N_("Payment recorded"),
+    "returned": N_("Recorded as given back"),
     "asked": N_("It is asked. A ward administrator confirms or refuses it."),
 }
 """What the sheet says after a change."""
@@ -156,7 +158,9 @@ class ChangeController(Controller):
 
 def change_notice(query: Mapping[str, str]) -> dict[str, Any]:
     """Return what a sheet says of the change that one comes from, and of whose appointment it can be taken back."""
-    return {"changed": CHANGED.get(query.get("changed", ""), ""), "undo": query.get("undo", "")}
+    changed = query.get("changed", "")
+    is_told = changed not in ("paid", "returned")
+    return {"changed": CHANGED.get(changed, ""), "undo": query.get("undo", ""), "is_told": is_told}
 
 
 async def _find(request: AnyRequest, clinic_id: int, booking_id: UUID, starts_from: datetime | None = None) -> Record:
