@@ -30,8 +30,8 @@ APPEND_ONLY = (
     *("ledger.former_entry", "ledger.entry"),
     *("till.payment", "till.session"),
 )
-"""Beside staff.audit_entry and staff.audit_link, on which that role has no right at all. ledger.entry is a view, to which
-calls of release 2 may still add."""
+"""Beside staff.audit_entry and staff.audit_link, on which that role has no right at all. ledger.entry is a view, to
+which calls of release 2 may still add."""
 KEPT = ("ledger.payment", "till.closing")
 """Rows that change and never go; what is written once in them, a trigger keeps."""
 _READ_ONLY = ("public.schema_migration", "public.app_clock")

@@ -24,7 +24,7 @@ def checked_upi_id(text: str) -> str:
 
 
 def upi_link(upi_id: str, clinic: str, amount_minor: int, number: str) -> str:
-    """Return the link by which a UPI app pays a clinic in rupees; `number`: of the appointment, and nothing else of it."""
+    """Return the link by which a UPI app pays a clinic in rupees; of the appointment it has the `number` alone."""
     values = {
         "pa": upi_id,
         "pn": clinic[:_NAME_LENGTH_MAX],

@@ -148,6 +148,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "notices.earlier_alert",
         "notices.earlier_told",
         "ledger.payment",
+        "till.payment",
         "payments.intent",
         "ledger.entry",
         "ledger.former_entry",  # as far as ledger.entry shows it

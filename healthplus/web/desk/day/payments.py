@@ -22,12 +22,12 @@ from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, ask, change, read_form
 from healthplus.web.desk.session import desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
+from healthplus.web.http.payment_words import DESK_METHODS
 from healthplus.web.languages import N_
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.pages.session import idempotency_key
 from healthplus.web.services import AnyRequest, services
 
-METHODS = {"cash": N_("Cash"), "card": N_("Card machine"), "upi": N_("UPI by QR")}
 _REFERENCE_LENGTH_MAX = 60
 _NOT_DONE = {
     "not_payable": N_(
@@ -71,8 +71,8 @@ class PaymentController(Controller):
         form, provider_id, amounts = await _read(request, clinic_id, booking_id)
         if form.is_good:
             row = await change(
-                request, queries.record_payment, clinic_id, provider_id, booking_id, form.given["method"], amounts["amount"],
-                form.given["reference"], amounts["float"], amounts["seen"], bool(form.given.get("sure")),
+                request, queries.record_payment, clinic_id, provider_id, booking_id, form.given["method"],
+                amounts["amount"], form.given["reference"], amounts["float"], amounts["seen"], bool(form.given.get("sure")),
                 idempotency_key(form.given, "method", "amount", "reference"),
             )  # fmt: skip
             if row["code"] == "recorded":
@@ -95,8 +95,8 @@ class PaymentController(Controller):
         if form.is_good:
             try:
                 row = await change(
-                    request, queries.return_payment, clinic_id, provider_id, booking_id, payment_id, form.given["method"],
-                    amounts["amount"], form.given["reference"], reason, amounts["float"], amounts["seen"],
+                    request, queries.return_payment, clinic_id, provider_id, booking_id, payment_id,
+                    form.given["method"], amounts["amount"], form.given["reference"], reason, amounts["float"], amounts["seen"],
                     idempotency_key(form.given, "method", "amount", "reference", "reason", "give"),
                 )  # fmt: skip
             except ProofDue:
@@ -123,7 +123,7 @@ async def _read(request: AnyRequest, clinic_id: int, booking_id: UUID) -> tuple[
     """Return a form, the provider, and its amounts in the smallest unit: `float` is None where a till was open."""
     form = await read_form(request)
     clinic = await read_clinic(request, clinic_id)
-    form.choice("method", METHODS)
+    form.choice("method", DESK_METHODS)
     amount = form.fee("amount", clinic["currency"])
     if amount == 0:
         form.fail("amount", form.gettext("An amount such as 500 or 649.50."))
@@ -185,7 +185,7 @@ async def _pay_page(request: AnyRequest, clinic_id: int, day: date, booking_id: 
         "number": number,
         "qr": Markup(qr_svg(link)) if link else "",  # noqa: S704 - made of squares alone
         "qr_minor": amount,
-        "methods": METHODS,
+        "methods": DESK_METHODS,
         "states": STATES,
         "link_said": _LINK.get(form.given.get("link", "")),
         "viewer": str(require_staff(request).actor),

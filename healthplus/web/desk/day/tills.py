@@ -17,13 +17,13 @@ from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.money import currency_digits, in_units
 from healthplus.web.desk.day.day import cell
-from healthplus.web.desk.day.payments import METHODS
 from healthplus.web.desk.office.asks import REASON_LENGTH_MAX
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, ask, change, read_form, with_instants
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
+from healthplus.web.http.payment_words import DESK_METHODS
 from healthplus.web.languages import N_
 from healthplus.web.pages.rendering import document, language_of, see_other
 from healthplus.web.services import AnyRequest
@@ -69,7 +69,7 @@ class TillController(Controller):
         """Close a till with what was counted in it, by each method."""
         form = await read_form(request)
         currency = (await read_clinic(request, clinic_id))["currency"]
-        counted = {method: _counted(form, f"{method}_counted", currency) for method in METHODS}
+        counted = {method: _counted(form, f"{method}_counted", currency) for method in DESK_METHODS}
         note = form.text("note", REASON_LENGTH_MAX)
         if form.is_good:
             row = await change(
@@ -114,7 +114,7 @@ class TillController(Controller):
             )
         for closing in reversed(found["closings"]):
             at = f"{closing['closed_at'].astimezone(zone):%H:%M}"
-            for method in METHODS:
+            for method in DESK_METHODS:
                 for what, name in (("expected", f"{method}_minor"), ("counted", f"{method}_counted_minor")):
                     table.writerow(
                         [at, "", "", what, method, in_units(closing[name], currency), "", cell(closing["note"])]
@@ -162,7 +162,7 @@ async def _till_page(
         till=till,
         tills=await console(request).fetch(queries.open_tills, clinic_id),
         manages=session.may("manage_tills", clinic_id),
-        methods=METHODS,
+        methods=DESK_METHODS,
         kinds=KINDS,
         differs=differs or {},
         done=_DONE.get(request.query_params.get("done", "")) if request.method == "GET" else None,

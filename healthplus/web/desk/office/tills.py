@@ -12,12 +12,12 @@ from litestar import Controller, Response, get
 from healthplus.console.console import queries
 from healthplus.money import in_units
 from healthplus.web.desk.day.day import cell
-from healthplus.web.desk.day.payments import METHODS
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import ask, office_page
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ClinicId
+from healthplus.web.http.payment_words import DESK_METHODS
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.rendering import document, language_of
 from healthplus.web.services import AnyRequest
@@ -36,7 +36,7 @@ class TillsController(Controller):
         last_day = date.fromisoformat(found["last_day"])
         clinic = await read_clinic(request, clinic_id)
         return office_page(
-            request, "tills.html", clinic_id, "tills", form, clinic=clinic, tills=found["tills"], methods=METHODS,
+            request, "tills.html", clinic_id, "tills", form, clinic=clinic, tills=found["tills"], methods=DESK_METHODS,
             last_day=last_day, day_before=last_day - _DAYS, day_of=date.fromisoformat,
         )  # fmt: skip
 
@@ -54,7 +54,7 @@ class TillsController(Controller):
         for till in found["tills"]:
             currency = till["currency"]
             closing = till["closings"][0] if till["is_closed"] else None
-            for method in METHODS:
+            for method in DESK_METHODS:
                 expected = till["expected"][f"{method}_minor"]
                 counted = closing[f"{method}_counted_minor"] if closing else None
                 table.writerow(
