@@ -71,9 +71,10 @@ DECLARE
     caller record;
     given till.payment;
     code text;
-    currency text := (SELECT clinic.currency FROM directory.clinic WHERE clinic_id = p_clinic_id);
+    currency text;
 BEGIN
     caller := staff.authorise(p_token_hash, 'take_payment', p_clinic_id);
+    SELECT clinic.currency INTO currency FROM directory.clinic WHERE clinic_id = p_clinic_id;
     IF p_amount_minor > staff.proof_amount_minor(currency) THEN
         PERFORM staff.require_proof(caller.is_proven);
     END IF;
@@ -179,9 +180,10 @@ CREATE FUNCTION console.close_till(
 DECLARE
     caller record;
     whose bigint;
-    code text := 'not_found';
+    code text;
 BEGIN
     caller := staff.authorise(p_token_hash, 'take_payment', p_clinic_id);
+    code := 'not_found';
     SELECT staff_id INTO whose FROM till.session WHERE clinic_id = p_clinic_id AND session_id = p_till_id;
     IF whose = caller.staff_id OR staff.role_at(caller.staff_id, 'manage_tills', p_clinic_id) IS NOT NULL THEN
         code := till.close(p_clinic_id, p_till_id, p_counted, p_expected, p_note, caller.actor);

@@ -38,6 +38,8 @@ _LABELS = {
 def payment_label(language: Language, money: str) -> str:
     """Return in a word or two how a payment stands."""
     return language.gettext(_LABELS[money])
+
+
 DESK_METHODS = {"cash": N_("Cash"), "card": N_("Card machine"), "upi": N_("UPI by QR")}
 """How a fee is paid at a clinic's desk."""
 

@@ -270,9 +270,7 @@ async def _appointment_page(
         delay=delay,
         preparations=await preparations_of(request, chosen),
         number=number,
-        desk_payments=await database.fetch(
-            queries.desk_payments, appointment["provider_id"], appointment["booking_id"]
-        )
+        desk_payments=await database.fetch(queries.desk_payments, appointment["provider_id"], appointment["booking_id"])
         if appointment["funding"] == "clinic"
         else [],
         desk_methods=DESK_METHODS,

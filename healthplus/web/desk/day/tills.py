@@ -77,7 +77,8 @@ class TillController(Controller):
             )
             if row["code"] in ("closed", "till_closed"):
                 return see_other(request, f"/desk/{clinic_id}/till/{till_id}", {"done": row["code"]})
-            form.fail("note", form.gettext(_NOTE if row["code"] == "note_needed" else _OVER))
+            text = {"note_needed": _NOTE}.get(row["code"], _OVER)
+            form.fail("note", form.gettext(text))
         found = await ask(request, queries.till, clinic_id, till_id)
         differs = {method: minor - found["expected"][f"{method}_minor"] for method, minor in counted.items()}
         return await _till_page(request, clinic_id, found, form, differs)
