@@ -45,6 +45,7 @@ from healthplus.ops.fee_command import fee_command
 from healthplus.ops.service_commands import service_group
 from healthplus.ops.terms_commands import terms_group
 from healthplus.payments.gateways.sandbox_process import require_bank
+from healthplus.receipts.commands import receipts_group
 from healthplus.reviews.commands import review_group
 from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
@@ -219,6 +220,7 @@ for command in (
     key_group,
     leave_group,
     push_key_command,
+    receipts_group,
     reminders_group,
     restore_command,
     service_group,

@@ -36,7 +36,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
 """
 SHOWS_PATIENT = {
     *("find_booking", "asks", "day_sheet", "today_order", "own_day", "find_people", "booking_choices", "phone_queue"),
-    *("booking_history", "desk_payments"),
+    *("booking_history", "booking_receipts", "desk_payments"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -56,7 +56,7 @@ SHOWS_NONE = {
     *("board_setup", "renew_board"),
     *("record_payment", "return_payment", "send_pay_link"),
     *("till", "open_tills", "open_till", "close_till", "reopen_till", "tills"),
-    *("change_booking", "no_show_rule", "set_no_show_rule"),
+    *("change_booking", "send_link", "no_show_rule", "set_no_show_rule"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
@@ -68,7 +68,7 @@ NOT_NOTED = {
     *("walk_in_doctors", "token_slip", "desk_rules", "no_show_rule", "board_setup"),
     *("till", "open_tills", "tills"),
 }
-"""What may leave no row: reads of a clinic’s own set-up, with nobody in it but its doctors; a version; a token; a till."""
+"""What may leave no row: reads of a clinic’s set-up, with nobody in it but its doctors; a version; a token; a till."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
@@ -179,6 +179,8 @@ async def calls(db: Database, environment: Environment, monkeypatch: pytest.Monk
     await db.execute("UPDATE accounts.patient SET name = $1, phone = $2 WHERE name = 'asha'", MARK, PHONE)
     held = await environment.held(hour=9)
     assert (await environment.book.confirm(PROVIDER, held, "auth", environment.actor("asha"))).code == "booked"
+    await db.execute("SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment")
+    await db.execute("SELECT receipts.issue(9)")
     await environment.pass_until(environment.instant(8))
     found = Calls(environment.ids["asha"], held, environment.instant(9))
     found.values["p_person_id"] = await db.fetch_value(

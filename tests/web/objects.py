@@ -123,7 +123,8 @@ async def _till(db: Database, clinic_id: int, provider_id: int) -> object:
     staff_id = await _desk_account(db, clinic_id, provider_id)
     return await db.fetch_value(
         "INSERT INTO till.session (clinic_id, staff_id, day, currency, float_minor, opened_at) "
-        "SELECT $1, $2, till.today($1, now_at), 'INR', 50000, now_at FROM public.app_now() AS now_at RETURNING session_id",
+        "SELECT $1, $2, till.today($1, now_at), 'INR', 50000, now_at FROM public.app_now() AS now_at "
+        "RETURNING session_id",
         *(clinic_id, staff_id),
     )
 

@@ -15,6 +15,7 @@ from healthplus.web.desk.day.own import OwnDayController
 from healthplus.web.desk.day.payments import PaymentController
 from healthplus.web.desk.day.people import PeopleController
 from healthplus.web.desk.day.phone_queue import PhoneQueueController
+from healthplus.web.desk.day.receipts import DeskReceiptController
 from healthplus.web.desk.day.tills import TillController
 from healthplus.web.desk.day.walk_ins import WalkInController
 from healthplus.web.desk.log_in import LogInController
@@ -32,7 +33,7 @@ _PAGES: dict[type[Exception], str] = {
     ProofDue: "/desk/prove",
 }
 DAY = (
-    *(DayController, OrderController, OwnDayController, ChangeController),
+    *(DayController, OrderController, OwnDayController, ChangeController, DeskReceiptController),
     *(PeopleController, BookController, WalkInController, PhoneQueueController),
     *(PaymentController, TillController),
 )

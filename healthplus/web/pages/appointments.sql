@@ -105,6 +105,9 @@ SELECT
                 AND reminder.starts_at = lower(during))) AS is_to_be_asked,
     CASE WHEN booking.state = 'no_show' THEN booking.online_only_until(person_id, clinic_id, now_at) END AS online_only_until,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at, changed.moved_from,
+    EXISTS (
+        SELECT FROM receipts.document
+        WHERE document.provider_id = booking.provider_id AND document.booking_id = booking.booking_id) AS has_receipt,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
     money.returned_at, money.twice_minor, money.is_twice_returned,
     till.paid_minor(booking.provider_id, booking.booking_id) AS desk_paid_minor, till.owed_minor(booking) AS owed_minor,
@@ -133,7 +136,10 @@ WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_i
 
 -- name: desk_payments
 -- What was paid for an appointment at the clinic's desk, and given back there; not what was recorded by mistake.
-SELECT kind::text AS kind, method::text AS method, amount_minor, paid_at, reference FROM till.payment
+SELECT kind::text AS kind, method::text AS method, amount_minor, paid_at, reference, (
+    SELECT receipts.number_text(document.kind, document.clinic_id, financial_year, number) FROM receipts.document
+    WHERE document.provider_id = $1 AND source_id = payment.payment_id AND source_kind = 'desk' AND document.kind = 'receipt') AS number
+FROM till.payment
 WHERE provider_id = $1 AND booking_id = $2 AND kind <> 'undo' AND NOT EXISTS (
     SELECT FROM till.payment AS undone
     WHERE undone.provider_id = $1 AND undone.booking_id = $2 AND undone.of_id = payment.payment_id AND undone.kind = 'undo')

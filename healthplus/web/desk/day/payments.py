@@ -16,6 +16,7 @@ from healthplus.console.console import queries
 from healthplus.errors import NotFound, ProofDue
 from healthplus.money import in_units
 from healthplus.till.upi import qr_svg, upi_link
+from healthplus.web.desk.day.sheet import seen_until
 from healthplus.web.desk.office.asks import REASON_LENGTH_MAX, STATES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
@@ -72,13 +73,11 @@ class PaymentController(Controller):
         if form.is_good:
             row = await change(
                 request, queries.record_payment, clinic_id, provider_id, booking_id, form.given["method"],
-                amounts["amount"], form.given["reference"], amounts["float"], amounts["seen"], bool(form.given.get("sure")),
-                idempotency_key(form.given, "method", "amount", "reference"),
+                amounts["amount"], form.given["reference"], amounts["float"], amounts["seen"],
+                bool(form.given.get("sure")), idempotency_key(form.given, "method", "amount", "reference"),
             )  # fmt: skip
             if row["code"] == "recorded":
-                services(request).book.changed(provider_id)
-                done = {"changed": "paid", "about": str(booking_id), "undo": str(provider_id)}
-                return see_other(request, f"/desk/{clinic_id}/{day}", done)
+                return await _recorded(request, clinic_id, day, booking_id, "paid")
             _say_why_not(form, row["code"])
         return await _pay_page(request, clinic_id, day, booking_id, form)
 
@@ -96,16 +95,14 @@ class PaymentController(Controller):
             try:
                 row = await change(
                     request, queries.return_payment, clinic_id, provider_id, booking_id, payment_id,
-                    form.given["method"], amounts["amount"], form.given["reference"], reason, amounts["float"], amounts["seen"],
-                    idempotency_key(form.given, "method", "amount", "reference", "reason", "give"),
+                    form.given["method"], amounts["amount"], form.given["reference"], reason, amounts["float"],
+                    amounts["seen"], idempotency_key(form.given, "method", "amount", "reference", "reason", "give"),
                 )  # fmt: skip
             except ProofDue:
                 back_to = f"/desk/{clinic_id}/{day}/visit/{booking_id}/pay?give={payment_id}"
                 raise ProofDue(back_to=back_to) from None
             if row["code"] == "returned":
-                services(request).book.changed(provider_id)
-                done = {"changed": "returned", "about": str(booking_id), "undo": str(provider_id)}
-                return see_other(request, f"/desk/{clinic_id}/{day}", done)
+                return await _recorded(request, clinic_id, day, booking_id, "returned")
             _say_why_not(form, row["code"])
         return await _pay_page(request, clinic_id, day, booking_id, form)
 
@@ -133,6 +130,15 @@ async def _read(request: AnyRequest, clinic_id: int, booking_id: UUID) -> tuple[
     seen_minor = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) <= 9 else -1
     found = await ask(request, queries.desk_payments, clinic_id, booking_id)
     return form, found["provider_id"], {"amount": amount, "float": began, "seen": seen_minor}
+
+
+async def _recorded(request: AnyRequest, clinic_id: int, day: date, booking_id: UUID, what: str) -> Response[str]:
+    """Lead back to the day, which offers to undo what was recorded."""
+    found = await ask(request, queries.desk_payments, clinic_id, booking_id)
+    services(request).book.changed(found["provider_id"])
+    until = found["payments"][-1]["undo_until_at"]
+    undo = {"undo": str(found["provider_id"]), "seen": seen_until(until)} if until else {}
+    return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": what, "about": str(booking_id), **undo})
 
 
 def _say_why_not(form: Form, code: str) -> None:
@@ -188,6 +194,7 @@ async def _pay_page(request: AnyRequest, clinic_id: int, day: date, booking_id: 
         "methods": DESK_METHODS,
         "states": STATES,
         "link_said": _LINK.get(form.given.get("link", "")),
+        "seen_until": seen_until,
         "viewer": str(require_staff(request).actor),
     }
     return desk_page(

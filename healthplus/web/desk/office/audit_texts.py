@@ -42,6 +42,7 @@ ACTIONS: dict[str, str] = {
     "open_till": N_("Opened a till"),
     "close_till": N_("Closed a till"),
     "reopen_till": N_("Opened a closed till again"),
+    "send_link": N_("Texted a link to choose another time"),
     "see_caller": N_("Looked at who waits by phone"),
     "join_caller": N_("Had a caller join a queue"),
     "serve_caller": N_("Served a caller"),

@@ -73,3 +73,7 @@ ALTER TABLE directory.clinic ADD CONSTRAINT clinic_upi_id_check
     CHECK (upi_id ~ '^[A-Za-z0-9._-]{2,64}@[A-Za-z][A-Za-z0-9]{1,63}$') NOT VALID;
 
 ALTER TYPE notices.kind ADD VALUE IF NOT EXISTS 'pay_link';  -- where to pay a fee of the clinic from a phone
+
+-- Desk payments have receipts, too.
+ALTER TABLE receipts.document DROP CONSTRAINT document_source_kind_check;
+ALTER TABLE receipts.document ADD CONSTRAINT document_source_kind_check CHECK (source_kind IN ('online', 'desk')) NOT VALID;
