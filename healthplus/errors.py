@@ -1,7 +1,8 @@
-"""The errors that the product raises on purpose, in one tree; what a booking verb refuses is in booking/errors.py.
+"""The errors that the product raises on purpose, in one tree.
 
-The docstring of a class is its default message; `code` is its name in an API answer, `status` its HTTP status. One
-handler in the web layer turns them into problem documents (RFC 9457), one in the command line into one line.
+What a booking verb refuses is in booking/errors.py, and what a back-up fails with in backup/errors.py. The docstring of
+a class is its default message; `code` is its name in an API answer, `status` its HTTP status. One handler in the web
+layer turns them into problem documents (RFC 9457), one in the command line into one line.
 """
 
 from __future__ import annotations
@@ -387,12 +388,6 @@ class DatabaseNotSetUp(DatabaseError):
     """The database is not set up for this version; run `healthplus migrate`."""
 
     code = "database_not_set_up"
-
-
-class BackupFailed(DatabaseError):
-    """The back-up could not be made, read or restored."""
-
-    code = "backup_failed"
 
 
 class EmbeddedServerFailed(DatabaseError):

@@ -143,6 +143,11 @@ class Settings:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
+    def is_demo(self) -> bool:
+        """Return whether the product shows the demo's data."""
+        return self.demo_guide is not None
+
+    @property
     def connections(self) -> int:
         """Return how many connections all processes may need as the product's own role."""
         return self.processes * (self.pool_size_max + _CONNECTIONS_BESIDE_POOL)

@@ -11,6 +11,7 @@ from healthplus.errors import PhoneRefused
 
 _WRITTEN = re.compile(r"[+＋]?[\d\s().\-/]{1,40}")  # noqa: RUF001 - the plus of East Asian keyboards
 _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+_NOBODYS = re.compile(r"\+910\d{9}", re.ASCII)
 _UNFIT = {
     PhoneNumberType.FIXED_LINE: "This is a landline, which cannot get a text message",
     PhoneNumberType.TOLL_FREE: "This is a toll-free number",
@@ -18,12 +19,17 @@ _UNFIT = {
 }
 
 
-def phone_number(text: str, region: str | None = None, *, mobile: bool = True) -> str:
-    """Return a number in E.164; one without a country code is one of `region`. Raises PhoneRefused."""
+def phone_number(text: str, region: str | None = None, *, mobile: bool = True, demo: bool = False) -> str:
+    """Return a number in E.164; one without a country code is one of `region`. Raises PhoneRefused.
+
+    `demo`: also one of those that patients of the demo have, and nobody else.
+    """
     text = text.strip()
     try:
         if not _WRITTEN.fullmatch(text):
             raise PhoneRefused
+        if demo and (nobodys := _nobodys(text)):
+            return nobodys
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         raise PhoneRefused from None
@@ -35,6 +41,12 @@ def phone_number(text: str, region: str | None = None, *, mobile: bool = True) -
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
+def _nobodys(text: str) -> str | None:
+    """Return a number in E.164 that nobody has, as no subscriber's in India begins with 0; None where it is another."""
+    digits = re.sub(r"[^\d+]", "", text.replace("＋", "+"))  # noqa: RUF001 - as above
+    return next((one for one in (digits, f"+91{digits}") if _NOBODYS.fullmatch(one)), None)
+
+
 def is_mobile(phone: str) -> bool:
     """Return whether a number in E.164 can get a text message."""
     return phonenumbers.number_type(phonenumbers.parse(phone)) in _MOBILE
@@ -42,6 +54,8 @@ def is_mobile(phone: str) -> bool:
 
 def written(phone: str) -> str:
     """Return a number in E.164 as people write it, with its country code."""
+    if _NOBODYS.fullmatch(phone):
+        return f"{phone[:3]} {phone[3:8]} {phone[8:]}"
     return phonenumbers.format_number(phonenumbers.parse(phone), PhoneNumberFormat.INTERNATIONAL)
 
 

@@ -27,9 +27,9 @@ from typing import TypeVar
 
 import msgspec
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.database.programs import Programs
 from healthplus.database.system import choose_account, locked
-from healthplus.errors import BackupFailed
 
 logger = logging.getLogger(__name__)
 

@@ -18,13 +18,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.backup.folder import BackupFolder, Followed, identity, lsn_number, sync
 from healthplus.backup.full import remove_old, take_full
 from healthplus.backup.sending import send_finished
 from healthplus.backup.source import SLOT, connection_of, facts, require_products, source_url
 from healthplus.backup.state import queries
 from healthplus.database import BACKGROUND, Database, repeat
-from healthplus.errors import BackupFailed, HealthPlusError
+from healthplus.errors import HealthPlusError
 from healthplus.settings import Settings
 
 logger = logging.getLogger(__name__)

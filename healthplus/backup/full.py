@@ -12,9 +12,9 @@ from typing import IO, Any
 
 import msgspec
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.backup.folder import BackupFolder, FullBackup, lsn_number, lsn_text, segment_name, segment_number
 from healthplus.backup.source import ask_facts, connection_of
-from healthplus.errors import BackupFailed
 
 Report = Callable[[float], object]
 """Told which share of the work is done, from 0 to 1."""

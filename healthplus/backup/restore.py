@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.backup.folder import BackupFolder, Followed, FullBackup, lsn_number
 from healthplus.backup.full import UNPACK_WAL, unpacked_bytes
 from healthplus.database import Database, Record, temporary_folder
 from healthplus.database.limits import COMMANDS
 from healthplus.database.recovering import RecoveringServer
-from healthplus.errors import BackupFailed, BadInput, EmbeddedServerFailed
+from healthplus.errors import BadInput, EmbeddedServerFailed
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import os
 import shlex
 import subprocess
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.backup.folder import BackupFolder
-from healthplus.errors import BackupFailed
 
 _SENT = "sent.txt"
 _SECONDS_MAX = 3600

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.database import Database
 from healthplus.database.limits import COMMANDS
-from healthplus.errors import BackupFailed
 from healthplus.settings import Settings
 
 SLOT = "healthplus_backup"

@@ -86,6 +86,10 @@ SELECT * FROM console.find_booking($1, $2, $3, $4, $5, $6)
 -- Ask for a change of an appointment.
 SELECT console.ask($1, $2, $3, $4, $5, $6, $7, $8) AS outcome
 
+-- name: send_link
+-- Text the patient of an appointment a link by which they move it.
+SELECT console.send_link($1, $2, $3, $4, $5) AS answer
+
 -- name: asks
 -- What is asked at a clinic, and what was answered lately.
 SELECT * FROM console.asks($1, $2, $3)
@@ -233,6 +237,10 @@ SELECT * FROM console.change_booking($1, $2, $3, $4, $5, $6, $7, $8, $9)
 -- name: booking_history
 -- What became of an appointment.
 SELECT * FROM console.booking_history($1, $2, $3, $4)
+
+-- name: booking_receipts
+-- The receipts and credit notes for an appointment.
+SELECT * FROM console.booking_receipts($1, $2, $3, $4)
 
 -- name: no_show_rule
 -- What a clinic does where somebody often does not come.

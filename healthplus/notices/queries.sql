@@ -16,7 +16,7 @@ WITH taken AS (
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, public.app_now() AS taken_at, taken.patient_id, taken.booking_id,
     taken.reminder_id, taken.told_id, come.come_at,
     coalesce(preference.language, 'en') AS language, way.address,
-    coalesce(told.free_at, lower(booking.during), lower(ticket.queue_window)) AS starts_at,
+    coalesce(told.free_at, lower(booking.during), lower(ticket.queue_window), taken.created_at) AS starts_at,
     city.time_zone, coalesce(booking.deadline, taken.until) AS deadline, booking.offer, coalesce(booking.fee_minor, 0) AS fee_minor,
     clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
@@ -30,6 +30,10 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
         SELECT FROM booking.event_log
         WHERE event_log.provider_id = taken.provider_id AND event_log.booking_id = taken.booking_id AND event_log.kind = 'cancelled'
             AND event_log.actor = 'system:replacement') AS is_replaced,
+    taken.kind = 'booked' AND EXISTS (
+        SELECT FROM booking.event_log
+        WHERE event_log.provider_id = taken.provider_id AND event_log.booking_id = taken.booking_id AND event_log.kind = 'booked'
+            AND starts_with(event_log.actor, 'staff:')) AS is_by_staff,
     CASE
         WHEN way.address IS NULL THEN 'void'
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'
@@ -38,6 +42,11 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
             WHERE later.patient_id = taken.patient_id AND later.created_at > taken.created_at AND later.provider_id = taken.provider_id
                 AND later.booking_id = taken.booking_id AND later.kind = 'moved' AND later.channel = taken.channel
                 AND (later.due_at IS NOT NULL OR later.sent_at IS NOT NULL)) THEN 'void'
+        WHEN taken.kind = 'person_added' AND EXISTS (  -- they are told of what the desk booked next
+            SELECT FROM notices.notice AS later
+            WHERE later.patient_id = taken.patient_id AND later.created_at >= taken.created_at AND later.kind = 'booked'
+                AND later.channel = taken.channel AND (later.due_at IS NOT NULL OR later.sent_at IS NOT NULL)) THEN 'void'
+        WHEN taken.kind = 'choose_time' AND NOT (booking.state = 'booked' AND lower(during) > (SELECT public.app_now())) THEN 'void'
         WHEN taken.kind = 'token' AND booking.state <> 'arrived' THEN 'void'
         WHEN taken.kind IN ('reminder', 'not_cancelled') AND NOT (
             booking.state = 'booked' AND NOT needs_rebooking AND lower(during) > (SELECT public.app_now())
@@ -120,10 +129,12 @@ SELECT notices.take_reply($1, $2)
 
 -- name: booking_of
 -- The booking that the code of a reminder, or of the booking itself, leads to, if it is this patient's; whether it is an appointment,
--- and the ticket of one that was only offered.
-SELECT provider_id, booking_id, true AS is_appointment, NULL::uuid AS offered_to FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
+-- whether the clinic cannot keep it, and the ticket of one that was only offered.
+SELECT provider_id, booking_id, true AS is_appointment, false AS is_to_move, NULL::uuid AS offered_to
+FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
 UNION ALL
-SELECT provider_id, booking_id, state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show'), CASE WHEN offer THEN ticket_id END
+SELECT provider_id, booking_id, state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show'), state = 'booked' AND needs_rebooking,
+    CASE WHEN offer THEN ticket_id END
 FROM booking.booking
 WHERE booking_id = $1 AND patient_id = $2
 LIMIT 1

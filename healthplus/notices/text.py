@@ -12,6 +12,10 @@ APPOINTMENT = "/a/"
 
 Of what was never booked it leads to the page that says what became of it, and of its money.
 """
+MOVE = "/a/?move"
+"""Leads, with the code before the question mark, to where the appointment can be moved."""
+PEOPLE = "/people"
+"""Leads to the persons of the account."""
 EARLIER = "/e/"
 """Leads, in the same way, to where the appointment can be moved to the time that came free."""
 

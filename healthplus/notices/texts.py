@@ -21,7 +21,7 @@ from babel.dates import format_datetime
 from healthplus.money import INR, in_units
 from healthplus.notices.mail import mail_html
 from healthplus.notices.sender import Email, Push, Sms
-from healthplus.notices.text import APPOINTMENT, EARLIER, Text, Texts
+from healthplus.notices.text import APPOINTMENT, EARLIER, MOVE, Text, Texts
 from healthplus.notices.texts_en import ENGLISH
 from healthplus.notices.texts_hi import HINDI
 
@@ -48,13 +48,15 @@ def template_of(row: Row) -> str:
 
     An offer that was not taken has other texts than an expired hold, and so has a hold, expired or withdrawn, for which
     money was set aside, or was asked for and the bank has not answered.
-    So has an appointment that a new one replaced, or its patient would book again, any that was paid, and any of whose
-    money a part is kept.
+    So has an appointment that staff booked, that a new one replaced, or its patient would book again, any that was
+    paid, and any of whose money a part is kept.
     """
     kind = str(row["kind"])
     if kind == "cancelled":
         name = "replaced" if row["is_replaced"] else kind
         return name + ("_kept" if row["kept_minor"] else "_refund" if row["returned_minor"] else "")
+    if kind == "booked" and row["is_by_staff"]:
+        return "booked_by_clinic"
     if kind == "refunded":
         return kind + ("_twice" if row["is_paid_twice"] else "_part" if row["kept_minor"] else "")
     if kind == "expired" and row["offer"]:
@@ -140,6 +142,8 @@ def id_of_code(code: str) -> UUID | None:
 def _link(row: Row, wording: Wording, texts: Texts, text: Text) -> str:
     own_id = {APPOINTMENT: row["reminder_id"] or row["booking_id"], EARLIER: row["told_id"]}.get(text.page)
     end = link_code(own_id) if own_id else ""
+    if text.page == MOVE:
+        return f"{wording.site_url}{texts.prefix}{APPOINTMENT}{link_code(row['booking_id'])}?move"
     return f"{wording.site_url}{texts.prefix}{text.page}{end}"
 
 

@@ -1,6 +1,6 @@
 """The texts of all notices in English: ASCII, since with one other letter an SMS holds half as many."""
 
-from healthplus.notices.text import EARLIER, TURN, Text, Texts
+from healthplus.notices.text import EARLIER, MOVE, PEOPLE, TURN, Text, Texts
 
 _CHANGE = "See, reschedule or cancel it"
 
@@ -22,6 +22,12 @@ ENGLISH = Texts(
         "booked": Text(
             "Your appointment is booked",
             "Your appointment is booked for {when}.",
+            _CHANGE,
+            with_fee=True,
+        ),
+        "booked_by_clinic": Text(
+            "The clinic booked an appointment for you",
+            "The clinic booked your appointment for {when}.",
             _CHANGE,
             with_fee=True,
         ),
@@ -171,6 +177,18 @@ ENGLISH = Texts(
             "Details",
         ),
         "token": Text("Your token", "Your token at the clinic is {token}.", "Details", with_fee=True),
+        "person_added": Text(
+            "A clinic added a person at your number",
+            "A clinic added a person at your number, as agreed on the phone or there. If not, remove them.",
+            "See whom",
+            page=PEOPLE,
+        ),
+        "choose_time": Text(
+            "Choose another time",
+            "You can choose another time yourself for {when}.",
+            "Choose another time",
+            page=MOVE,
+        ),
         "not_cancelled": Text(
             "Your appointment is not cancelled",
             "Your appointment on {when} is not cancelled.",

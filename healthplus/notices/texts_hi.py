@@ -1,6 +1,6 @@
 """The texts of all notices in Hindi. Each SMS is as short as it can be: a part holds 67 of these letters."""
 
-from healthplus.notices.text import EARLIER, TURN, Text, Texts
+from healthplus.notices.text import EARLIER, MOVE, PEOPLE, TURN, Text, Texts
 
 _CHANGE = "बदलें या रद्द करें"
 
@@ -20,6 +20,7 @@ HINDI = Texts(
     settings="चुनें कि हम आपको क्या भेजें",
     texts={
         "booked": Text("आपकी अपॉइंटमेंट बुक हो गई", "अपॉइंटमेंट बुक: {when}।", _CHANGE, with_fee=True),
+        "booked_by_clinic": Text("क्लिनिक ने आपकी अपॉइंटमेंट बुक की", "क्लिनिक ने बुक की: {when}।", _CHANGE, with_fee=True),
         "moved": Text("आपकी अपॉइंटमेंट का समय बदल गया", "अपॉइंटमेंट अब {when} पर है।", _CHANGE, with_fee=True),
         "cancelled": Text("आपकी अपॉइंटमेंट रद्द हो गई", "अपॉइंटमेंट रद्द: {when}।", "फिर बुक करें"),
         "cancelled_refund": Text("आपकी अपॉइंटमेंट रद्द हो गई", "अपॉइंटमेंट रद्द: {when}। {returned} वापस।", "विवरण"),
@@ -104,6 +105,13 @@ HINDI = Texts(
             "विवरण",
         ),
         "token": Text("आपका टोकन", "क्लिनिक में आपका टोकन: {token}।", "विवरण", with_fee=True),
+        "person_added": Text(
+            "क्लिनिक ने आपके नंबर पर किसी को जोड़ा",
+            "क्लिनिक ने आपके नंबर पर किसी को जोड़ा। आपने न कहा हो तो हटा दें।",
+            "देखें",
+            page=PEOPLE,
+        ),
+        "choose_time": Text("दूसरा समय चुनें", "{when} का समय आप बदल सकते हैं।", "समय बदलें", page=MOVE),
         "not_cancelled": Text("आपकी अपॉइंटमेंट रद्द नहीं हुई", "रद्द नहीं हुई: {when}।", "बदलें या रद्द करें"),
     },
 )

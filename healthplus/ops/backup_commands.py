@@ -16,6 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.backup.folder import BackupFolder
 from healthplus.backup.follow import follow
 from healthplus.backup.full import take_full, verify_files, verify_wal
@@ -23,7 +24,7 @@ from healthplus.backup.restore import restore, shown
 from healthplus.backup.source import source_url
 from healthplus.backup.state import queries
 from healthplus.database import Database, found_database
-from healthplus.errors import BackupFailed, BadInput
+from healthplus.errors import BadInput
 from healthplus.lifeline import end_with_stdin
 from healthplus.logs import configure_logs
 from healthplus.ops.rehearsal import rehearse

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.backup.folder import BackupFolder
 from healthplus.backup.restore import recovered, say_nothing
 from healthplus.backup.source import ask_facts, require_products, source_url
@@ -20,7 +21,7 @@ from healthplus.backup.state import queries
 from healthplus.database import BULK, Database, temporary_folder
 from healthplus.database.limits import COMMANDS
 from healthplus.database.recovering import RecoveringServer
-from healthplus.errors import BackupFailed, HealthPlusError
+from healthplus.errors import HealthPlusError
 from healthplus.ops.check import Violation, all_violations
 from healthplus.settings import Settings
 

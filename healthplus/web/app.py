@@ -45,6 +45,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
+from healthplus.receipts.receipts import Receipts
 from healthplus.refusals import refused
 from healthplus.retention.retention import Retention
 from healthplus.search.browse import Browse
@@ -154,13 +155,8 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         patients = Patients(database, secret, tokens)
         code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
         book = Book(database, change_feed.publish, tokens)
-        background_book = Book(background, change_feed.publish)
-        waiting, desks = WaitingUsers(database, book), ConnectedDesks(database, book)
-        charts = Charts(database, book)
-        change_feed.on_change(waiting.on_change)
-        days = KeptDays(database)
-        for watchers in (charts, days):
-            change_feed.on_change(watchers.on_change)
+        waiting, charts, days = _watchers(database, book, change_feed)
+        desks = ConnectedDesks(database, book)
         payments = Payments(database, book, gateways, background)
         notices = Notices(background, senders, wording, payments.unanswered)
         pools = {"requests": database, "background": background, **logins.own()}
@@ -169,7 +165,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         passwords = Passwords()
         await (clock := DatabaseClock(background)).follow()
         runs = (
-            *_housekeeping(background, background_book),
+            *_housekeeping(background, Book(background, change_feed.publish)),
             *(waiting.run, desks.run, charts.run, days.run, change_feed.run, notices.run, clock.run),
             *(admission.run, refused.run),
             *(payments.captures.run, payments.captures.run_from_memory, payments.reconciliation.run),
@@ -212,6 +208,14 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         )
 
 
+def _watchers(database: Database, book: Book, change_feed: ChangeFeed) -> tuple[WaitingUsers, Charts, KeptDays]:
+    """Return what waits for changes of books for pages that are open."""
+    waiting, charts, days = WaitingUsers(database, book), Charts(database, book), KeptDays(database)
+    for one in (waiting, charts, days):
+        change_feed.on_change(one.on_change)
+    return waiting, charts, days
+
+
 def _housekeeping(background: Database, book: Book) -> tuple[Callable[[], Awaitable[None]], ...]:
     """Return the background tasks that nobody waits for, and that need no more than the database."""
     return (
@@ -222,6 +226,7 @@ def _housekeeping(background: Database, book: Book) -> tuple[Callable[[], Awaita
         EarlierTimes(background).run,
         Retention(background).run,
         AuditChain(background).run,
+        Receipts(background).run,
         WordCounter(background).run,
     )
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from healthplus.accounts.phone_numbers import masked, phone_number
+from healthplus.accounts.phone_numbers import is_mobile, masked, phone_number, written
 from healthplus.errors import PhoneRefused
 
 
@@ -60,6 +60,17 @@ def test_without_a_region_the_country_code_is_needed() -> None:
 
 def test_a_landline_may_be_called_at() -> None:
     assert phone_number("020 2612 3456", "IN", mobile=False) == "+912026123456"
+
+
+@pytest.mark.parametrize("text", ["+91 09000 00012", "0900000012", "09000 00012", "+910900000012"])
+def test_numbers_that_nobody_has_are_those_of_the_demo_alone(text: str) -> None:
+    for mobile in (True, False):
+        assert phone_number(text, "IN", mobile=mobile, demo=True) == "+910900000012"
+        with pytest.raises(PhoneRefused):
+            phone_number(text, "IN", mobile=mobile)
+    assert written("+910900000012") == "+91 09000 00012"
+    assert not is_mobile("+910900000012")
+    assert phone_number("098765 43210", "IN", demo=True) == "+919876543210"
 
 
 def test_four_digits_are_shown() -> None:

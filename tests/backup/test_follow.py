@@ -18,6 +18,7 @@ import pytest
 
 from healthplus.backup import backup_state
 from healthplus.backup import follow as module
+from healthplus.backup.errors import BackupFailed
 from healthplus.backup.folder import BackupFolder, FullBackup
 from healthplus.backup.follow import Follower
 from healthplus.backup.full import remove_old, take_full
@@ -26,7 +27,6 @@ from healthplus.backup.sending import send_finished
 from healthplus.backup.source import SLOT, connection_of, facts, require_products
 from healthplus.database import Database, EmbeddedServer
 from healthplus.database.system import command_lines, is_alive
-from healthplus.errors import BackupFailed
 from healthplus.settings import Settings
 from tests.backup.conftest import SECONDS_MAX, BackedUp, new_server, until
 from tests.backup.test_verify import flipped

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.backup.folder import BackupFolder
 from healthplus.backup.full import take_full
 from healthplus.backup.restore import choose_fulls, restore
 from healthplus.database import Database, EmbeddedServer
 from healthplus.database.server_files import as_app_role
-from healthplus.errors import BackupFailed, BadInput
+from healthplus.errors import BadInput
 from healthplus.ops.check import all_violations
 from healthplus.settings import Settings
 from tests.backup.conftest import BackedUp, until

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from healthplus.backup.errors import BackupFailed
 from healthplus.backup.folder import BackupFolder, segment_name, segment_number
 from healthplus.backup.full import verify_files, verify_wal
 from healthplus.backup.restore import restore
 from healthplus.database import Database
 from healthplus.database.server_files import as_app_role
-from healthplus.errors import BackupFailed
 from healthplus.settings import Settings
 from tests.backup.conftest import BackedUp, new_server
 

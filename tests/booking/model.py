@@ -1198,15 +1198,18 @@ class Book:
         """Do what the desk of a clinic does for a caller: `call`, `book` or `let_go`."""
         if ticket not in self.tickets or ticket.desk != desk:
             return Answer("not_found")
+        former = ticket.offer if ticket.state in ("offered", "called") else None
+        self.advance()
+        if former and ticket.state in ("offered", "called") and ticket.offer is not former:
+            return describe_ticket("offer_over", ticket)
         if ticket.state == "accepted" and ticket.called_for is not ticket.offer:
             return describe_ticket("wrong_state", ticket)  # they took it themselves
         if act == "call":
             return self.call_caller(ticket, actor, key)
         if act == "book":
             return self.book_caller(ticket, actor, key)
-        if ticket.state == "accepted" and ticket.offer:
-            return self.release(ticket.offer, actor, key)
-        return self.leave_queue(ticket, actor, key)
+        has = ticket.offer if ticket.state == "accepted" else None
+        return self.release(has, actor, key) if has else self.leave_queue(ticket, actor, key)
 
     def call_caller(self, ticket: Ticket, actor: Actor, key: str | None) -> Answer:
         offer = ticket.offer

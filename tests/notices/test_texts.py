@@ -47,6 +47,7 @@ ROW: dict[str, Any] = {
     "is_paid_twice": False,
     "is_unanswered": False,
     "is_replaced": False,
+    "is_by_staff": False,
     "kept_minor": 0,
     "returned_minor": 0,
     "preparations": None,
@@ -68,6 +69,7 @@ ROWS = [
     ),
     *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
     *(ROW | {"kind": kind, "is_paid": True} for kind in ("expired", "withdrawn")),
+    ROW | {"is_by_staff": True},
     ROW | {"kind": "cancelled", "is_replaced": True},
     ROW | {"kind": "cancelled"} | KEPT,
     ROW | {"kind": "cancelled", "is_replaced": True} | KEPT,
@@ -193,6 +195,10 @@ def test_links_lead_to_the_turn_or_to_what_they_are_about() -> None:
         is_turn = row["kind"] in ("queued", "offered", "called") or row["ticket_state"] in ("waiting", "called")
         own = f"{SITE}/a/{link_code(row['reminder_id'] or row['booking_id'])}"
         link = f"{SITE}/turn" if is_turn else own
+        if row["kind"] == "person_added":
+            link = f"{SITE}/people"
+        if row["kind"] == "choose_time":
+            link = f"{own}?move"
         if row["kind"] == "earlier":
             link = f"{SITE}/e/{link_code(row['told_id'])}"
         assert sms(**row).text.endswith(f" {link}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from healthplus.booking.numbers import number_of
 from healthplus.database import Database
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
+from tests.notices.sending import Recorder, notices, sweep_all
 from tests.web.client import Browser, Client
 from tests.web.phone import Phone, sign_in
 from tests.web.staff import audit_entries, goes_to, log_in, words
@@ -119,6 +121,16 @@ async def test_a_caller_is_found_and_booked(desk: Browser, known: UUID, environm
     sheet = await desk.get(goes_to(booked))
     assert "Booked." in words(sheet)
     assert f"undo {found[2]}" in sheet.text
+
+
+async def test_numbers_of_the_demo_are_numbers_there_alone(
+    app: Litestar, desk: Browser, known: UUID, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await db.execute("UPDATE accounts.patient SET phone = '+910900000012' WHERE phone = $1", NUMBER)
+    assert "no whole phone number" in words(await desk.get(f"{BOOK}?q=0900000012"))
+    monkeypatch.setattr(app.state, "settings", replace(app.state.settings, demo_guide="{}"))
+    page = await desk.get(f"{BOOK}?q=0900000012")
+    assert picked(page) == [known]
 
 
 async def test_a_token_finds_who_has_it_as_everybody_says_it(
@@ -241,6 +253,15 @@ async def test_somebody_new_is_added_and_has_the_account_when_they_sign_in(
     assert "done=book" in goes_to(booked)
     kinds = await db.fetch("SELECT kind FROM notices.notice WHERE patient_id = $1", row["patient_id"])
     assert "booked" in {one["kind"] for one in kinds}
+    # They are told once, of the appointment; and of who is added and not booked.
+    await desk.post(PEOPLE, {**NEW, "phone": NUMBER, "name": "Ravi Kale"})
+    await environment.pass_time(minutes=11)
+    texts = Recorder()
+    await sweep_all(notices(db, texts))
+    assert sorted((one.to, one.template_id) for one in texts.sent) == [
+        (NUMBER, "booked"), (NUMBER, "person_added"), ("+919876543210", "booked_by_clinic"),
+    ]  # fmt: skip
+    assert "Ravi" not in texts.sent[0].text + texts.sent[1].text
     me = Client(http, await sign_in(anyone, phone, "+919876543210"))
     export = (await me.get("me/export")).json()
     assert [one["name"] for one in export["persons"]] == ["Meera Kale"]
@@ -351,9 +372,8 @@ async def test_who_booked_can_undo_it_for_three_minutes(
     desk: Browser, known: UUID, environment: Environment, db: Database, app: Litestar
 ) -> None:
     start = environment.instant(24 + 13)
-    sheet, about = goes_to(await desk.post(BOOK, await form_for(desk, known, start=start.isoformat()))).split(
-        "?done=book&about="
-    )
+    form = await form_for(desk, known, start=start.isoformat())
+    sheet, about = goes_to(await desk.post(BOOK, form)).split("?done=book&about=")
     press = {"provider": str(PROVIDER), "do": f"undo {about}"}
     other = await log_in(app, db, "ward", AT_CLINIC, "ward.two")
     assert f"undo {about}" not in (await other.get(sheet)).text
@@ -369,6 +389,7 @@ async def test_who_booked_can_undo_it_for_three_minutes(
     assert await db.fetch_value("SELECT state FROM booking.booking WHERE booking_id = $1", UUID(about)) == "cancelled"
     assert await db.fetch_value("SELECT state FROM booking.ticket") == "offered"
     assert (await desk.post(sheet, press)).status_code == 409
+    assert "taken back or cancelled since" in words(await desk.post(BOOK, form))
     again = goes_to(await desk.post(BOOK, await form_for(desk, known, start=environment.instant(48 + 13).isoformat())))
     sheet, about = again.split("?done=book&about=")
     await environment.pass_time(minutes=3)

@@ -16,6 +16,7 @@ from litestar import Litestar
 from healthplus.database import Database
 from healthplus.web import book_watchers
 from healthplus.web.kept_days import Found, KeptDays
+from healthplus_bench.desk import buttons_of
 from tests.fixtures.clock import freeze_clock
 from tests.fixtures.environment import AT_CLINIC, FREE, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
@@ -90,6 +91,37 @@ async def test_a_visit_from_arrival_to_the_end(
         row = await db.fetch_row(rate, PROVIDER, bookings["bina"], patient)
         assert row is not None
         assert tuple(row) == answer
+
+
+async def test_the_desks_of_the_bench_press_what_a_sheet_has(desk: Browser, sheet: str) -> None:
+    for act in ("arrive", "call", "enter", "finish"):
+        button = next(one for one in buttons_of((await desk.get(sheet)).text) if one.act == act)
+        answer = await desk.post(sheet, {"provider": str(PROVIDER), "do": button.value})
+        assert goes_to(answer).startswith(f"{sheet}?done={act}&about={button.booking}")
+
+
+async def test_a_page_that_is_old_undoes_nothing_that_came_after_it(
+    desk: Browser, sheet: str, bookings: dict[str, UUID], environment: Environment, db: Database, app: Litestar
+) -> None:
+    asha, other = bookings["asha"], await log_in(app, db, "desk", AT_CLINIC, "desk.two")
+
+    async def press(old: httpx.Response) -> httpx.Response:
+        pressed = re.search(rf'value="(undo {asha} [^"]+)"', old.text)
+        assert pressed
+        return await desk.post(sheet, {"provider": str(PROVIDER), "do": pressed[1]})
+
+    await record(desk, sheet, "arrive", asha)
+    old = await desk.get(sheet)
+    for browser, act, becomes in ((desk, "call", "called"), (other, "enter", "in_room")):
+        await environment.pass_time(seconds=1)
+        await record(browser, sheet, act, asha)
+        refused = await press(old)
+        assert refused.status_code == 409
+        assert "something else was recorded or changed since the page was shown" in words(refused)
+        assert stands(refused)[0] == becomes
+    assert "done=undo" in goes_to(await record(other, sheet, "undo", asha))
+    await record(desk, sheet, "finish", asha)
+    assert "done=undo" in goes_to(await press(await desk.get(sheet)))
 
 
 async def test_what_one_recorded_one_can_undo_for_three_minutes(

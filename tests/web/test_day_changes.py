@@ -15,6 +15,7 @@ from healthplus.accounts.actors import Staff
 from healthplus.database import Database
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
+from tests.notices.sending import SITE, Recorder, notices, sweep_all
 from tests.web.client import Browser
 from tests.web.staff import audit_entries, goes_to, hidden, log_in, shows, words
 
@@ -76,10 +77,12 @@ async def test_moving_and_taking_it_back(
     assert re.search(r'name="start" value="[^"]+" checked autofocus', page.text)
     ten = environment.instant(10)
     moved = goes_to(await change(ward, visit, kind="move", start=ten.isoformat()))
-    assert moved == f"{sheet}?changed=move&about={booking}&undo={PROVIDER}"
+    assert moved.startswith(f"{sheet}?changed=move&about={booking}&undo={PROVIDER}&seen=")
     assert await now_is(db) == ("booked", ten)
     page = await ward.get(moved)
-    assert page.text.count(f'value="undo {booking}') == 2  # in the notice, and on the row
+    pressed = re.findall(rf'value="undo {booking} ([^"]+Z)"', page.text)
+    assert len(pressed) == 2  # in the notice, and on the row
+    assert len(set(pressed)) == 1
     assert goes_to(await take_back(ward, visit)) == f"{sheet}?done=undo&about={booking}#visit-{booking}"
     assert await now_is(db) == ("booked", environment.instant(9))
     again = await take_back(ward, visit)
@@ -271,3 +274,35 @@ async def test_what_is_wrong_is_said_by_its_field(ward: Browser, visit: str, env
     for path in (elsewhere, f"{elsewhere}/history"):
         assert (await ward.get(path)).status_code == 404
     assert (await take_back(ward, elsewhere)).status_code == 404
+
+
+async def test_the_desk_texts_a_link_by_which_the_patient_moves_it(
+    app: Litestar, visit: str, sheet: str, booking: UUID, environment: Environment, db: Database
+) -> None:
+    desk = await log_in(app, db, "desk")
+    assert 'name="kind" value="link"' in (await desk.get(f"{visit}?do=move")).text
+    refused = await desk.post(f"{visit}/ask", {"kind": "link"})
+    assert refused.status_code == 409
+    assert "They cannot be reached by text" in words(refused)
+    await db.execute(
+        "UPDATE accounts.patient SET phone = '+919812345678' WHERE patient_id = $1", environment.ids["asha"]
+    )
+    answers = await asyncio.gather(*(desk.post(f"{visit}/ask", {"kind": "link"}) for _ in range(2)))
+    assert {goes_to(one) for one in answers} == {f"{sheet}?changed=link&about={booking}"}
+    texts = Recorder()
+    await sweep_all(notices(db, texts))
+    (text,) = texts.sent
+    assert text.template_id == "choose_time"
+    asha = Browser(app, environment.tokens["asha"])
+    to = goes_to(await asha.get(text.text.partition(SITE)[2]))
+    assert to == f"/appointments/{PROVIDER}/{booking}/move"
+    assert "Reschedule your appointment" in words(await asha.get(to))
+    # Of what the clinic cannot keep, the text leads there, too.
+    await db.execute("UPDATE booking.booking SET needs_rebooking = true WHERE booking_id = $1", booking)
+    assert goes_to(await asha.get(text.text.partition(SITE)[2].removesuffix("?move"))) == to
+    assert "Please choose another time" in words(await asha.get(to))
+    noted = await audit_entries(db, "send_link")
+    assert [row["detail"] for row in noted] == ["unreachable", "", ""]
+    await environment.pass_until(environment.instant(9))
+    desk = await log_in(app, db, "desk", ONLINE, "desk.two")
+    assert "Nothing was done" in words(await desk.post(f"{visit}/ask", {"kind": "link"}))

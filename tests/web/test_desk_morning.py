@@ -159,7 +159,8 @@ class Morning:
             assert nexts in possible
             tokens = []
             for each.session.now in (before, at_last):
-                tokens.append([patient.token for patient in each.session.order()[:3]])
+                # Who missed their call is asked to the desk, and stands there alone.
+                tokens.append([patient.token for patient in each.session.order() if patient.state == "here"][:3])
             assert shown_on_board.get(each.provider_id, []) in tokens
 
     async def arrive(self, doctor: Doctor, visit: Visit) -> None:

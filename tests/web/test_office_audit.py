@@ -66,6 +66,7 @@ STEPS = [
     Step("/office/staff/{staff_id}/link", "make_link"),
     Step("/office/staff/{staff_id}/disable", "disable", {"sure": "1"}),
     Step("/office/staff/{staff_id}/enable", "enable make_link"),
+    Step(f"{_VISIT}/ask", "see_booking send_link", {"kind": "link"}, role="desk"),
     Step(f"{_VISIT}/ask", _ASKED, _MOVE, "seen", role="desk"),
     Step(f"{_VISIT}/change", "see_booking change_booking", _MOVE, "seen"),
     Step("/desk/{clinic_id}/{day}", "undo_attendance", {"provider": str(PROVIDER), "do": "undo {booking_id}"}),
@@ -154,8 +155,12 @@ def may_open(role: Role, path: str, access: Access) -> bool:
 
 _ASKED_FOR = {"/history": {"patient": "1"}}
 """What a page cannot be asked for without, by the end of its path."""
-_NOT_HERE = {"/desk/account/passkey", "/desk/{clinic_id}/day", "/desk/own/{clinic_id}"}
-"""What is not at the address of these tests, as browsers have no passkeys there; and what leads to another page."""
+_NOT_HERE = {
+    *("/desk/account/passkey", "/desk/{clinic_id}/day", "/desk/own/{clinic_id}"),
+    "/desk/{clinic_id}/{day}/visit/{booking_id}/receipt.pdf",
+}
+"""What is not at the address of these tests, as browsers have no passkeys there; what leads to another page; and the
+receipt of an appointment that nobody has paid for."""
 
 
 async def test_every_page_is_there_in_each_language(
@@ -237,6 +242,9 @@ async def test_every_change_leaves_its_row_in_the_audit(
     actors = {"administrator": "staff:1", "desk": "staff:2"}
     booking = await environment.held(AT_CLINIC, 13)
     assert (await environment.book.confirm(PROVIDER, booking, None, environment.actor("asha"))).code == "booked"
+    await db.execute(
+        "UPDATE accounts.patient SET phone = '+919812345678' WHERE patient_id = $1", environment.ids["asha"]
+    )
     values = {"clinic_id": AT_CLINIC, "booking_id": booking, "number": number_of(booking)}
     values = await make_objects(db, AT_CLINIC, OBJECTS) | values
     values["person_id"] = await db.fetch_value("SELECT person_id FROM booking.booking WHERE booking_id = $1", booking)

@@ -42,6 +42,30 @@ BEGIN
     RETURN QUERY SELECT code, reception.undo_until(p_provider_id, p_booking_id, caller.actor, public.app_now());
 END $$;
 
+-- Texts the patient of an appointment that is ahead a link by which they move it themselves: 'sent', 'unreachable', 'wrong_state', 'not_found'.
+CREATE FUNCTION console.send_link(p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    target booking.booking;
+    code text;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'ask_change', p_clinic_id);
+    PERFORM FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id;
+    IF NOT FOUND THEN
+        RETURN 'not_found';
+    END IF;
+    PERFORM booking.lock_book(p_provider_id);  -- of two desks at once one sends it
+    SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    code := CASE
+        WHEN target.state <> 'booked' OR lower(target.during) <= public.app_now() THEN 'wrong_state'
+        WHEN notices.tell_to_choose(p_provider_id, p_booking_id, public.app_now()) THEN 'sent'
+        ELSE 'unreachable' END;
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'send_link', code <> 'sent', CASE code WHEN 'sent' THEN '' ELSE code END,
+        NULL, p_clinic_id, target.patient_id, p_provider_id, p_booking_id);
+    RETURN code;
+END $$;
+
 -- What became of one appointment at a clinic, and who did it: what the book has, and what staff changed; not who looked at it, which is
 -- for those who see the audit (console.history). The latest first, each with the patient's name.
 CREATE FUNCTION console.booking_history(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid)
@@ -76,4 +100,29 @@ BEGIN
     LEFT JOIN staff.account AS doer ON found.actor = 'staff:' || doer.staff_id
     ORDER BY found.at DESC, found.is_event, found.number DESC
     LIMIT 300;
+END $$;
+
+-- The receipts and credit notes for an appointment at a clinic; one row of NULLs where it has none.
+CREATE FUNCTION console.booking_receipts(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid) RETURNS TABLE (
+    kind text, number text, provider_id bigint, booking_id uuid, amount_minor integer, currency text, at timestamptz, issued_at timestamptz,
+    person_name text, payer_name text, said text
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller record;
+    target booking.booking;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    SELECT booking.* INTO target FROM directory.provider_clinic
+    JOIN booking.booking ON booking.provider_id = provider_clinic.provider_id AND booking.booking_id = p_booking_id
+    WHERE provider_clinic.clinic_id = p_clinic_id AND booking.clinic_id = p_clinic_id;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_booking', false, '', NULL, p_clinic_id,
+        target.patient_id, target.provider_id, p_booking_id);
+    RETURN QUERY SELECT * FROM receipts.documents(target.provider_id, p_booking_id);
+    IF NOT FOUND THEN
+        RETURN NEXT;
+    END IF;
 END $$;

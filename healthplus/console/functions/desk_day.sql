@@ -66,7 +66,7 @@ BEGIN
     RETURN reception.day_version(p_clinic_id, public.app_now());
 END $$;
 
--- Records an act of the desk (reception.record, with p_seen); with 'undo', takes back what the same person did last (reception.undo).
+-- Records an act of the desk (reception.record), or with 'undo' takes back what the same person did last (reception.undo); both with p_seen.
 CREATE FUNCTION console.record_attendance(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_act text, p_seen text
 ) RETURNS TABLE (code text, state text, token integer, undo_until timestamptz)
@@ -78,7 +78,7 @@ DECLARE
 BEGIN
     caller := staff.authorise(p_token_hash, 'record_attendance', p_clinic_id, p_provider_id);
     IF p_act = 'undo' THEN
-        answer := reception.undo(p_provider_id, p_booking_id, p_clinic_id, caller.actor);
+        answer := reception.undo(p_provider_id, p_booking_id, p_clinic_id, caller.actor, p_seen);
     ELSE
         answer := reception.record(p_provider_id, p_booking_id, p_clinic_id, p_act::reception.act, caller.actor, p_seen);
     END IF;

@@ -47,7 +47,7 @@ BEGIN
     RETURN jsonb_build_object('now_at', now_at, 'rows', shown, 'is_all', is_all, 'is_account', account_id IS NOT NULL);
 END $$;
 
--- Adds a person to the account of a number (accounts.add_at_desk), and has the clinic know them.
+-- Adds a person to the account of a number (accounts.add_at_desk), and has the clinic know them. Who is the account's holder is told.
 CREATE FUNCTION console.add_person(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_phone text, p_takes_sms boolean, p_phone_hash bytea, p_name text,
     p_birth_year integer, p_sex text, p_purpose text, p_version text
@@ -65,6 +65,7 @@ BEGIN
         PERFORM reception.meet(
             p_clinic_id, answer.person_id, public.app_now(), answer.outcome = 'linked' AND NOT accounts.is_born_in(answer.person_id, p_birth_year));
     END IF;
+    PERFORM notices.add_of_person(answer.patient_id, p_clinic_id, public.app_now()) WHERE answer.outcome = 'added';
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'add_patient', answer.outcome NOT IN ('added', 'linked'),
         answer.outcome, NULL, p_clinic_id, answer.patient_id);
     RETURN QUERY SELECT answer.outcome, answer.person_id;
@@ -127,6 +128,9 @@ BEGIN
         IF answer.code <> 'booked' THEN
             RAISE EXCEPTION 'a hold of the desk was not confirmed: %', answer.code;
         END IF;
+    END IF;
+    IF booking.is_taken_back(p_provider_id, answer) THEN
+        answer := booking.refuse('taken_back');
     END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'book', answer.code <> 'booked',
         concat_ws(': ', answer.code, nullif(p_reason, '')), NULL, p_clinic_id, account_id, p_provider_id,

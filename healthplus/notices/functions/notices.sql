@@ -63,6 +63,33 @@ BEGIN
     WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
 END $$;
 
+-- Texts the patient of an appointment a link by which they move it themselves; once an hour. Whether they can be reached.
+CREATE FUNCTION notices.tell_to_choose(p_provider_id bigint, p_booking_id uuid, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    is_told boolean := false;
+BEGIN
+    FOR turn IN 1..2 LOOP
+        SELECT EXISTS (
+            SELECT FROM booking.booking JOIN notices.notice USING (patient_id)
+            WHERE booking.provider_id = p_provider_id AND booking.booking_id = p_booking_id AND notice.booking_id = p_booking_id
+                AND notice.kind = 'choose_time' AND notice.created_at > p_now - interval '1 hour') INTO is_told;
+        EXIT WHEN is_told OR turn = 2;
+        PERFORM notices.add(p_provider_id, p_booking_id, NULL, 'choose_time', p_now);
+    END LOOP;
+    RETURN is_told;
+END $$;
+
+-- Tells the holder of an account that the desk of a clinic added a person to it, unless the desk books something for them in the next minutes,
+-- of which they are told. It belongs to no appointment, and so is kept with any of the clinic's providers.
+CREATE FUNCTION notices.add_of_person(p_patient_id bigint, p_clinic_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    INSERT INTO notices.notice (provider_id, channel, kind, patient_id, created_at, until, due_at)
+    SELECT provider_id, channel, 'person_added', p_patient_id, p_now, notices.until('person_added', NULL, p_now), p_now + interval '10 minutes'
+    FROM (SELECT min(provider_id) AS provider_id FROM directory.provider_clinic WHERE clinic_id = p_clinic_id) AS any_of
+    CROSS JOIN LATERAL notices.channels_of(p_patient_id, p_now)
+    WHERE provider_id IS NOT NULL;
+END $$;
+
 -- What an event of an appointment does to what its patient is still to be told of what staff did: what was taken back is not told, and what
 -- was done before it waits as long as it does, as a notice says how an appointment is.
 CREATE FUNCTION notices.hold_back(p_event booking.event_log, p_told_at timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$

@@ -225,9 +225,10 @@ END $$;
 
 -- Takes back what the same person did last of an appointment, and with the coming of a walk-in their appointment: 'undone', or 'not_found',
 -- 'too_late' (three minutes are over, or somebody did more), 'overlap' (who was missed has booked something else at this time), or what
--- booking.undo_act refuses with.
+-- booking.undo_act refuses with. p_seen: until when the act of the page that was pressed can be undone (booking.hashed_instant); where another
+-- is the last by now, it is 'not_last'. NULL: not known.
 CREATE FUNCTION reception.undo(
-    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text,
+    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text, p_seen text DEFAULT NULL,
     OUT code text, OUT state text, OUT token integer, OUT undo_until timestamptz
 ) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -246,6 +247,10 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO last FROM reception.last_act(p_provider_id, p_booking_id, opened.now_at);
+    IF p_seen <> booking.hashed_instant(last.until) THEN
+        SELECT * INTO code, state, token FROM reception.answer('not_last', target);
+        RETURN;
+    END IF;
     IF last.actor IS DISTINCT FROM p_actor OR last.is_change THEN
         code := CASE WHEN last.actor = p_actor THEN booking.undo_act(p_provider_id, p_booking_id, p_clinic_id, p_actor) ELSE 'too_late' END;
         SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;

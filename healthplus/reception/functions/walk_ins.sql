@@ -25,9 +25,7 @@ BEGIN
     answer := opened.answer;
     IF answer.code IS NULL AND p_service_ids IS NOT NULL THEN
         answer := booking.refuse_services(p_provider_id, p_clinic_id, p_service_ids);
-    ELSIF answer.code = 'booked' AND EXISTS (
-        SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = answer.booking_id AND state = 'cancelled')
-    THEN
+    ELSIF booking.is_taken_back(p_provider_id, answer) THEN
         answer := booking.refuse('taken_back');
     END IF;
     IF answer.code IS NOT NULL THEN

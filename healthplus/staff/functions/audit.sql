@@ -7,7 +7,7 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         see_page, see_accounts, see_patient, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
         see_breaches, see_breach,
         add_patient, book, record_attendance, undo_attendance, walk_in, overbook,
-        change_booking,
+        change_booking, send_link,
         see_caller, join_caller, serve_caller,
         ask_change, confirm_ask, refuse_ask, ask_over,
         change_shifts, add_leave, remove_leave,

@@ -43,7 +43,7 @@ WORDS = {
         "day."
     ),
     "is_free": N_("This time is free by now: book it as any other."),
-    "taken_back": N_("This was sent before, and that token was taken back. Send it again: they get a new one."),
+    "taken_back": N_("This was sent before, and is taken back or cancelled since. Send it again to do it once more."),
     "cap_reached": N_("This session has as many overbooked as the clinic allows. Choose another session."),
 }
 WITH_REASON = {

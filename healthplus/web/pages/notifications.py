@@ -78,7 +78,8 @@ class NotificationsController(Controller):
     async def lead_to_appointment(self, request: AnyRequest, code: FromPath[str]) -> Response[str]:
         """Redirect from a message's link to its appointment, or to all of them where it is not this patient's.
 
-        What was never booked has a page that says why, and what becomes of its money.
+        With `?move`, and where the clinic cannot keep it, to the page where it can be moved. What was never booked has
+        a page that says why, and what becomes of its money.
         """
         session = require_patient(request)
         found = await services(request).preferences.booking_of(code, session.patient_id)
@@ -86,7 +87,8 @@ class NotificationsController(Controller):
             return see_other(request, "/appointments")
         provider_id, booking_id = found["provider_id"], found["booking_id"]
         if found["is_appointment"]:
-            return see_other(request, appointment_path(provider_id, booking_id))
+            end = "/move" if found["is_to_move"] or "move" in request.query_params else ""
+            return see_other(request, appointment_path(provider_id, booking_id, end))
         if found["offered_to"] is not None:
             return see_other(request, ticket_path(provider_id, found["offered_to"]))
         return see_other(request, hold_path(provider_id, booking_id))

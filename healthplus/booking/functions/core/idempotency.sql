@@ -46,6 +46,12 @@ BEGIN
     RETURN answer;
 END $$;
 
+-- Whether what a request booked, whose result is p_answer, was cancelled since: sent again, it would say that it is booked.
+CREATE FUNCTION booking.is_taken_back(p_provider_id bigint, p_answer booking.outcome) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT p_answer.code = 'booked' AND EXISTS (
+        SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_answer.booking_id AND state = 'cancelled')
+$$;
+
 -- Keeps the result of a request that has changed something, without what only refusals have, which are not kept.
 CREATE FUNCTION booking.store_result(
     p_provider_id bigint, p_caller text, p_operation text, p_key text, p_request text, p_answer booking.outcome, p_now timestamptz

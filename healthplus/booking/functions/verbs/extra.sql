@@ -144,7 +144,7 @@ BEGIN
 END $$;
 
 -- Books a time that is taken, for a reason (the caller keeps it: it may say what somebody has, and events are kept for good), at most so many
--- a session as the clinic's overbook_cap: 'booked', or 'is_free' (it can be had as any other), 'no_such_slot', 'cap_reached', 'no_reason', or
+-- a session as the clinic's overbook_cap: 'booked', or 'is_free' (it can be had as any other), 'no_such_slot', 'cap_reached', 'no_reason', 'taken_back', or
 -- what booking.put_extra refuses with.
 CREATE FUNCTION booking.overbook(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid,
@@ -165,6 +165,8 @@ BEGIN
         RETURN booking.refuse('no_reason');
     ELSIF answer.code IS NULL AND p_service_ids IS NOT NULL THEN
         answer := booking.refuse_services(p_provider_id, p_clinic_id, p_service_ids);
+    ELSIF booking.is_taken_back(p_provider_id, answer) THEN
+        RETURN booking.refuse('taken_back');
     END IF;
     IF answer.code IS NOT NULL THEN
         RETURN answer;

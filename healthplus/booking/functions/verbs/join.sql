@@ -192,6 +192,29 @@ BEGIN
     RETURN answer;
 END $$;
 
+-- How joining a queue begins: what can be refused without the lock, then as booking.open_book. Where `answer` has a code it is returned.
+CREATE FUNCTION booking.open_queue(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_actor text, p_key text, OUT now_at timestamptz, OUT answer booking.outcome, OUT is_full boolean
+) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+    request text := booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id);
+BEGIN
+    answer := booking.refuse_join_early(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_actor, p_key, request, public.app_now());
+    IF answer.code IS NOT NULL THEN
+        RETURN;
+    END IF;
+    opened := booking.open_book(p_provider_id, p_actor, 'join', p_key, request);
+    now_at := opened.now_at;
+    is_full := opened.is_full;
+    answer := opened.answer;
+    IF answer.code = 'not_found' THEN
+        answer := booking.refuse('no_such_slot', answer.reason);
+    END IF;
+END $$;
+
 -- Joins the queue, on behalf of a person of a patient's account (NULL: the holder), to get any run of p_slots, or of what services need,
 -- within p_window, at one clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else
 -- 'slot_full', 'no_such_slot', 'turns_used', or what booking.take_claim refuses with.
@@ -201,20 +224,11 @@ CREATE FUNCTION booking.join_queue(
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
-    request text := booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id);
-    answer booking.outcome;
 BEGIN
-    answer := booking.refuse_join_early(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_actor, p_key, request, public.app_now());
-    IF answer.code IS NOT NULL THEN
-        RETURN answer;
-    END IF;
-    opened := booking.open_book(p_provider_id, p_actor, 'join', p_key, request);
-    answer := opened.answer;
-    IF answer.code = 'not_found' THEN
-        RETURN booking.refuse('no_such_slot', answer.reason);
-    ELSIF answer.code IS NOT NULL THEN
-        RETURN answer;
+    opened := booking.open_queue(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id, p_actor, p_key);
+    IF (opened.answer).code IS NOT NULL THEN
+        RETURN opened.answer;
     END IF;
     RETURN booking.join_in_book(
         p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id, p_actor, p_key, opened.is_full,

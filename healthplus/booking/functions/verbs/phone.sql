@@ -53,19 +53,12 @@ CREATE FUNCTION booking.join_by_phone(
 DECLARE
     opened record;
     staff_actor text := 'staff:' || p_staff_id;
-    request text := booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id);
     answer booking.outcome;
 BEGIN
-    answer := booking.refuse_join_early(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, staff_actor, p_key, request, public.app_now());
-    IF answer.code IS NOT NULL THEN
-        RETURN answer;
-    END IF;
-    opened := booking.open_book(p_provider_id, staff_actor, 'join', p_key, request);
+    opened := booking.open_queue(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id, staff_actor, p_key);
     answer := opened.answer;
-    IF answer.code = 'not_found' THEN
-        RETURN booking.refuse('no_such_slot', answer.reason);
-    ELSIF answer.code IS NOT NULL THEN
+    IF answer.code IS NOT NULL THEN
         RETURN answer;
     ELSIF booking.phone_tickets_max() <= (
         SELECT count(*) FROM booking.phone_ticket AS phone JOIN booking.ticket USING (provider_id, ticket_id)
@@ -127,12 +120,13 @@ END $$;
 
 -- What the desk of a clinic does for one of its callers: p_act is 'call' (booking.call_caller), 'book' (booking.book_caller) or 'let_go': they do
 -- not answer or do not want it any more, and what they were offered or hold goes to the next. 'not_found', 'wrong_state' of what they took
--- themselves, or what the verb answers.
+-- themselves, 'offer_over' where its time ran out and they are offered something else by now, or what the verb answers.
 CREATE FUNCTION booking.serve_caller(
     p_provider_id bigint, p_ticket_id uuid, p_desk_clinic_id bigint, p_act text, p_staff_id bigint, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     phone booking.phone_ticket;
+    former booking.ticket;
     waiter booking.ticket;
     held booking.booking;
     staff_actor text := 'staff:' || p_staff_id;
@@ -145,9 +139,14 @@ BEGIN
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
     END IF;
+    -- Now, and not within the verb: what is called and booked is what the desk saw, and not what the next moment offers.
+    SELECT * INTO former FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
+    PERFORM booking.advance_book(p_provider_id, public.app_now());
     SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
     SELECT * INTO held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
-    IF waiter.state = 'accepted' AND NOT booking.is_called(phone, held) THEN
+    IF former.state IN ('offered', 'called') AND waiter.state IN ('offered', 'called') AND former.offer_id <> waiter.offer_id THEN
+        RETURN booking.describe_ticket('offer_over', p_provider_id, p_ticket_id);
+    ELSIF waiter.state = 'accepted' AND NOT booking.is_called(phone, held) THEN
         RETURN booking.describe_ticket('wrong_state', p_provider_id, p_ticket_id);
     ELSIF p_act = 'call' THEN
         RETURN booking.call_caller(waiter, staff_actor, p_key);

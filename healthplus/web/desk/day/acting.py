@@ -31,6 +31,10 @@ REFUSED = {
     "too_late": N_(
         "This was not undone: three minutes are over, or somebody recorded more. A ward administrator can correct it."
     ),
+    "not_last": N_(
+        "This was not undone: something else was recorded or changed since the page was shown. "
+        "What is shown now is right."
+    ),
     "overlap": N_("This was not undone: the patient has booked something else at this time."),
     "same_day": N_("This was not undone: the patient has booked something else on that day."),
     "slot_full": N_("This was not undone: its time was taken meanwhile."),

@@ -19,6 +19,7 @@ from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
 from healthplus.web.desk.day.histories import told_once
+from healthplus.web.desk.day.sheet import seen_until
 from healthplus.web.desk.office.asks import (
     KINDS,
     NOT_ASKED,
@@ -30,7 +31,7 @@ from healthplus.web.desk.office.audit_details import Reader
 from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import Typed, read_form
+from healthplus.web.desk.office.frame import Typed, change, read_form
 from healthplus.web.desk.refused import CANNOT, WORDS
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
@@ -38,6 +39,7 @@ from healthplus.web.languages import N_
 from healthplus.web.pages.booking import parsed_day, parsed_instant
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.rendering import language_of, see_other
+from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest, services
 
 _KINDS = ("move", "cancel", "refund", "correct")
@@ -52,6 +54,7 @@ CHANGED = {
     "refund": N_("Refunded"),
     "correct": N_("Corrected"),
     "asked": N_("It is asked. A ward administrator confirms or refuses it."),
+    "link": N_("They are texted a link. Once they sign in, they choose another time themselves"),
 }
 """What the sheet says after a change."""
 _WHY_NOT = {
@@ -69,6 +72,10 @@ _WHY_NOT = {
 }
 """Why a change cannot be made of an appointment as it is."""
 _OVER = N_("Nothing was done: somebody changed this appointment meanwhile. What is shown now is right.")
+_NOT_SENT = {
+    "unreachable": N_("They cannot be reached by text, e-mail or on a device. Move it for them, or ask for it."),
+    "wrong_state": _OVER,
+}
 _NOT_CHANGED = {
     code: WORDS[code] for code in ("slot_full", "slot_held", "no_such_slot", "overlap", "same_day", "too_late")
 }
@@ -130,14 +137,17 @@ class ChangeController(Controller):
             text = _OVER if answer["outcome"] == "over" else _NOT_CHANGED.get(answer["outcome"], CANNOT)
             form.fail("kind", form.gettext(text))
             return await _change_page(request, clinic_id, day, booking_id, form, status=409)
-        undo = {"undo": str(row["provider_id"])} if answer["undo_until"] else {}
+        until = answer["undo_until"]
+        undo = {"undo": str(row["provider_id"]), "seen": seen_until(until)} if until else {}
         return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": kind, "about": str(booking_id), **undo})
 
     @post("/ask", **needs("ask_change"))
     async def ask(
         self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date], booking_id: FromPath[UUID]
     ) -> Response[str]:
-        """Ask a ward administrator to change it."""
+        """Ask a ward administrator to change it; or (`kind` is `link`) have the patient do so themselves."""
+        if (await form_of(request)).get("kind") == "link":
+            return await _send_link(request, clinic_id, day, booking_id)
         form, row, kind, wish = await _read_change(request, clinic_id, booking_id)
         if not form.is_good:
             return await _change_page(request, clinic_id, day, booking_id, form, status=422)
@@ -154,9 +164,24 @@ class ChangeController(Controller):
         return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": "asked", "about": str(booking_id)})
 
 
+async def _send_link(request: AnyRequest, clinic_id: int, day: date, booking_id: UUID) -> Response[str]:
+    """Text the patient a link by which they move the appointment."""
+    row = await _find(request, clinic_id, booking_id)
+    answer = await change(request, queries.send_link, clinic_id, row["provider_id"], booking_id)
+    if answer["code"] == "sent":
+        return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": "link", "about": str(booking_id)})
+    form = Form({"kind": "move"}, language_of(request))
+    form.fail("kind", form.gettext(_NOT_SENT[answer["code"]]))
+    return await _change_page(request, clinic_id, day, booking_id, form, status=409)
+
+
 def change_notice(query: Mapping[str, str]) -> dict[str, Any]:
     """Return what a sheet says of the change that one comes from, and of whose appointment it can be taken back."""
-    return {"changed": CHANGED.get(query.get("changed", ""), ""), "undo": query.get("undo", "")}
+    return {
+        "changed": CHANGED.get(query.get("changed", ""), ""),
+        "undo": query.get("undo", ""),
+        "seen": query.get("seen", ""),
+    }
 
 
 async def _find(request: AnyRequest, clinic_id: int, booking_id: UUID, starts_from: datetime | None = None) -> Record:

@@ -9,11 +9,12 @@ from litestar import Controller, Response, get, post
 
 from healthplus.console.console import queries
 from healthplus.web.desk.day.acting import DONE, REFUSED, back_to, is_for_own_page, own_page, press
+from healthplus.web.desk.day.news import day_version, news_since
 from healthplus.web.desk.day.sheet import ACTS, STATES, Column, Row
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.frame import ask
-from healthplus.web.desk.session import console, desk_page, needs, require_staff
+from healthplus.web.desk.session import desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.delays import told_off
@@ -86,10 +87,11 @@ class OrderController(Controller):
         self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, after: Text = ""
     ) -> Response[Any]:
         """Return what has changed since a version, for the page's script; nothing where all is as it was."""
-        version = await console(request).fetch_value(queries.day_version, clinic_id)
-        if version == after:
-            return Response(b"", status_code=204, headers={"Cache-Control": "no-store"})
-        return await _page(request, clinic_id, provider_id, template="day/order_live.html", version=version)
+        return await news_since(
+            after,
+            day_version(request, clinic_id),
+            lambda version: _page(request, clinic_id, provider_id, template="day/order_live.html", version=version),
+        )
 
     @post(**needs("record_attendance"))
     async def record(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
@@ -119,7 +121,7 @@ async def _page(
     version: str | None = None,
 ) -> Response[str]:
     # Before the order: what changes in between is seen with the next question.
-    version = version or await console(request).fetch_value(queries.day_version, clinic_id)
+    version = version or await day_version(request, clinic_id)
     query: dict[str, Any] = dict(request.query_params.items()) if request.method == "GET" else {}
     return desk_page(
         request,

@@ -15,6 +15,7 @@ from healthplus.errors import NotFound
 from healthplus.staff.sessions import StaffSession
 from healthplus.web.desk.day.acting import DONE, REFUSED, back_to, press
 from healthplus.web.desk.day.day import require_near
+from healthplus.web.desk.day.news import news_since
 from healthplus.web.desk.day.sheet import ACTS, KEYS, STATES, Column, Sheet
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
@@ -47,10 +48,11 @@ class OwnDayController(Controller):
         self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date], after: Text = ""
     ) -> Response[Any]:
         """Return what has changed since a version, for the page's script; nothing where all is as it was."""
-        version = await _version(request, clinic_id)
-        if version == after:
-            return Response(b"", status_code=204, headers={"Cache-Control": "no-store"})
-        return await _page(request, clinic_id, day, template="day/columns.html", version=version)
+        return await news_since(
+            after,
+            _version(request, clinic_id),
+            lambda version: _page(request, clinic_id, day, template="day/columns.html", version=version),
+        )
 
     @post("/{clinic_id:int}/{day:date}", **needs("record_attendance"))
     async def record(self, request: AnyRequest, clinic_id: ClinicId, day: FromPath[date]) -> Response[str]:

@@ -182,7 +182,8 @@ async def _add(request: AnyRequest, clinic_id: int, form: Form) -> UUID | None:
 
 def _whole_number(request: AnyRequest, text: str) -> str:
     """Return a number in E.164; of a landline, too, at which somebody can be called. Raises PhoneRefused."""
-    return phone_number(text, request.app.state.settings.phone_region, mobile=False)
+    settings = request.app.state.settings
+    return phone_number(text, settings.phone_region, mobile=False, demo=settings.is_demo)
 
 
 def _birth_year(form: Form, now: datetime) -> int | None:

@@ -16,11 +16,12 @@ from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.console.console import queries
 from healthplus.database import Range
 from healthplus.errors import NotFound
+from healthplus.web.desk.day.news import day_version, news_since
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import DAY_MINUTES, Form
 from healthplus.web.desk.office.frame import Document, Typed, ask, change, read_form
 from healthplus.web.desk.refused import refusal
-from healthplus.web.desk.session import console, desk_page, needs
+from healthplus.web.desk.session import desk_page, needs
 from healthplus.web.http.ids import ID_MAX, ClinicId
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.booking import parsed_number
@@ -73,11 +74,12 @@ class PhoneQueueController(Controller):
     async def news(self, request: AnyRequest, clinic_id: ClinicId, after: Text = "") -> Response[Any]:
         """Return what has changed since a version, for the page's script; nothing where all is as it was."""
         services(request).desks.see(clinic_id)
-        version = await console(request).fetch_value(queries.day_version, clinic_id)
-        if version == after:
-            return Response(b"", status_code=204, headers={"Cache-Control": "no-store"})
         form = Form({}, language_of(request))
-        return await _queue_page(request, clinic_id, form, template="day/callers.html", version=version)
+        return await news_since(
+            after,
+            day_version(request, clinic_id),
+            lambda version: _queue_page(request, clinic_id, form, template="day/callers.html", version=version),
+        )
 
     @post(**needs("book"))
     async def join(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
@@ -160,7 +162,7 @@ async def _queue_page(
     version: str | None = None,
 ) -> Response[str]:
     # Before the callers: what changes in between is seen with the next question.
-    version = version or await console(request).fetch_value(queries.day_version, clinic_id)
+    version = version or await day_version(request, clinic_id)
     clinic = await read_clinic(request, clinic_id)
     found = await read_callers(request, clinic_id, _person(form))
     if form.given.get("person") and found["person"] is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +36,14 @@ ACTS = {
 }
 KEYS = {"arrive": "a", "call": "c", "enter": "i", "finish": "d", "leave": "l", "miss": "x", "undo": "u"}
 """The key of each act, on a row that is focused."""
+_INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
+"""An instant as booking.hashed_instant writes it."""
 _LINES = {"token": N_("by token"), "end": N_("called three times")}
+
+
+def seen_until(until: datetime) -> str:
+    """Return what tells an act from others of the same appointment: until when it can be undone."""
+    return until.astimezone(UTC).strftime(_INSTANT)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,10 @@ class Row:
                 yield "leave"
         if self.can_undo(viewer):
             yield "undo"
+
+    def seen(self, act: str) -> str:
+        """Return what a press says of how the row was: where the patient stood; of an undo, which act it is about."""
+        return seen_until(self.visit["undo_until_at"]) if act == "undo" else self.state
 
     def can_undo(self, viewer: str) -> bool:
         """Return whether somebody, an actor, can take back what was done last."""

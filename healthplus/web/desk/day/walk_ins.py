@@ -14,6 +14,7 @@ from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound
 from healthplus.web.desk.day.people import who_page
+from healthplus.web.desk.day.sheet import seen_until
 from healthplus.web.desk.office.asks import SEXES
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
@@ -104,6 +105,7 @@ class WalkInController(Controller):
             clinic_id=clinic_id,
             booking_id=token_id,
             slip=slip,
+            seen=seen_until(slip["undo_until_at"]) if slip["undo_until_at"] else "",
             texted=request.query_params.get("texted") == "1",
         )
 

@@ -46,6 +46,8 @@ _WORDS: dict[str, str] = {
     "another_day": N_("the appointment was on another day"),
     "too_early": N_("the doctor’s session was not over"),
     "just_called": N_("they were called less than two minutes before"),
+    "unreachable": N_("the patient cannot be reached"),
+    "not_last": N_("something else was recorded or changed meanwhile"),
     "not_next": N_("by the rule somebody else was next"),
     "slot_full": N_("the time was taken"),
     "slot_held": N_("the time was held"),
@@ -70,7 +72,7 @@ _WORDS: dict[str, str] = {
     "beyond": N_("more than one person may have ahead"),
     "overbooked": N_("at a time that was taken"),
     "walk_in": N_("without a time, as none was free"),
-    "taken_back": N_("the token was taken back"),
+    "taken_back": N_("it was sent before, and taken back since"),
 }
 """What functions write, which is no person's own words; "" is said by the action itself."""
 _ASK = re.compile(r"(\w+)(?: (\w+))?(?:: (.*))?", re.DOTALL)

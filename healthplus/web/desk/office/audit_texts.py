@@ -36,6 +36,7 @@ ACTIONS: dict[str, str] = {
     "record_attendance": N_("Recorded who came"),
     "undo_attendance": N_("Took back what was recorded"),
     "change_booking": N_("Changed an appointment"),
+    "send_link": N_("Texted a link to choose another time"),
     "see_caller": N_("Looked at who waits by phone"),
     "join_caller": N_("Had a caller join a queue"),
     "serve_caller": N_("Served a caller"),
