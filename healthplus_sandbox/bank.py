@@ -7,12 +7,10 @@ becomes of the product. Tests have it play faults (`POST /fault-plan`).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import sqlite3
 import time
 import uuid
-from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +18,17 @@ import aiohttp
 import msgspec
 
 from healthplus.payments.gateway import GatewayPayment, GatewayRefund, PaymentState
-from healthplus.payments.gateways.sandbox import METHODS, SIGNATURE, AuthoriseAnswer, StepAnswer, WebhookBody
+from healthplus.payments.gateways.sandbox import (
+    METHODS,
+    METHODS_AT_ONCE,
+    SIGNATURE,
+    AuthoriseAnswer,
+    StepAnswer,
+    WebhookBody,
+)
 from healthplus.signatures import sign
+from healthplus_sandbox.faults import CommonPlan, Faults
+from healthplus_sandbox.outbox import TIMEOUT, Outbox
 
 STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
     "capture": ("authorised", "captured"),
@@ -30,7 +37,6 @@ STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
 _POLL_SECONDS = 0.05
 PATIENT_SECONDS = 60
 """So long a patient who opened the bank's page has to answer; then what waits is approved."""
-_TRIES_MAX = 12
 
 _LEDGER = """
 PRAGMA journal_mode = WAL;
@@ -59,8 +65,6 @@ CREATE TABLE IF NOT EXISTS refund (
     UNIQUE (authorisation, key)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS refund_due_at ON refund (due_at) WHERE due_at IS NOT NULL;
-CREATE TABLE IF NOT EXISTS webhook (body BLOB NOT NULL, due_at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0) STRICT;
-CREATE INDEX IF NOT EXISTS webhook_due_at ON webhook (due_at);
 """
 # A ledger made before money had a currency.
 _ADD_CURRENCY = """
@@ -75,29 +79,14 @@ UPDATE payment SET refunded_minor = amount_minor WHERE state = 'refunded';
 """
 
 
-class FaultPlan(msgspec.Struct, forbid_unknown_fields=True):
-    """The faults to play. Chances are between 0 and 1, each of one request or one webhook."""
+class FaultPlan(CommonPlan):
+    """The faults that this bank can play."""
 
-    fail_before: float = 0.0
-    fail_after: float = 0.0
-    never_answer: float = 0.0
-    slow: float = 0.0
-    slow_seconds: float = 1.0
     later: float = 0.0  # a good card makes the patient go on at the bank
     later_seconds: float = 4.0
     refund_pending: float = 0.0  # a refund takes later_seconds, and may fail then
     refund_fails: float = 0.0
-    pay_twice: float = 0.0  # the patient pays a second time under the same key
-    webhook_url: str | None = None
     webhooks: Literal["all", "unprompted", "none"] = "unprompted"  # unprompted: what no answer has said
-    webhook_lost: float = 0.0
-    webhook_repeated: float = 0.0
-    webhook_seconds_max: float = 0.0  # each is sent within so long: in any order
-
-    @property
-    def is_faulty(self) -> bool:
-        """Return whether an answer may be late or missing."""
-        return any((self.fail_before, self.fail_after, self.never_answer, self.slow))
 
 
 class PaymentRequest(msgspec.Struct):
@@ -124,27 +113,20 @@ class Bank:
         ledger.parent.mkdir(parents=True, exist_ok=True)
         ledger.touch(mode=0o600)
         ledger.chmod(0o600)  # SQLite makes the files beside it of the same mode
-        self.plan = FaultPlan(webhook_url=webhook_url)
-        self.faults: Counter[str] = Counter()
+        self.faults = Faults(FaultPlan(webhook_url=webhook_url))
         self._ledger = sqlite3.connect(ledger, isolation_level=None)
         if any(row[1] == "amount_paise" for row in self._ledger.execute("PRAGMA table_info(payment)")):
             self._ledger.executescript(_ADD_CURRENCY)
         self._ledger.executescript(_LEDGER)
         if all(row[1] != "refunded_minor" for row in self._ledger.execute("PRAGMA table_info(payment)")):
             self._ledger.executescript(_ADD_REFUNDED)
-        self._secret = secret
+        self._outbox = Outbox(self._ledger, self.faults, lambda body: {SIGNATURE: sign(secret, body, time.time())})
         self._pages = pages
         self.return_urls: dict[str, str] = {}
 
     def close(self) -> None:
         """Close the ledger."""
         self._ledger.close()
-
-    def happens(self, fault: str, chance: float) -> bool:
-        """Return whether a fault is to happen now, and count it if so."""
-        drawn = random.random() < chance  # noqa: S311
-        self.faults[fault] += drawn
-        return drawn
 
     def authorise(self, request: PaymentRequest) -> AuthoriseAnswer | tuple[int, str]:
         """Set money aside; or return an HTTP status and why not."""
@@ -155,15 +137,15 @@ class Bank:
         if request.method == "sandbox-declined":
             return AuthoriseAnswer(declined="The bank declined the payment.")
         name = f"sandbox-{request.key}"
-        later = request.method == "sandbox-later" or self.happens("later", self.plan.later)
+        later = request.method == "sandbox-later" or self.faults.happens("later", self.faults.plan.later)
         known = self._find(name)
         if known is None:
-            due_at = time.time() + self.plan.later_seconds if later else None
+            due_at = time.time() + self.faults.plan.later_seconds if later else None
             self._put(name, request, due_at)
         elif (known.amount_minor, known.currency) != (request.amount_minor, request.currency):
             return 409, f"{_amount(known)} were set aside before, not {_amount(request)}."
         elif known.state == "pending" and not later:
-            self._advance(name, "authorised", prompted=True)
+            self._advance(name, _moved_by(request), prompted=True)
         later = later and (known is None or known.state == "pending")
         if later and request.return_url.startswith(("http://", "https://")):
             self.return_urls[request.key] = request.return_url
@@ -198,9 +180,9 @@ class Bank:
         money = (request.key, request.amount_minor, request.currency)
         self._ledger.execute(insert, (name, *money, due_at))
         if due_at is None:
-            self._advance(name, "authorised", prompted=True)
-        if self.happens("pay_twice", self.plan.pay_twice):
-            again_at = time.time() + random.uniform(0, self.plan.later_seconds)  # noqa: S311
+            self._advance(name, _moved_by(request), prompted=True)
+        if self.faults.happens("pay_twice", self.faults.plan.pay_twice):
+            again_at = time.time() + random.uniform(0, self.faults.plan.later_seconds)  # noqa: S311
             self._ledger.execute(insert, (f"{name}-again", *money, again_at))
 
     def step(
@@ -239,15 +221,15 @@ class Bank:
             return 409, refused
         if given is not None or is_old:  # from before refunds had rows
             return StepAnswer(known.state, given)
-        fails = self.happens("refund_fails", self.plan.refund_fails)
-        is_pending = self.happens("refund_pending", self.plan.refund_pending)
+        fails = self.faults.happens("refund_fails", self.faults.plan.refund_fails)
+        is_pending = self.faults.happens("refund_pending", self.faults.plan.refund_pending)
         self._ledger.execute(
             """INSERT INTO refund (name, authorisation, key, amount_minor, state, reference, due_at, fails)
             VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)""",
             (
                 *(f"{name}:{key}" if key else name, name, key, amount_minor),
                 str(random.randrange(10**11, 10**12)),  # noqa: S311 - twelve digits, as banks have
-                *(time.time() + self.plan.later_seconds if is_pending else None, fails),
+                *(time.time() + self.faults.plan.later_seconds if is_pending else None, fails),
             ),
         )
         self._note_refund(name, key, "pending" if is_pending else "failed" if fails else "processed", prompted=True)
@@ -268,7 +250,10 @@ class Bank:
         assert known is not None
         gone = sum(refund.amount_minor for refund in live)
         is_over = gone == known.amount_minor or any(not refund.key for refund in live)
-        self._advance(name, "refunded" if is_over else "captured", prompted=prompted, refunded_minor=gone)
+        was_over = self._ledger.execute("SELECT 1 FROM moved WHERE authorisation = ? AND state = 'refunded'", (name,))
+        is_move = is_over and was_over.fetchone() is None
+        state_now: PaymentState = "refunded" if is_over else "captured"
+        self._advance(name, state_now, prompted=prompted, refunded_minor=gone, is_move=is_move)
 
     def _refunds(self, name: str) -> list[GatewayRefund]:
         rows = self._ledger.execute(
@@ -292,57 +277,38 @@ class Bank:
             for name, state, amount_minor, currency, refunded_minor in rows
         ]
 
-    def _advance(self, name: str, state: PaymentState, *, prompted: bool, refunded_minor: int = 0) -> None:
-        was = self._ledger.execute("SELECT state FROM payment WHERE authorisation = ?", (name,)).fetchone()
+    def _advance(
+        self, name: str, state: PaymentState, *, prompted: bool, refunded_minor: int = 0, is_move: bool = True
+    ) -> None:
         update = """UPDATE payment SET state = ?, due_at = NULL, refunded_minor = ? WHERE authorisation = ?
             RETURNING key, authorisation, amount_minor, currency, refunded_minor"""
         payment = self._ledger.execute(update, (state, refunded_minor, name)).fetchone()
-        if was != (state,):
+        if is_move:
             self._ledger.execute("INSERT INTO moved VALUES (?, ?, ?)", (name, state, time.time()))
-        refunds = self._refunds(name)
-        plan = self.plan
+        plan = self.faults.plan
         if plan.webhooks == "none" or (plan.webhooks == "unprompted" and prompted) or plan.webhook_url is None:
             return
-        if self.happens("webhook_lost", plan.webhook_lost):
-            return
         key, *_, amount_minor, currency, gone = payment
-        body = msgspec.json.encode(
-            WebhookBody(uuid.uuid4().hex, f"payment.{state}", key, name, amount_minor, currency, gone, refunds)
-        )
-        for _ in range(2 if self.happens("webhook_repeated", plan.webhook_repeated) else 1):
-            due_at = time.time() + random.uniform(0, plan.webhook_seconds_max)  # noqa: S311
-            self._ledger.execute("INSERT INTO webhook (body, due_at) VALUES (?, ?)", (body, due_at))
+        made = self._refunds(name)
+        body = WebhookBody(uuid.uuid4().hex, f"payment.{state}", key, name, amount_minor, currency, gone, made)
+        self._outbox.put(msgspec.json.encode(body))
 
     async def run(self) -> None:
         """Authorise what is pending, and send webhooks, as each is due; until cancelled."""
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
             while True:
-                now = time.time()
                 pending = "SELECT authorisation FROM payment WHERE due_at <= ?"
-                for (name,) in self._ledger.execute(pending, (now,)).fetchall():
+                for (name,) in self._ledger.execute(pending, (time.time(),)).fetchall():
                     self._advance(name, "authorised", prompted=False)
                 refunding = "SELECT authorisation, key, fails FROM refund WHERE due_at <= ?"
-                for name, key, fails in self._ledger.execute(refunding, (now,)).fetchall():
+                for name, key, fails in self._ledger.execute(refunding, (time.time(),)).fetchall():
                     self._note_refund(name, key, "failed" if fails else "processed", prompted=False)
-                due = self._ledger.execute(
-                    "SELECT rowid, body, tries FROM webhook WHERE due_at <= ? ORDER BY due_at LIMIT 20", (now,)
-                ).fetchall()
-                await asyncio.gather(*(self._send(session, *row) for row in due))
-                await asyncio.sleep(0 if due else _POLL_SECONDS)
+                await asyncio.sleep(0 if await self._outbox.send_due(session) else _POLL_SECONDS)
 
-    async def _send(self, session: aiohttp.ClientSession, rowid: int, body: bytes, tries: int) -> None:
-        taken = self.plan.webhook_url is None
-        if self.plan.webhook_url:
-            headers = {SIGNATURE: sign(self._secret, body, time.time()), "Content-Type": "application/json"}
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-                async with session.post(self.plan.webhook_url, data=body, headers=headers) as response:
-                    taken = response.status == 200
-        if taken or tries >= _TRIES_MAX:
-            self._ledger.execute("DELETE FROM webhook WHERE rowid = ?", (rowid,))
-        else:
-            again_at = time.time() + 2.0**tries
-            self._ledger.execute("UPDATE webhook SET due_at = ?, tries = tries + 1 WHERE rowid = ?", (again_at, rowid))
+
+def _moved_by(request: PaymentRequest) -> PaymentState:
+    """Return what becomes of money as it is paid: by UPI it leaves the account at once."""
+    return "captured" if request.method in METHODS_AT_ONCE else "authorised"
 
 
 _UNKNOWN = (404, "The sandbox has no such authorisation.")
