@@ -69,6 +69,7 @@ class Rig(ABC):
 
     def refunding(self) -> Any:
         """Return a plan in which what goes back takes a second, and some of it fails; None: this bank has none."""
+        return None
 
     @abstractmethod
     async def plan_faults(self, plan: Any) -> Counter[str]:
