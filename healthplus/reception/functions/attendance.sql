@@ -7,8 +7,8 @@ CREATE FUNCTION reception.can_be_undone(p_provider_id bigint, p_booking_id uuid)
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND finished_at > public.app_now() - booking.undo_time())
 $$;
 
--- What was done last of an appointment, recorded on the day, changed (is_change) or paid (is_payment), by whom, and until when they can undo it; an actor of NULL:
--- nobody can. The one place that says what an undo is about.
+-- What was done last of an appointment, recorded on the day, changed (is_change) or paid (is_payment), by whom, and until when they can
+-- undo it; an actor of NULL: nobody can. The one place that says what an undo is about.
 CREATE FUNCTION reception.last_act(
     p_provider_id bigint, p_booking_id uuid, p_now timestamptz, OUT is_change boolean, OUT is_payment boolean, OUT actor text,
     OUT until timestamptz
