@@ -342,8 +342,12 @@ async def test_a_press_is_not_about_what_the_next_moment_offers(
     await race.waiting(provider, silent)
     winning, ticket = await race.waiting(provider, winner), await desk.waiting(provider, caller)
     await race.release(provider, held, holder)
-    for waiter in going:
+    for waiter in going[:2]:
         await race.leave(provider, waiter)
+    third, third_ticket = going[2]
+    taken = await race.book.answer(provider.provider_id, third_ticket, Patient(third))
+    assert isinstance(taken.booking_id, UUID)
+    await race.release(provider, taken.booking_id, third)
     assert (await race.book.answer(provider.provider_id, winning, Patient(winner))).code == "answered"
     shown = await desk.page(ticket)
     assert shown.startswith("called ")
