@@ -193,6 +193,8 @@ async def pages(
             "key_id": held["id"],
             "service_id": "1",
             "person_id": person["id"],
+            "account": "sandbox",
+            "till_id": held["id"],
             "city": "pune",
             "need": "doctor",
             "locality": "baner",

@@ -8,12 +8,14 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         see_breaches, see_breach,
         add_patient, book, record_attendance, undo_attendance, walk_in, overbook,
         change_booking, send_link,
+        record_payment, return_payment, send_pay_link, open_till, close_till, reopen_till,
         see_caller, join_caller, serve_caller,
         ask_change, confirm_ask, refuse_ask, ask_over,
         change_shifts, add_leave, remove_leave,
         add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,
         add_picture, change_picture, remove_picture,
         add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms, set_desk_rules, set_no_show_rule,
+        add_payment_account, assign_payment_account, remove_payment_account,
         renew_board,
         add_key, revoke_key, note_breach, add_to_breach
     }'::text[]
