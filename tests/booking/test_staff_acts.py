@@ -324,8 +324,7 @@ async def test_what_came_last_is_undone_first(environment: Environment, booked: 
 
 
 async def test_an_undo_that_is_pressed_twice_was_done(environment: Environment, booked: UUID) -> None:
-    db = environment.db
-    seen = "SELECT booking.hashed_instant(until) FROM reception.last_act($1, $2, public.app_now())"
+    db, seen = environment.db, "SELECT booking.hashed_instant(until) FROM reception.last_act($1, $2, public.app_now())"
 
     async def press(act: str, actor: Staff = WARD) -> str:
         sql = "SELECT code FROM reception.undo($1, $2, $3, $4, $5)"
