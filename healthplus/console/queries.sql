@@ -272,7 +272,7 @@ SELECT console.join_by_phone($1, $2, $3, $4, $5, $6, $7, $8) AS answer
 
 -- name: serve_caller
 -- Call, book or let go a caller.
-SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7) AS answer
+SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7, $8) AS answer
 
 -- name: find_people
 -- Whom the desk looks for.

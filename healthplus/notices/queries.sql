@@ -44,8 +44,13 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
                 AND later.booking_id = taken.booking_id AND later.kind = 'moved' AND later.channel = taken.channel
                 AND (later.due_at IS NOT NULL OR later.sent_at IS NOT NULL)) THEN 'void'
         WHEN NOT back.is_processed AND NOT back.is_pending THEN 'void'  -- it is processed by now, which another says
-        WHEN taken.kind = 'person_added' AND EXISTS (  -- they are told of what the desk booked next
+        WHEN taken.kind = 'person_added' AND EXISTS (  -- they are told of what the desk booked next for who was added
             SELECT FROM notices.notice AS later
+            JOIN booking.booking AS next ON next.provider_id = later.provider_id AND next.booking_id = later.booking_id
+            JOIN accounts.person ON person.person_id = next.person_id
+                AND person.created_at > taken.created_at - interval '1 minute'
+            JOIN booking.event_log ON event_log.provider_id = next.provider_id AND event_log.booking_id = next.booking_id
+                AND event_log.kind = 'booked' AND starts_with(event_log.actor, 'staff:')
             WHERE later.patient_id = taken.patient_id AND later.created_at >= taken.created_at AND later.kind = 'booked'
                 AND later.channel = taken.channel AND (later.due_at IS NOT NULL OR later.sent_at IS NOT NULL)) THEN 'void'
         WHEN taken.kind = 'choose_time' AND NOT (booking.state = 'booked' AND lower(during) > (SELECT public.app_now())) THEN 'void'

@@ -113,7 +113,7 @@ class Calls:
             **{"p_phone": PHONE, "p_takes_sms": True, "p_phone_hash": b"x" * 32, "p_letter": None, "p_digits": None},
             **{"p_person_id": None, "p_service_ids": None, "p_birth_year": None, "p_sex": None, "p_purpose": "x"},
             **{"p_starts_at": starts, "p_key": "1", "add_person.p_version": "1"},
-            **{"serve_caller.p_act": "let_go", "record_attendance.p_seen": None},
+            **{"serve_caller.p_act": "let_go", "record_attendance.p_seen": None, "serve_caller.p_seen": None},
             **{"p_ticket_id": UUID(int=1), "p_service_id": 1},
             **{"p_refund_id": UUID(int=1), "settle_refund.p_reference": "412345678901"},
             **{"p_start": starts, "p_wants_text": True, "p_every": 4, "p_walk_in_cap": 1, "p_overbook_cap": 1},

@@ -76,7 +76,7 @@ _WHY_NOT = {
 """Why a change cannot be made of an appointment as it is."""
 _OVER = N_("Nothing was done: somebody changed this appointment meanwhile. What is shown now is right.")
 _NOT_SENT = {
-    "unreachable": N_("They cannot be reached by text, e-mail or on a device. Move it for them, or ask for it."),
+    "unreachable": N_("They cannot be reached by text, e-mail or on a device. Ask for it here instead."),
     "wrong_state": _OVER,
 }
 _NOT_CHANGED = {
