@@ -118,10 +118,15 @@ SELECT count(booking.refresh_availability(provider_id, $1)::text),
 FROM directory.provider WHERE identifier LIKE 'demo:%'
 
 -- name: analyze
--- Before refresh_availability, and so that the very first queries get good plans.
+-- Before receipts are issued and refresh_availability, and so that the very first queries get good plans.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
-    directory.service, directory.postal_code, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient, ledger.payment,
+    directory.service, directory.postal_code, directory.city, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient,
+    accounts.person, ledger.payment, ledger.refund, receipts.due,
     reviews.rating, reviews.review
+
+-- name: analyze_receipts
+-- Else the next ones are planned as if there were none, and each is compared with all of them.
+ANALYZE receipts.document
 
 -- name: shown_providers
 -- The ids of providers.
