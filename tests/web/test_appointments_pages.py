@@ -181,7 +181,7 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
     assert "Patient asha" in await said(http, paid)
     receipt = await said(http, f"{paid}/receipt")
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", receipt)  # what the bank calls it is shown by its end
-    for text in ("HP-", "₹500", "Paid online", "Dr 1", "Clinic 1", "Patient asha", "Service Consultation ₹500"):
+    for text in ("HP-", "₹500", "Paid by card", "Dr 1", "Clinic 1", "Patient asha", "Service Consultation ₹500"):
         assert text in receipt
     await environment.db.execute(
         "UPDATE booking.booking SET patient_name = 'Meera Rao' WHERE patient_id = $1", environment.ids["asha"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -47,3 +48,9 @@ def test_net_banking_is_paid_at_once(at_once: frozenset[str]) -> None:
 
     found = {one.name for one in pay_methods(Bank()) if one.is_at_once}  # type: ignore[arg-type]
     assert found == {"netbanking"} | at_once
+
+
+def test_the_steps_have_the_room_of_a_card() -> None:
+    """A list without marks takes away the padding of a card that it is itself."""
+    text = (files("healthplus.web") / "templates/money_steps.html").read_text()
+    assert '<div class="card"><ol class="plain entries">' in text
