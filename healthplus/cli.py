@@ -42,6 +42,7 @@ from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_guide import demo_guide, demo_text
 from healthplus.ops.fee_command import fee_command
+from healthplus.ops.payment_account_commands import payment_account_group
 from healthplus.ops.service_commands import service_group
 from healthplus.ops.terms_commands import terms_group
 from healthplus.payments.gateways.sandbox_process import require_bank
@@ -218,6 +219,7 @@ for command in (
     import_command,
     key_group,
     leave_group,
+    payment_account_group,
     push_key_command,
     reminders_group,
     restore_command,

@@ -25,6 +25,11 @@ class AccountKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"AccountKeys(key_id={self.key_id!r})"
 
 
+def is_account_name(name: str) -> bool:
+    """Return whether an account may have this name."""
+    return _NAME.fullmatch(name) is not None and name != "sandbox"
+
+
 def account_keys(text: str) -> dict[str, AccountKeys]:
     """Read `{"account": {"secret": …, "webhook_secret": …}, …}`. Raises ValueError, which shows no secret."""
     try:
@@ -34,6 +39,6 @@ def account_keys(text: str) -> dict[str, AccountKeys]:
         example = '{"account": {"secret": "…", "webhook_secret": "…"}}'
         raise ValueError(f"must be JSON like {example}: {error}.") from None
     for name in keys:
-        if not _NAME.fullmatch(name) or name == "sandbox":
+        if not is_account_name(name):
             raise ValueError(f"names an account {name!r}: a name has small letters, digits and hyphens, up to 30.")
     return keys

@@ -15,7 +15,14 @@ from typing import ClassVar, Self
 from msgspec.structs import replace
 
 from healthplus.errors import BadSignature, PaymentUnavailable
-from healthplus.payments.gateway import Authorisation, GatewayPayment, GatewayRefund, PaymentState, WebhookEvent
+from healthplus.payments.gateway import (
+    Authorisation,
+    GatewayPayment,
+    GatewayRefund,
+    PaymentState,
+    Returned,
+    WebhookEvent,
+)
 
 ANSWER_VARIABLE = "BENCH_BANK_MS"
 """After how many milliseconds the bank answers."""
@@ -62,6 +69,7 @@ class BankElsewhere:
         currency: str,
         method: str,  # noqa: ARG002
         return_url: str = "",  # noqa: ARG002
+        order: str | None = None,  # noqa: ARG002
     ) -> Authorisation:
         await self._note("authorised", key, amount_minor, currency)
         return Authorisation(_PREFIX + key)
@@ -81,7 +89,7 @@ class BankElsewhere:
     async def close(self, order: str) -> None:
         pass  # it has no orders
 
-    def read_return(self, fields: Mapping[str, str]) -> str:  # noqa: ARG002
+    def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002
         raise BadSignature  # it sends nobody back
 
     async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002

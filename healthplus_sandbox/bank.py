@@ -7,12 +7,10 @@ becomes of the product. Tests have it play faults (`POST /fault-plan`).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import sqlite3
 import time
 import uuid
-from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +18,10 @@ import aiohttp
 import msgspec
 
 from healthplus.payments.gateway import GatewayPayment, PaymentState
-from healthplus.payments.gateways.sandbox import METHODS, SIGNATURE, AuthoriseAnswer, WebhookBody
+from healthplus.payments.gateways.sandbox import METHODS, METHODS_AT_ONCE, SIGNATURE, AuthoriseAnswer, WebhookBody
 from healthplus.signatures import sign
+from healthplus_sandbox.faults import CommonPlan, Faults
+from healthplus_sandbox.outbox import TIMEOUT, Outbox
 
 STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
     "capture": ("authorised", "captured"),
@@ -31,7 +31,6 @@ STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
 _POLL_SECONDS = 0.05
 PATIENT_SECONDS = 60
 """So long a patient who opened the bank's page has to answer; then what waits is approved."""
-_TRIES_MAX = 12
 
 _LEDGER = """
 PRAGMA journal_mode = WAL;
@@ -48,8 +47,6 @@ CREATE TABLE IF NOT EXISTS payment (
 CREATE INDEX IF NOT EXISTS payment_key ON payment (key);
 CREATE INDEX IF NOT EXISTS payment_due_at ON payment (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS moved (authorisation TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS webhook (body BLOB NOT NULL, due_at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0) STRICT;
-CREATE INDEX IF NOT EXISTS webhook_due_at ON webhook (due_at);
 """
 # A ledger made before money had a currency.
 _ADD_CURRENCY = """
@@ -64,27 +61,12 @@ UPDATE payment SET refunded_minor = amount_minor WHERE state = 'refunded';
 """
 
 
-class FaultPlan(msgspec.Struct, forbid_unknown_fields=True):
-    """The faults to play. Chances are between 0 and 1, each of one request or one webhook."""
+class FaultPlan(CommonPlan):
+    """The faults that this bank can play."""
 
-    fail_before: float = 0.0
-    fail_after: float = 0.0
-    never_answer: float = 0.0
-    slow: float = 0.0
-    slow_seconds: float = 1.0
     later: float = 0.0  # a good card makes the patient go on at the bank
     later_seconds: float = 4.0
-    pay_twice: float = 0.0  # the patient pays a second time under the same key
-    webhook_url: str | None = None
     webhooks: Literal["all", "unprompted", "none"] = "unprompted"  # unprompted: what no answer has said
-    webhook_lost: float = 0.0
-    webhook_repeated: float = 0.0
-    webhook_seconds_max: float = 0.0  # each is sent within so long: in any order
-
-    @property
-    def is_faulty(self) -> bool:
-        """Return whether an answer may be late or missing."""
-        return any((self.fail_before, self.fail_after, self.never_answer, self.slow))
 
 
 class PaymentRequest(msgspec.Struct):
@@ -111,27 +93,20 @@ class Bank:
         ledger.parent.mkdir(parents=True, exist_ok=True)
         ledger.touch(mode=0o600)
         ledger.chmod(0o600)  # SQLite makes the files beside it of the same mode
-        self.plan = FaultPlan(webhook_url=webhook_url)
-        self.faults: Counter[str] = Counter()
+        self.faults = Faults(FaultPlan(webhook_url=webhook_url))
         self._ledger = sqlite3.connect(ledger, isolation_level=None)
         if any(row[1] == "amount_paise" for row in self._ledger.execute("PRAGMA table_info(payment)")):
             self._ledger.executescript(_ADD_CURRENCY)
         self._ledger.executescript(_LEDGER)
         if all(row[1] != "refunded_minor" for row in self._ledger.execute("PRAGMA table_info(payment)")):
             self._ledger.executescript(_ADD_REFUNDED)
-        self._secret = secret
+        self._outbox = Outbox(self._ledger, self.faults, lambda body: {SIGNATURE: sign(secret, body, time.time())})
         self._pages = pages
         self.return_urls: dict[str, str] = {}
 
     def close(self) -> None:
         """Close the ledger."""
         self._ledger.close()
-
-    def happens(self, fault: str, chance: float) -> bool:
-        """Return whether a fault is to happen now, and count it if so."""
-        drawn = random.random() < chance  # noqa: S311
-        self.faults[fault] += drawn
-        return drawn
 
     def authorise(self, request: PaymentRequest) -> AuthoriseAnswer | tuple[int, str]:
         """Set money aside; or return an HTTP status and why not."""
@@ -142,15 +117,15 @@ class Bank:
         if request.method == "sandbox-declined":
             return AuthoriseAnswer(declined="The bank declined the payment.")
         name = f"sandbox-{request.key}"
-        later = request.method == "sandbox-later" or self.happens("later", self.plan.later)
+        later = request.method == "sandbox-later" or self.faults.happens("later", self.faults.plan.later)
         known = self._find(name)
         if known is None:
-            due_at = time.time() + self.plan.later_seconds if later else None
+            due_at = time.time() + self.faults.plan.later_seconds if later else None
             self._put(name, request, due_at)
         elif (known.amount_minor, known.currency) != (request.amount_minor, request.currency):
             return 409, f"{_amount(known)} were set aside before, not {_amount(request)}."
         elif known.state == "pending" and not later:
-            self._advance(name, "authorised", prompted=True)
+            self._advance(name, _moved_by(request), prompted=True)
         later = later and (known is None or known.state == "pending")
         if later and request.return_url.startswith(("http://", "https://")):
             self.return_urls[request.key] = request.return_url
@@ -185,9 +160,9 @@ class Bank:
         money = (request.key, request.amount_minor, request.currency)
         self._ledger.execute(insert, (name, *money, due_at))
         if due_at is None:
-            self._advance(name, "authorised", prompted=True)
-        if self.happens("pay_twice", self.plan.pay_twice):
-            again_at = time.time() + random.uniform(0, self.plan.later_seconds)  # noqa: S311
+            self._advance(name, _moved_by(request), prompted=True)
+        if self.faults.happens("pay_twice", self.faults.plan.pay_twice):
+            again_at = time.time() + random.uniform(0, self.faults.plan.later_seconds)  # noqa: S311
             self._ledger.execute(insert, (f"{name}-again", *money, again_at))
 
     def step(
@@ -228,43 +203,24 @@ class Bank:
             RETURNING key, authorisation, amount_minor, currency, refunded_minor"""
         payment = self._ledger.execute(update, (state, refunded_minor, name)).fetchone()
         self._ledger.execute("INSERT INTO moved VALUES (?, ?, ?)", (name, state, time.time()))
-        plan = self.plan
+        plan = self.faults.plan
         if plan.webhooks == "none" or (plan.webhooks == "unprompted" and prompted) or plan.webhook_url is None:
             return
-        if self.happens("webhook_lost", plan.webhook_lost):
-            return
-        body = msgspec.json.encode(WebhookBody(uuid.uuid4().hex, f"payment.{state}", *payment))
-        for _ in range(2 if self.happens("webhook_repeated", plan.webhook_repeated) else 1):
-            due_at = time.time() + random.uniform(0, plan.webhook_seconds_max)  # noqa: S311
-            self._ledger.execute("INSERT INTO webhook (body, due_at) VALUES (?, ?)", (body, due_at))
+        self._outbox.put(msgspec.json.encode(WebhookBody(uuid.uuid4().hex, f"payment.{state}", *payment)))
 
     async def run(self) -> None:
         """Authorise what is pending, and send webhooks, as each is due; until cancelled."""
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
             while True:
-                now = time.time()
                 pending = "SELECT authorisation FROM payment WHERE due_at <= ?"
-                for (name,) in self._ledger.execute(pending, (now,)).fetchall():
+                for (name,) in self._ledger.execute(pending, (time.time(),)).fetchall():
                     self._advance(name, "authorised", prompted=False)
-                due = self._ledger.execute(
-                    "SELECT rowid, body, tries FROM webhook WHERE due_at <= ? ORDER BY due_at LIMIT 20", (now,)
-                ).fetchall()
-                await asyncio.gather(*(self._send(session, *row) for row in due))
-                await asyncio.sleep(0 if due else _POLL_SECONDS)
+                await asyncio.sleep(0 if await self._outbox.send_due(session) else _POLL_SECONDS)
 
-    async def _send(self, session: aiohttp.ClientSession, rowid: int, body: bytes, tries: int) -> None:
-        taken = self.plan.webhook_url is None
-        if self.plan.webhook_url:
-            headers = {SIGNATURE: sign(self._secret, body, time.time()), "Content-Type": "application/json"}
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-                async with session.post(self.plan.webhook_url, data=body, headers=headers) as response:
-                    taken = response.status == 200
-        if taken or tries >= _TRIES_MAX:
-            self._ledger.execute("DELETE FROM webhook WHERE rowid = ?", (rowid,))
-        else:
-            again_at = time.time() + 2.0**tries
-            self._ledger.execute("UPDATE webhook SET due_at = ?, tries = tries + 1 WHERE rowid = ?", (again_at, rowid))
+
+def _moved_by(request: PaymentRequest) -> PaymentState:
+    """Return what becomes of money as it is paid: by UPI it leaves the account at once."""
+    return "captured" if request.method in METHODS_AT_ONCE else "authorised"
 
 
 def _amount(payment: _Payment | PaymentRequest) -> str:

@@ -12,7 +12,6 @@ import functools
 import random
 import signal
 import socket
-from collections import Counter
 from http import HTTPStatus
 from typing import NamedTuple, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -20,11 +19,10 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from healthplus.settings import has_own_host
-from healthplus_sandbox.bank import PATIENT_SECONDS, STEPS, Bank, FaultPlan, PaymentRequest
+from healthplus_sandbox.bank import PATIENT_SECONDS, STEPS, Bank, PaymentRequest
 from healthplus_sandbox.page import POLICY, STYLE, STYLE_PATH, bank_page
 
 _KEEP_SECONDS = 75
-_NEVER_SECONDS = 60
 _END_SECONDS_MAX = 1
 _HEAD_BYTES_MAX = 16 << 10
 _BODY_BYTES_MAX = 64 << 10
@@ -85,13 +83,6 @@ def _answered(bank: Bank, key: str, *, is_approved: bool) -> _Answer:
     return _Answer(303, b"", more=f"Location: {back}\r\n")
 
 
-def _play_from_now(bank: Bank, body: bytes) -> _Answer:
-    """Play other faults from now on; answer how often each was played until now."""
-    bank.plan = msgspec.json.decode(body, type=FaultPlan)
-    faults, bank.faults = bank.faults, Counter()
-    return _document(dict(faults))
-
-
 def _answer(bank: Bank, request: _Request) -> _Answer:
     if not _is_own_host(request.host):
         return _Answer(421, b"The sandbox bank is reached by its own address only.")
@@ -113,7 +104,7 @@ def _answer(bank: Bank, request: _Request) -> _Answer:
             case "GET", "pay", key:
                 answer = _page(bank, key)
             case "POST", "fault-plan":
-                answer = _play_from_now(bank, request.body)
+                answer = _document(bank.faults.play_from_now(request.body))
     except msgspec.MsgspecError as error:
         answer = _Answer(400, str(error).encode())
     return answer
@@ -151,7 +142,7 @@ class _Connection(asyncio.Protocol):
             request = self._next_request()
             if request is None:
                 return
-            if request.path.startswith("/payments") and self._bank.plan.is_faulty:
+            if request.path.startswith("/payments") and self._bank.faults.plan.is_faulty:
                 # The client may hang up before this is done.
                 self._task = asyncio.create_task(self._play_faults(request))
             else:
@@ -181,17 +172,9 @@ class _Connection(asyncio.Protocol):
         return _Request(method, path, headers.get("host", ""), body, headers.get("connection", "").lower() == "close")
 
     async def _play_faults(self, request: _Request) -> None:
-        bank, plan = self._bank, self._bank.plan
         try:
-            if bank.happens("fail_before", plan.fail_before):
-                self._break(request)
-                return
-            if bank.happens("slow", plan.slow):
-                await asyncio.sleep(plan.slow_seconds)
-            answer = _answer(bank, request)
-            if bank.happens("never_answer", plan.never_answer):
-                await asyncio.sleep(_NEVER_SECONDS)
-            if bank.happens("fail_after", plan.fail_after):
+            answer = await self._bank.faults.around(lambda: _answer(self._bank, request))
+            if answer is None:
                 self._break(request)
             else:
                 self._write(request, answer)

@@ -18,6 +18,7 @@ from healthplus.money import in_units
 from healthplus.monitoring.figures import Read, read_figures
 from healthplus.monitoring.readiness import LIMITS, DatabaseChecks, Readiness
 from healthplus.monitoring.reporter import queries
+from healthplus.payments.account_faults import account_faults
 from healthplus.settings import Settings
 
 DUE_SECONDS_MAX = 600.0
@@ -57,6 +58,8 @@ class Status:
     book: dict[str, Any] = field(default_factory=dict)
     money_due: list[dict[str, Any]] = field(default_factory=list)
     money_totals: list[dict[str, Any]] = field(default_factory=list)
+    account_faults: list[str] = field(default_factory=list)
+    """What is missing for clinics to take money online."""
     errors: list[dict[str, Any]] = field(default_factory=list)
     replicas: list[dict[str, Any]] = field(default_factory=list)
     disk: dict[str, float] | None = None
@@ -83,6 +86,7 @@ async def read_status(settings: Settings, dsn: str) -> Status:
             status.makers = makers_fault(await database.fetch(MAKERS, logins_beside(app_role)))
             for row in await database.fetch(queries.processes):
                 (status.processes if row["seen_seconds"] < SILENT_SECONDS else status.silent).append(dict(row))
+            status.account_faults = await account_faults(database, settings)
             status.errors = list(map(dict, await database.fetch(queries.errors, _DAYS)))
     except HealthPlusError as error:
         status.reasons = status.reasons or [error.detail]
@@ -125,6 +129,7 @@ def _faults(status: Status) -> Iterator[str]:
     if status.backup is not None:
         yield from _backup_faults(status.backup)
     yield from _book_faults(status.book)
+    yield from status.account_faults
     for due in status.money_due:
         if due["oldest_seconds"] > DUE_SECONDS_MAX:
             yield f"Money is due at the gateway ({due['step']}, {due['currency']}) for more than ten minutes."

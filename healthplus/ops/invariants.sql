@@ -275,14 +275,16 @@ CROSS JOIN LATERAL (
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND kept.payments <> 1
 
 -- name: payments_match_ledger
--- Every payment is in the last state that the ledger says it reached, and the first is the authorisation.
+-- Every payment is in the last state that the ledger says it reached, and the first is the authorisation. What was let go and then
+-- captured is captured, until it is refunded.
 SELECT provider_id, hold_id, authorisation, payment.state::text, fact.first::text, fact.last::text
 FROM ledger.payment
 LEFT JOIN (
     SELECT provider_id, hold_id, authorisation, min(state) AS first, max(state) AS last
     FROM ledger.entry GROUP BY provider_id, hold_id, authorisation
 ) AS fact USING (provider_id, hold_id, authorisation)
-WHERE (payment.state, fact.first) IS DISTINCT FROM (fact.last, 'authorised')
+WHERE (CASE WHEN payment.state = 'captured' AND payment.due = 'refund' AND fact.last = 'voided' THEN 'voided' ELSE payment.state END, fact.first)
+    IS DISTINCT FROM (fact.last, 'authorised')
 
 -- name: no_foreign_money_kept
 -- Money that a gateway set aside in another currency than the clinic's is due to go back, or has.

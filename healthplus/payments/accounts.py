@@ -15,6 +15,7 @@ from healthplus.database import Database, Record, load
 from healthplus.errors import NotFound
 from healthplus.payment_keys import AccountKeys
 from healthplus.payments.gateway import Gateway, NoGateway
+from healthplus.payments.gateways.razorpay import RazorpayGateway
 
 logger = logging.getLogger(__name__)
 queries = load(Path(__file__).with_name("queries.sql"))
@@ -89,4 +90,18 @@ def _pages(gateway: Gateway) -> Iterable[str]:
 
 def _gateway(account: Record, keys: AccountKeys) -> contextlib.AbstractAsyncContextManager[Gateway]:
     """Return the client of an account's gateway."""
-    raise NotImplementedError(account["gateway"])
+    match account["gateway"]:
+        case "razorpay":
+            return RazorpayGateway(
+                account["account"],
+                account["owner"],
+                keys,
+                captures_at_once=account["captures_at_once"],
+                lets_lapse=account["lets_lapse"],
+            )
+        case "stripe":
+            from healthplus.payments.gateways.stripe import StripeGateway  # noqa: PLC0415 - it is large
+
+            return StripeGateway(keys, captures_at_once=account["captures_at_once"])
+        case other:
+            raise NotImplementedError(other)

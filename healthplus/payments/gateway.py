@@ -7,7 +7,7 @@ How the protocol fits two gateways:
 * Stripe: a PaymentIntent with `capture_method=manual`, made with the key as its idempotency key and in its metadata.
   `requires_capture` is an Authorisation, `requires_action` Pending, a card error Declined (the intent is then confirmed
   again with another method). Capture, void and refund are its capture, cancel and refund.
-* Razorpay: an order made with the key as its receipt, always Pending. The patient pays at its checkout, and payments of
+* Razorpay: an order made with the key in its notes, always Pending. The patient pays at its checkout, and payments of
   the order come by webhook or fetch, more than one where the patient tried twice. They are captured with their amount.
   There is no void: what is not captured goes back by itself, or is captured and refunded.
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal, NoReturn, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -86,12 +87,31 @@ class GatewayPayment(msgspec.Struct, frozen=True):
     refunds: list[GatewayRefund] = []
 
 
+def given_up(return_url: str) -> str:
+    """Return where a patient is led who gives up at the gateway, from where they would be led once they have paid."""
+    return urlsplit(return_url)._replace(query="bank=cancelled").geturl()
+
+
 class WebhookEvent(msgspec.Struct, frozen=True):
-    """A payment that a webhook reports, under the gateway's own id for the event."""
+    """A payment that a webhook reports, under the gateway's own id for the event.
+
+    `order`: for which it was made, where `key` is what the patient's browser may have changed: the payment is then only
+    believed to be for the key if that order is. `is_doubtful`: it may not be so any more. What is not believed is
+    looked at.
+    """
 
     id: str
     key: str
     payment: GatewayPayment
+    order: str = ""
+    is_doubtful: bool = False
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """The order for which a patient comes back from the gateway's page. `is_declined`: they could not pay."""
+
+    order: str
+    is_declined: bool = False
 
 
 class Gateway(Protocol):
@@ -108,12 +128,19 @@ class Gateway(Protocol):
     """Those of them by which the money is taken as the patient pays; by the others, it is set aside first."""
 
     async def authorise(
-        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
+        self,
+        key: str,
+        amount_minor: int,
+        currency: str,
+        method: str,
+        return_url: str = "",
+        order: str | None = None,
     ) -> Authorisation | Declined | Pending:
         """Set money aside under `key`, once. After a refusal, another method may be tried under the same key.
 
-        A patient who has to go on at the gateway is then led to `return_url`, a whole address. Raises BadInput for a
-        method that the gateway does not know.
+        A patient who has to go on at the gateway is then led to `return_url`, a whole address; who gives up there, to
+        `given_up` of it. `order`: to which they were led for this key before, if they were; a gateway that has orders
+        leads them there again while it is open. Raises BadInput for a method that the gateway does not know.
         """
 
     async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
@@ -143,10 +170,11 @@ class Gateway(Protocol):
         `order`: what was requested for it, by the gateway's name; None: the patient was led to none.
         """
 
-    def read_return(self, fields: Mapping[str, str]) -> str:
+    def read_return(self, fields: Mapping[str, str]) -> Returned:
         """Return the order for which the gateway's page sends the patient back with these fields.
 
-        Raises BadSignature unless the gateway signed them. Nothing is decided by them: `fetch` says what was paid.
+        Raises BadSignature for a payment that the gateway did not sign; that one failed, no gateway signs. Nothing is
+        decided by the fields: `fetch` says what was paid.
         """
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
@@ -176,6 +204,7 @@ class NoGateway:
         currency: str,  # noqa: ARG002
         method: str,  # noqa: ARG002
         return_url: str = "",  # noqa: ARG002
+        order: str | None = None,  # noqa: ARG002
     ) -> Authorisation | Declined | Pending:
         self._unavailable()
 
@@ -200,7 +229,7 @@ class NoGateway:
     async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002
         self._unavailable()
 
-    def read_return(self, fields: Mapping[str, str]) -> str:  # noqa: ARG002
+    def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002
         raise BadSignature
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:  # noqa: ARG002

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextvars import Context
 from datetime import datetime
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,12 @@ from healthplus.payments.accounts import Gateways, joined, queries
 from healthplus.payments.captures import Capture, Captures
 from healthplus.payments.gateway import Declined, Pending
 from healthplus.payments.reconciliation import Reconciliation, key_of
+
+LOOK_SECONDS = 3.0
+"""How long what the gateway was just asked about a hold is good for."""
+LOOK_SECONDS_MAX = 3.0
+"""How long the page of a hold waits for that."""
+LOOKED_MAX = 10_000
 
 
 class Paid(msgspec.Struct, frozen=True):
@@ -76,6 +83,8 @@ class Payments:
         self.reconciliation = Reconciliation(background or database, book, gateways)
         # A webhook is a request: its gateway waits, and must not wait behind what nobody waits for.
         self.webhooks = Reconciliation(database, book, gateways)
+        self._looked: dict[UUID, float] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def pay(
         self,
@@ -109,15 +118,19 @@ class Payments:
             # The intent is stored by now: if this process never gets to confirm, reconciliation finds the money.
             async with idle():
                 answer = await self.gateways.of(held["account"]).authorise(
-                    key_of(provider_id, booking_id), held["fee_minor"], held["currency"], method, return_url
+                    key_of(provider_id, booking_id),
+                    held["fee_minor"],
+                    held["currency"],
+                    method,
+                    return_url,
+                    held["order_name"],
                 )
             note_change()  # reconciliation may book with this money, whatever becomes of this request
             if isinstance(answer, Declined):
                 await self._forget_declined(provider_id, booking_id, held)
                 raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")
             if isinstance(answer, Pending):
-                if answer.order:  # before the patient is led there, so that what they pay is looked for
-                    await self._database.execute(queries.store_order, provider_id, booking_id, answer.order)
+                await self._store_order(provider_id, booking_id, held["account"], answer.order)
                 return Paid(Done("pending"), url=answer.url, fields=answer.fields)
             authorisation = joined(held["account"], answer.name)
         elif held["code"] == "expired" and authorisation is None:
@@ -156,6 +169,37 @@ class Payments:
             return set()
         rows = await self._database.fetch(queries.unanswered, *map(list, zip(*holds, strict=True)))
         return {(row["provider_id"], row["hold_id"]) for row in rows}
+
+    async def look_now(self, provider_id: int, hold_id: UUID) -> None:
+        """Note what the gateway says was paid for a hold, as far as it answers soon. The patient is back from there.
+
+        Asks it once in LOOK_SECONDS for each hold, however often the patient comes.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._looked.get(hold_id, now):
+            return
+        if len(self._looked) >= LOOKED_MAX:
+            self._looked = {known: until for known, until in self._looked.items() if until > now}
+        self._looked[hold_id] = now + LOOK_SECONDS
+        # It goes on where the page does not wait for it any longer: half of it must not be noted.
+        look = self._start(self.webhooks.look_for(provider_id, hold_id))
+        async with idle():
+            await asyncio.wait([look], timeout=LOOK_SECONDS_MAX)
+
+    async def _store_order(self, provider_id: int, hold_id: UUID, account: str, order: str) -> None:
+        """Store what was requested, before the patient is led there, so that what they pay is looked for."""
+        if not order:
+            return
+        before = await self._database.fetch_value(queries.store_order, provider_id, hold_id, order)
+        if before not in (None, order):
+            self._start(self.webhooks.leave(provider_id, hold_id, account, before))
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do this whatever becomes of the request."""
+        task = asyncio.create_task(work, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _forget_declined(self, provider_id: int, hold_id: UUID, held: Record) -> None:
         """Look for no money where the only request for it was declined; if that cannot be noted, it is looked for."""

@@ -26,10 +26,10 @@ WITH asked AS MATERIALIZED (
     FROM held WHERE funding = 'online' AND state = 'reserved' AND NOT offer AND NOT is_moved
     ORDER BY provider_id, hold_id  -- two of these statements that share holds wait for each other in one order
     ON CONFLICT (provider_id, hold_id) DO UPDATE SET asked_at = excluded.asked_at, check_at = excluded.check_at
-    RETURNING hold_id, intent.asked_at, old.hold_id IS NULL AS is_first, account
+    RETURNING hold_id, intent.asked_at, old.hold_id IS NULL AS is_first, account, order_name
 )
 SELECT asked.ordinal::integer AS ordinal, NULL::text AS failed_with, coalesce(state, 'not_found') AS code, fee_minor, currency,
-    intent.hold_id IS NOT NULL AS is_due, intent.asked_at, account, coalesce(is_first, false) AS is_first, coalesce(is_moved, false) AS is_moved,
+    intent.hold_id IS NOT NULL AS is_due, intent.asked_at, account, order_name, coalesce(is_first, false) AS is_first, coalesce(is_moved, false) AS is_moved,
     CASE WHEN state <> 'reserved' THEN (
         SELECT authorisation FROM ledger.payment
         WHERE provider_id = asked.provider_id AND hold_id = asked.hold_id
@@ -89,8 +89,23 @@ SELECT provider_id, hold_id FROM payments.unanswered($1::bigint[], $2::uuid[])
 DELETE FROM payments.intent WHERE provider_id = $1 AND hold_id = $2 AND asked_at = $3
 
 -- name: store_order
+-- Note the gateway's name for the request for money for a hold; return that of the request before, NULL where there was none.
+UPDATE payments.intent SET order_name = $3 WHERE provider_id = $1 AND hold_id = $2 RETURNING old.order_name
+
+-- name: requested
+-- Where money was requested for a hold, of which nothing is known yet.
+SELECT account, order_name
+FROM payments.intent
+WHERE provider_id = $1 AND hold_id = $2
+    AND NOT EXISTS (SELECT FROM ledger.payment WHERE payment.provider_id = $1 AND payment.hold_id = $2)
+
+-- name: order_of_hold
 -- The gateway's name for the request for money for a hold.
-UPDATE payments.intent SET order_name = $3 WHERE provider_id = $1 AND hold_id = $2
+SELECT order_name FROM payments.intent WHERE provider_id = $1 AND hold_id = $2
+
+-- name: hold_of_order
+-- The hold for which money was requested by an order of an account's.
+SELECT provider_id, hold_id FROM payments.intent WHERE order_name = $2 AND account = $1
 
 -- name: accounts
 -- The accounts at gateways.
@@ -131,7 +146,15 @@ WHERE (provider_id, hold_id) IN (
     WHERE check_at <= (SELECT public.app_now())
     ORDER BY check_at LIMIT $1
     FOR UPDATE SKIP LOCKED)
-RETURNING provider_id, hold_id, account, order_name
+RETURNING provider_id, hold_id, account, order_name, coalesce((
+    SELECT booking.state_at(booking, (SELECT public.app_now())) <> 'reserved' FROM booking.booking
+    WHERE booking.provider_id = intent.provider_id AND booking_id = intent.hold_id), true) AS has_ended
+
+-- name: check_again_soon
+-- Looks that failed are due again after $3, at the latest.
+UPDATE payments.intent SET check_at = least(check_at, (SELECT public.app_now()) + $3)
+FROM unnest($1::bigint[], $2::uuid[]) AS failed (provider_id, hold_id)
+WHERE (intent.provider_id, intent.hold_id) = (failed.provider_id, failed.hold_id)
 
 -- name: schedule_next_check
 -- When to look again, after a look that was answered; after the last one, the intent goes. One that was asked for again meanwhile stays.

@@ -2,12 +2,14 @@
 
 Each intent to pay is looked up at the gateway twenty seconds after the request for money, every thirty while the hold
 may live and a little longer, then ever more seldom. Where the money has come and is captured, one more look an hour
-after the request is for a second payment that no webhook reported; where none comes, two days are enough.
+after the request is for a second payment that no webhook reported; where none comes, two days are enough. What was
+requested for a hold that has ended is closed there, so that nobody pays for it any more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,7 +25,9 @@ from healthplus.payments.polling import BATCH_MAX, keep_polling
 logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = timedelta(seconds=20)
-"""So that a refund is ordered within a minute, even if one look at the gateway fails."""
+"""When to look again for a process that died as it looked."""
+FAILED_AGAIN_AFTER = timedelta(seconds=5)
+"""So that a refund is ordered within a minute, even if several looks at the gateway fail."""
 IDLE_SECONDS = 5.0
 _ID_MAX = 2**63 - 1
 
@@ -55,13 +59,35 @@ class Reconciliation:
     async def receive(self, headers: Mapping[str, str], body: bytes, account: str = SANDBOX) -> None:
         """Take a webhook of an account's gateway; once this returns, it and its effect are stored.
 
-        Raises BadSignature, and NotFound for money that was never asked for here.
+        Raises BadSignature, and NotFound for money that was never asked for here. Where the event says less than the
+        gateway does, that is looked at instead; raises PaymentUnavailable where it cannot be: the event comes again.
         """
         event = self._gateways.require(account).read_webhook(headers, body)
         if event is None:
             return
-        if await self._record(*_ids_of(event.key), account, event.payment, "webhook", event.id) == "unknown":
+        ids = _ids_of(event.key)
+        order = await self._order_of(*ids) if event.order else None
+        if event.is_doubtful or event.order != (order or ""):
+            await self._look(*ids, account, order)
+        elif await self._record(*ids, account, event.payment, "webhook", event.id) == "unknown":
             raise NotFound
+
+    async def hold_of(self, account: str, order: str) -> tuple[int, UUID] | None:
+        """Return the provider and the hold for which an order was made; None where it is not known, or not any more."""
+        row = await self._database.fetch_row(queries.hold_of_order, account, order)
+        return None if row is None else (row["provider_id"], row["hold_id"])
+
+    async def look_for(self, provider_id: int, hold_id: UUID) -> None:
+        """Look at the gateway for a hold for which money was requested, and none is known."""
+        row = await self._database.fetch_row(queries.requested, provider_id, hold_id)
+        if row is not None:
+            await self._check(provider_id, hold_id, row["account"], row["order_name"])
+
+    async def leave(self, provider_id: int, hold_id: UUID, account: str, order: str) -> None:
+        """Close what was requested for a hold, as it is requested in another way; then see if it was paid before."""
+        with contextlib.suppress(HealthPlusError):
+            await self._gateways.of(account).close(order)
+        await self._check(provider_id, hold_id, account, order)
 
     async def run(self) -> None:
         """Look at the gateway until cancelled."""
@@ -71,22 +97,47 @@ class Reconciliation:
         """Look up one batch of due intents at the gateway; return how many were due, and how many of them failed."""
         due = await self._database.fetch(queries.take_due_intents, BATCH_MAX, AGAIN_AFTER)
         found = await asyncio.gather(
-            *(self._check(row["provider_id"], row["hold_id"], row["account"], row["order_name"]) for row in due)
+            *(
+                self._check(
+                    row["provider_id"], row["hold_id"], row["account"], row["order_name"], has_ended=row["has_ended"]
+                )
+                for row in due
+            )
         )
-        checked = [(row["provider_id"], row["hold_id"]) for row, was_found in zip(due, found, strict=True) if was_found]
+        looks = [(row["provider_id"], row["hold_id"]) for row in due]
+        checked = [look for look, was_found in zip(looks, found, strict=True) if was_found]
+        failed = [look for look, was_found in zip(looks, found, strict=True) if not was_found]
         if checked:
             await self._database.execute(queries.schedule_next_check, *map(list, zip(*checked, strict=True)))
-        return len(due), len(due) - len(checked)
+        if failed:
+            columns = map(list, zip(*failed, strict=True))
+            await self._database.execute(queries.check_again_soon, *columns, FAILED_AGAIN_AFTER)
+        return len(due), len(failed)
 
-    async def _check(self, provider_id: int, hold_id: UUID, account: str, order: str | None) -> bool:
+    async def _order_of(self, provider_id: int, hold_id: UUID) -> str | None:
+        """Return the order that was stored for a hold."""
+        order: str | None = await self._database.fetch_value(queries.order_of_hold, provider_id, hold_id)
+        return order
+
+    async def _look(self, provider_id: int, hold_id: UUID, account: str, order: str | None) -> bool:
+        """Record what the gateway says of a hold that the ledger does not; return whether anything was paid."""
+        payments = await self._gateways.of(account).fetch(key_of(provider_id, hold_id), order)
+        rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
+        recorded = {(row["authorisation"], row["state"], row["amount_minor"]) for row in rows}
+        for payment in payments:
+            moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
+            if (joined(account, payment.authorisation), payment.state, moved_minor) not in recorded:
+                await self._record(provider_id, hold_id, account, payment, "fetch")
+        return bool(payments)
+
+    async def _check(
+        self, provider_id: int, hold_id: UUID, account: str, order: str | None, *, has_ended: bool = False
+    ) -> bool:
+        """As `_look`; return whether it could be done. Once the hold has ended, nobody is to pay for it any more."""
         try:
-            payments = await self._gateways.of(account).fetch(key_of(provider_id, hold_id), order)
-            rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
-            recorded = {(row["authorisation"], row["state"], row["amount_minor"]) for row in rows}
-            for payment in payments:
-                moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
-                if (joined(account, payment.authorisation), payment.state, moved_minor) not in recorded:
-                    await self._record(provider_id, hold_id, account, payment, "fetch")
+            was_paid = await self._look(provider_id, hold_id, account, order)
+            if has_ended and order and not was_paid:
+                await self._gateways.of(account).close(order)
         except DatabaseUnreachable:
             return False  # said once for all, elsewhere
         except HealthPlusError as error:

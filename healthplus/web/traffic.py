@@ -34,6 +34,8 @@ _CLASSES = {
         POST /api/v1/webhooks/payments
         POST /api/v1/webhooks/payments/{account}
         POST /api/v1/webhooks/sms
+        GET /payments/{account}/return
+        POST /payments/{account}/return
         GET /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}/release

@@ -1,4 +1,4 @@
-"""The bench and the sandbox bank are packages beside the product: it has their commands if they are installed."""
+"""The bench, the sandbox bank and emulators are packages beside the product: it has the commands of what is there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 def environment(tmp_path: Path, dsn: str) -> dict[str, str]:
-    """The environment of a process that finds both packages."""
+    """The environment of a process that finds these packages."""
     return {
         **os.environ,
         "DATABASE_URL": as_app_role(dsn),
@@ -38,11 +38,11 @@ def environment(tmp_path: Path, dsn: str) -> dict[str, str]:
 
 @pytest.fixture
 def bare(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
-    """The environment of a process that finds neither, nor do those that it starts."""
+    """The environment of a process that finds none of them, nor do those that it starts."""
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / "sitecustomize.py").write_text(
-        "import sys\nsys.modules['healthplus_bench'] = sys.modules['healthplus_sandbox'] = None\n"
+        "import sys\nfor name in ('bench', 'sandbox', 'emulators'):\n    sys.modules[f'healthplus_{name}'] = None\n"
     )
     return {**environment, "PYTHONPATH": os.pathsep.join((str(hidden), environment.get("PYTHONPATH", "")))}
 

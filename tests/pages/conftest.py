@@ -56,7 +56,8 @@ async def product(template: str) -> AsyncIterator[Product]:
         )
         await app.start()
         try:
-            yield Product(app.settings.site_url, database, data, app.stop, app.start, await device_clock(database))
+            clock = await device_clock(database)
+            yield Product(app.settings.site_url, database, data, app.stop, app.start, app.restart, clock)
         finally:
             await app.stop()
             shutil.rmtree(folder)
@@ -75,6 +76,11 @@ class _App:
                 env=environment, stdin=asyncio.subprocess.PIPE, stderr=log,
             )  # fmt: skip
         await _ready(self.settings.site_url)
+
+    async def restart(self, **changes: str) -> None:
+        await self.stop()
+        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+        await self.start()
 
     async def stop(self) -> None:
         assert self._process is not None

@@ -70,7 +70,7 @@ _serial = itertools.count(1)
 class Product:
     """The product under test: where it is, its database, what is in it, and its server's end and new start.
 
-    `device_clock` is a script that sets the clock of those who look at it.
+    `restart`: with other settings, by their names. `device_clock` is a script that sets the clock of those who look.
     """
 
     url: str
@@ -78,6 +78,7 @@ class Product:
     data: DemoData
     stop: Callable[[], Awaitable[None]]
     start: Callable[[], Awaitable[None]]
+    restart: Callable[..., Awaitable[None]]
     device_clock: str
 
     @contextlib.asynccontextmanager

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import pytest
@@ -19,7 +19,13 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
+from healthplus_emulators.running import Running, running_emulator
 from tests.fixtures.environment import Environment
+from tests.payments.emulated import STRIPE_KEYS
+from tests.payments.razorpay_account import KEYS as RAZORPAY_KEYS
+from tests.payments.razorpay_rig import RazorpayRig
+from tests.payments.rigs import Rig, SandboxRig
+from tests.payments.stripe_rig import StripeRig
 
 _Answer = TypeVar("_Answer")
 Hook = Callable[[], Awaitable[object]]
@@ -35,9 +41,16 @@ class Bank(SandboxGateway):
         self.calls: list[str] = []
 
     async def authorise(
-        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
+        self,
+        key: str,
+        amount_minor: int,
+        currency: str,
+        method: str,
+        return_url: str = "",
+        order: str | None = None,
     ) -> Authorisation | Declined | Pending:
-        return await self._then("authorise", await super().authorise(key, amount_minor, currency, method, return_url))
+        answer = await super().authorise(key, amount_minor, currency, method, return_url, order)
+        return await self._then("authorise", answer)
 
     async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
         return await self._then("capture", await super().capture(authorisation, amount_minor, currency))
@@ -78,3 +91,29 @@ async def bank(sandbox_bank: Settings) -> AsyncIterator[Bank]:
 @pytest.fixture
 def payments(environment: Environment, bank: Bank) -> Payments:
     return Payments(environment.db, environment.book, Gateways({"sandbox": bank}))
+
+
+@pytest.fixture(scope="session")
+def stripe_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The session's emulated Stripe, which is a process of its own; its webhooks go nowhere."""
+    with running_emulator("stripe", tmp_path_factory.mktemp("stripe"), STRIPE_KEYS) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def razorpay_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The session's emulated Razorpay, which is a process of its own; its webhooks go nowhere."""
+    with running_emulator("razorpay", tmp_path_factory.mktemp("razorpay"), RAZORPAY_KEYS) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def rig(request: pytest.FixtureRequest) -> Rig:
+    """An account at the gateway whose name is the parameter."""
+    rigs: dict[str, Callable[[], Rig]] = {
+        "sandbox": lambda: SandboxRig(request.getfixturevalue("sandbox_bank")),
+        "stripe": lambda: StripeRig(request.getfixturevalue("stripe_emulator")),
+        "razorpay-upi": lambda: RazorpayRig(request.getfixturevalue("razorpay_emulator"), "upi"),
+        "razorpay-card": lambda: RazorpayRig(request.getfixturevalue("razorpay_emulator"), "card"),
+    }
+    return rigs[request.param]()

@@ -14,12 +14,14 @@ from healthplus.signatures import sign
 from tests.fixtures.environment import PROVIDER, Environment
 
 HEADER = SIGNATURE.lower()
+BACK = "https://healthplus.example/doctor/1/hold/2?bank=later"
+"""Where a patient is led back to from a gateway's page."""
 
 
 async def pay(
     payments: Payments, environment: Environment, booking_id: UUID, method: str = "sandbox-ok", key: str = "key"
 ) -> Any:
-    paid: Paid = await payments.pay(PROVIDER, booking_id, method, environment.actor("asha"), key)
+    paid: Paid = await payments.pay(PROVIDER, booking_id, method, environment.actor("asha"), key, BACK)
     return paid
 
 

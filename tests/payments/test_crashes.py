@@ -18,16 +18,13 @@ from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.check import all_violations
 from healthplus.payments.accounts import Gateways, queries
-from healthplus.payments.gateway import Authorisation
-from healthplus.payments.gateways.sandbox import SandboxGateway
-from healthplus.payments.gateways.sandbox_process import bank_url
+from healthplus.payments.gateway import Authorisation, Gateway
 from healthplus.payments.payments import Payments
-from healthplus.settings import Settings
 from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.fixtures.terms import set_terms
-from tests.payments.conftest import Bank
+from tests.payments.rigs import Rig
 from tests.payments.steps import money, pay
 
 _T = TypeVar("_T")
@@ -79,33 +76,50 @@ class MortalDatabase:
         return call
 
 
-class MortalGateway(SandboxGateway):
-    """A gateway whose every call is a boundary; `after_authorise` happens at the bank meanwhile."""
+class MortalGateway:
+    """A gateway whose every call is a boundary; `after_authorise` happens at the bank once money is set aside."""
 
-    def __init__(self, settings: Settings, boundaries: Boundaries) -> None:
-        super().__init__(bank_url(settings), settings.payment_webhook_secret)
+    def __init__(self, gateway: Gateway, boundaries: Boundaries) -> None:
+        self._gateway = gateway
         self._boundaries = boundaries
         self.after_authorise: Callable[[], Awaitable[object]] | None = None
 
-    async def _ask(self, method: str, path: str, answer_type: type[_T], body: object = None) -> _T:
-        name = "fetch" if method == "GET" else "authorise" if path == "/payments" else path.rpartition("/")[2]
-        answer = await self._boundaries.cross(name, super()._ask(method, path, answer_type, body))
-        if name == "authorise" and self.after_authorise:
+    async def authorise(self, *asked: Any) -> Any:
+        answer = await self._boundaries.cross("authorise", self._gateway.authorise(*asked))
+        if self.after_authorise and isinstance(answer, Authorisation):
             await self.after_authorise()
         return answer
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        return lambda *asked: self._boundaries.cross(name, getattr(self._gateway, name)(*asked))
 
 
 class Play:
     """One process, mortal; and what is played with it."""
 
-    def __init__(self, environment: Environment, gateway: MortalGateway, boundaries: Boundaries) -> None:
+    def __init__(self, environment: Environment, rig: Rig, gateway: Gateway, boundaries: Boundaries) -> None:
         database = cast(Database, MortalDatabase(environment.db, boundaries))
-        self.environment, self.gateway, self.boundaries = environment, gateway, boundaries
+        self.environment, self.rig, self.boundaries = environment, rig, boundaries
+        self.gateway = MortalGateway(gateway, boundaries)
         self.book = Book(database)
-        self.payments = Payments(database, self.book, Gateways({"sandbox": gateway}))
+        gateways = Gateways({rig.account: cast(Gateway, self.gateway)})
+        self.payments = Payments(database, self.book, gateways)
+
+    async def pay(self, held: UUID) -> None:
+        """Pay, and pay at the gateway where that leads there; the repeat then finds the money."""
+        if (await self._request(held, self.rig.methods[0])).url:
+            await self._pay_there(held)
+            await self._request(held, self.rig.methods[0])
+
+    async def _request(self, held: UUID, method: str) -> Any:
+        return await pay(self.payments, self.environment, held, method)
+
+    async def _pay_there(self, held: UUID) -> None:
+        order = await self.environment.db.fetch_value("SELECT order_name FROM payments.intent WHERE hold_id = $1", held)
+        await self.rig.pay_there(f"{PROVIDER}:{held}", order or "")
 
     async def booked(self, held: UUID) -> None:
-        await pay(self.payments, self.environment, held)
+        await self.pay(held)
         await self.environment.pass_time(seconds=30)
         await self.payments.captures.poll()
 
@@ -114,7 +128,7 @@ class Play:
         capturing = asyncio.create_task(self.payments.captures.run_from_memory())
         await asyncio.sleep(0)
         try:
-            await pay(self.payments, self.environment, held)
+            await self.pay(held)
             while not (self.boundaries.is_dead or capturing.done()) and await money(self.environment) != (
                 "captured",
                 None,
@@ -139,7 +153,7 @@ class Play:
     async def kept_early(self, held: UUID) -> None:
         """Have the patient cancel before it was taken: it is captured, and then the rest refunded."""
         await set_terms_of(self.environment, held, 12345)
-        await pay(self.payments, self.environment, held)
+        await self.pay(held)
         await self.book.cancel(PROVIDER, held, self.environment.actor("asha"))
         await self.payments.captures.poll()
         await self.payments.captures.poll()
@@ -147,7 +161,7 @@ class Play:
     async def kept_whole(self, held: UUID) -> None:
         """Have the patient cancel by terms that keep all of it, before it was taken."""
         await set_terms_of(self.environment, held, 50000)
-        await pay(self.payments, self.environment, held)
+        await self.pay(held)
         await self.book.cancel(PROVIDER, held, self.environment.actor("asha"))
         await self.payments.captures.poll()
 
@@ -157,7 +171,7 @@ class Play:
             await self.environment.held(name="bina")
 
         self.gateway.after_authorise = lose
-        await pay(self.payments, self.environment, held)
+        await self.pay(held)
         await self.payments.captures.poll()
 
     async def late(self, held: UUID) -> None:
@@ -165,17 +179,16 @@ class Play:
         await self.booked(held)
 
     async def given_back(self, held: UUID) -> None:
-        await pay(self.payments, self.environment, held, "sandbox-later")
+        await self._request(held, self.rig.methods[1])
         await self.book.release(PROVIDER, held, self.environment.actor("asha"))
         await self._pay_at_the_bank(held)
 
     async def found(self, held: UUID) -> None:
-        await pay(self.payments, self.environment, held, "sandbox-later")
+        await self._request(held, self.rig.methods[1])
         await self._pay_at_the_bank(held)
 
     async def _pay_at_the_bank(self, held: UUID) -> None:
-        answer = await self.gateway.authorise(f"{PROVIDER}:{held}", 50000, "INR", "sandbox-ok")
-        assert isinstance(answer, Authorisation)
+        await self._pay_there(held)
         await self.environment.pass_time(seconds=20)
         await self.payments.reconciliation.poll()
         await self.environment.pass_time(seconds=30)
@@ -201,38 +214,37 @@ async def begin(environment: Environment) -> UUID:
     return await environment.held()
 
 
-async def play(
-    kind: str, environment: Environment, settings: Settings, fatal: str | None, away_seconds: int, bank: Bank
-) -> list[str]:
+async def play(kind: str, environment: Environment, rig: Rig, fatal: str | None, away_seconds: int) -> list[str]:
     held = await begin(environment)
     boundaries = Boundaries(fatal)
-    async with MortalGateway(settings, boundaries) as gateway:
+    async with rig.gateway() as gateway:
         try:
-            await getattr(Play(environment, gateway, boundaries), kind)(held)
+            await getattr(Play(environment, rig, gateway, boundaries), kind)(held)
             assert fatal is None
         except Death:
             assert fatal is not None
     await environment.pass_time(seconds=away_seconds)
-    await recover(environment, bank, held)
+    async with rig.gateway() as gateway:
+        await recover(environment, rig, gateway, held)
     return boundaries.crossed
 
 
-async def recover(environment: Environment, bank: Bank, held: UUID) -> None:
+async def recover(environment: Environment, rig: Rig, gateway: Gateway, held: UUID) -> None:
     """Another process goes on; the patient never asks again. What is due to go back must be ordered in time."""
     book = environment.book
-    payments = Payments(environment.db, book, Gateways({"sandbox": bank}))
+    payments = Payments(environment.db, book, Gateways({rig.account: gateway}))
     knowable = 0
     for _ in range(480 // STEP_SECONDS):
         await book.advance(PROVIDER)
         await payments.captures.poll()
         await payments.reconciliation.poll()
-        if await is_owed(environment, bank, held):
+        if await is_owed(environment, rig, held):
             assert knowable * STEP_SECONDS <= ORDERED_SECONDS_MAX, "money was kept too long"
             knowable += 1
         await environment.pass_time(seconds=STEP_SECONDS)
     assert await all_violations(environment.db) == []
-    facts = await bank.fetch(f"{PROVIDER}:{held}")
-    at_bank = {fact.authorisation: fact.state for fact in facts}
+    facts = rig.at_bank(f"{PROVIDER}:{held}")
+    at_bank = {fact.name: fact.state for fact in facts}
     rows = await environment.db.fetch("SELECT authorisation, state::text FROM ledger.payment")
     assert {row["authorisation"]: row["state"] for row in rows} == at_bank
     booked = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
@@ -242,7 +254,7 @@ async def recover(environment: Environment, bank: Bank, held: UUID) -> None:
     assert "authorised" not in at_bank.values()
 
 
-async def is_owed(environment: Environment, bank: Bank, held: UUID) -> bool:
+async def is_owed(environment: Environment, rig: Rig, held: UUID) -> bool:
     """Whether the bank has money for what is over, and it has not been ordered back."""
     over = await environment.db.fetch_value(
         "SELECT count(*) = 0 FROM booking.booking WHERE patient_id = $1 AND occupies AND deadline > app_now()",
@@ -251,7 +263,7 @@ async def is_owed(environment: Environment, bank: Bank, held: UUID) -> bool:
     ordered = await environment.db.fetch_value(
         "SELECT count(*) > 0 FROM ledger.payment WHERE due IS NOT NULL OR state > 'authorised'"
     )
-    return over and not ordered and bool(await bank.fetch(f"{PROVIDER}:{held}"))
+    return over and not ordered and bool(rig.at_bank(f"{PROVIDER}:{held}"))
 
 
 CANCELLED = {"begin_payment", "authorise", "confirm_lane", "take_due", "capture", "note_states", "cancel"}
@@ -297,23 +309,36 @@ LAPSING = ("booked", "found")
 """What a hold that lapses before anybody goes on makes most difference to: one paid here, and one paid at the bank."""
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
-    ("kind", "away_seconds"),
+    ("rig", "kind", "away_seconds"),
     [
-        *((kind, 0) for kind in KINDS),
+        *(("sandbox", kind, 0) for kind in KINDS),
         # Long enough for a hold to lapse meanwhile.
-        *((kind, 400) for kind in LAPSING),
-        *(pytest.param(kind, 400, marks=pytest.mark.long) for kind in KINDS if kind not in LAPSING),
+        *(("sandbox", kind, 400) for kind in LAPSING),
+        *(pytest.param("sandbox", kind, 400, marks=pytest.mark.long) for kind in KINDS if kind not in LAPSING),
+        ("stripe", "kept_early", 0),
+        ("stripe", "found", 400),
+        ("razorpay-upi", "lost", 0),
+        ("razorpay-upi", "found", 400),
+        ("razorpay-card", "given_back", 0),
+        *(
+            pytest.param(rig, kind, away_seconds, marks=pytest.mark.long)
+            for rig in ("stripe", "razorpay-upi", "razorpay-card")
+            for kind in KINDS
+            for away_seconds in (0, 400)
+        ),
     ],
+    indirect=["rig"],
 )
-async def test_a_death_at_any_boundary(
-    environment: Environment, sandbox_bank: Settings, bank: Bank, kind: str, away_seconds: int
-) -> None:
-    boundaries = await play(kind, environment, sandbox_bank, None, away_seconds, bank)
-    assert {boundary.split()[1] for boundary in boundaries} == KINDS[kind]
+async def test_a_death_at_any_boundary(environment: Environment, rig: Rig, kind: str, away_seconds: int) -> None:
+    await rig.open_account(environment.db)
+    boundaries = await play(kind, environment, rig, None, away_seconds)
+    expected = KINDS[kind] ^ rig.differs.get(kind, frozenset()) | rig.steps
+    assert {boundary.split()[1] for boundary in boundaries} == expected
     for fatal in boundaries:
         try:
-            assert fatal in await play(kind, environment, sandbox_bank, fatal, away_seconds, bank)
+            assert fatal in await play(kind, environment, rig, fatal, away_seconds)
         except AssertionError as error:
             error.add_note(f"died {fatal}")
             raise

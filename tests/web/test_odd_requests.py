@@ -193,6 +193,7 @@ async def pages(
             "key_id": held["id"],
             "service_id": "1",
             "person_id": person["id"],
+            "account": "sandbox",
             "city": "pune",
             "need": "doctor",
             "locality": "baner",

@@ -109,7 +109,9 @@ $$;
 
 -- Notes the states that payments have reached, of those that nobody else has locked; returns the payments whose state changed. Facts come
 -- late, out of order and again, so a state never goes back, and of each only the first report counts. What is due may have changed
--- meanwhile: a booking cancelled while its money was captured is due to be refunded, but for what is kept.
+-- meanwhile: a booking cancelled while its money was captured is due to be refunded, but for what is kept. But what was voided and is
+-- captured nonetheless is captured, and due to be refunded: a gateway without a call for it only lets an authorisation lapse, and a
+-- capture may have been under way.
 CREATE FUNCTION ledger.advance_payments(
     p_provider_ids bigint[], p_hold_ids uuid[], p_authorisations text[], p_states ledger.payment_state[], p_source ledger.source,
     p_now timestamptz
@@ -122,12 +124,14 @@ CREATE FUNCTION ledger.advance_payments(
         FOR UPDATE OF payment SKIP LOCKED
     ), noted AS (
         UPDATE ledger.payment
-        SET state = greatest(payment.state, free.state),
-            at = CASE WHEN free.state <= payment.state THEN at
+        SET state = CASE WHEN free.state = 'captured' AND payment.state = 'voided' THEN 'captured' ELSE greatest(payment.state, free.state) END,
+            at = CASE WHEN free.state = 'captured' AND payment.state = 'voided' THEN p_now
+                WHEN free.state <= payment.state THEN at
                 WHEN free.state = 'captured' AND kept_minor < amount_minor THEN ledger.part_due_at(p_now)
                 WHEN free.state = 'captured' AND due = 'void' THEN greatest(returns_from, p_now)
                 ELSE p_now END,
-            due = CASE WHEN free.state <= payment.state THEN due
+            due = CASE WHEN free.state = 'captured' AND payment.state = 'voided' THEN 'refund'
+                WHEN free.state <= payment.state THEN due
                 WHEN free.state = 'captured' AND (due = 'void' OR kept_minor < amount_minor) THEN 'refund'::ledger.payment_step END,
             captured_at = CASE free.state WHEN 'captured' THEN p_now ELSE captured_at END,
             captured_source = CASE free.state WHEN 'captured' THEN p_source ELSE captured_source END,

@@ -17,6 +17,7 @@ from healthplus.payments.gateway import (
     GatewayRefund,
     PaymentState,
     Pending,
+    Returned,
     WebhookEvent,
 )
 from healthplus.payments.gateways.loopback import LoopbackClient
@@ -33,6 +34,7 @@ METHODS = (
     "sandbox-unreachable",
 )
 """Ways to pay: UPI, a card and net banking, which always pay; a card that pays later, or never; a bank that is down."""
+METHODS_AT_ONCE = frozenset({"sandbox-upi"})
 SIGNATURE = "Bank-Signature"
 ANSWER_SECONDS_MAX = 5.0
 _KEEP_SECONDS = 15  # less than the bank does: it must never hang up just as we ask again
@@ -68,7 +70,7 @@ class SandboxGateway:
     """A Gateway; to be used within `async with`."""
 
     methods: tuple[str, ...] = METHODS
-    methods_at_once: frozenset[str] = frozenset()
+    methods_at_once: frozenset[str] = METHODS_AT_ONCE
 
     def __init__(self, url: str, webhook_secret: str | None, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
         self._url = url
@@ -86,7 +88,13 @@ class SandboxGateway:
         await self._client.close()
 
     async def authorise(
-        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
+        self,
+        key: str,
+        amount_minor: int,
+        currency: str,
+        method: str,
+        return_url: str = "",
+        order: str | None = None,  # noqa: ARG002
     ) -> Authorisation | Declined | Pending:
         request = {
             "key": key,
@@ -118,7 +126,7 @@ class SandboxGateway:
     async def close(self, order: str) -> None:
         """Change nothing: the sandbox has no orders."""
 
-    def read_return(self, fields: Mapping[str, str]) -> str:  # noqa: ARG002
+    def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002
         raise BadSignature
 
     async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002

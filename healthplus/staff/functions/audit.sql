@@ -14,6 +14,7 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,
         add_picture, change_picture, remove_picture,
         add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms, set_desk_rules, set_no_show_rule,
+        add_payment_account, assign_payment_account, remove_payment_account,
         renew_board,
         add_key, revoke_key, note_breach, add_to_breach
     }'::text[]

@@ -158,7 +158,7 @@ class HoldsController(Controller):
             row = await app.book.booking(provider_id, hold_id, caller.patient_id)
             assert row is not None
             shown = await booking_of_row(row, provider_id, app, caller.patient_id)
-            shown.payment = Payment("pending", paid.url)
+            shown.payment = Payment("pending", paid.url, paid.fields)
             return JsonAnswer(shown, status_code=202)
         if paid.outcome.code == "not_found":  # perhaps only for this token
             await app.tokens.require_afresh(caller.token_hash, caller.patient_id)

@@ -139,10 +139,11 @@ class Slots(Struct, rename={"from_": "from"}):
 
 
 class Payment(Struct):
-    """`pending`: the patient pays at `url`, and the hold is booked once they have."""
+    """`pending`: the patient pays at `url`, by a form with `fields` if there are any; then the hold is booked."""
 
     state: str
     url: str
+    fields: dict[str, str] = {}
 
 
 class TermsStep(Struct):

@@ -64,7 +64,8 @@ SELECT
     funding::text AS funding, offer, ticket_id,
     (SELECT number FROM booking.ticket
         WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id) AS ticket_number,
-    person_id, patient_name, deadline, payments.account_of(booking.clinic_id) AS account,
+    person_id, patient_name, deadline,
+    coalesce(requested.account, payments.account_of(booking.clinic_id)) AS account, requested.order_name IS NOT NULL AS is_at_gateway,
     CASE WHEN funding = 'online' THEN (  -- where others pay at the clinic
         SELECT booking.online_only_until(person_id, booking.clinic_id, now_at)
         FROM booking.price_of(provider_id, booking.clinic_id, service_ids) AS price WHERE price.funding = 'clinic') END AS online_only_until,
@@ -80,6 +81,9 @@ LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
+LEFT JOIN LATERAL (
+    SELECT account, order_name FROM payments.intent
+    WHERE intent.provider_id = booking.provider_id AND hold_id = booking_id) AS requested ON true
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: in_the_way

@@ -16,6 +16,8 @@ from healthplus.booking.outcomes import Refused
 from healthplus.booking.reasons import REASON_MAX, give_reason
 from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
+from healthplus.payments.gateway import Gateway
+from healthplus.payments.payments import Paid
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.appointments import is_invoice_foreign
@@ -32,8 +34,10 @@ from healthplus.web.pages.session import PatientSession, form_of, idempotency_ke
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import ChartKey
 
-_BANK = ("later", "declined", "unanswered")
+_BANK = ("later", "declined", "cancelled", "unanswered")
 """The bank's last answer, as the address has it: it is stored nowhere, and nothing is decided by it."""
+_GOING_ON = ("reserved", "expired", "released")
+"""Holds that money which is under way may still book, or has come too late for."""
 
 
 class HoldController(Controller):
@@ -44,7 +48,12 @@ class HoldController(Controller):
         self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], bank: Text = ""
     ) -> Response[str]:
         session = require_patient(request)
-        return await _page(request, session, await _hold(request, session, provider_id, hold_id), bank)
+        hold = await _hold(request, session, provider_id, hold_id)
+        if hold["state"] in _GOING_ON and (bank == "later" or hold["is_at_gateway"]):
+            # Back from the gateway, or come again after its page was closed: this page is to know what it knows.
+            await services(request).payments.look_now(provider_id, hold_id)
+            hold = await _hold(request, session, provider_id, hold_id)
+        return await _page(request, session, hold, bank)
 
     @get("/news")
     async def updates(
@@ -74,7 +83,7 @@ class HoldController(Controller):
             return see_other(request, here)
         try:
             method = form.get("method", "")[:200] or "none"
-            if hold["funding"] == "online" and method not in app.payments.gateways.of(hold["account"]).methods:
+            if hold["funding"] == "online" and method not in _gateway(request, hold).methods:
                 raise FormError(_("Choose how to pay."), "method")
             await _choose_person(request, session, hold, form)
             if hold["funding"] == "clinic":
@@ -107,9 +116,7 @@ class HoldController(Controller):
             return see_other(request, here, {"bank": "declined"})
         except PaymentUnavailable:
             return see_other(request, here, {"bank": "unanswered"})
-        # The bank's page is not ours, so its address has no language.
-        headers = _bank_headers(request) | ({"Location": paid.url} if paid.url else {})
-        return see_other(request, here, headers=headers)
+        return _led_on(request, hold, paid)
 
     @post("/release")
     async def release(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Response[str]:
@@ -192,7 +199,6 @@ async def _page(
     if hold["state"] == "reserved":
         if hold["offer"]:
             return see_other(request, ticket_path(provider_id, hold["ticket_id"]))
-        payments = services(request).payments
         return page(
             request,
             "hold/hold.html",
@@ -206,7 +212,7 @@ async def _page(
             form=form or {},
             who=await person_choice(request, session, hold["person_id"], form),
             error=error,
-            methods=pay_methods(payments.gateways.of(hold["account"]).methods) if hold["funding"] == "online" else (),
+            methods=pay_methods(_gateway(request, hold)) if hold["funding"] == "online" else (),
             periods=await _periods(request, hold),
             replaced=replaced,
             replaced_kept=await _kept_of_replaced(request, session, hold) if replaced else 0,
@@ -229,6 +235,28 @@ async def _page(
         earlier=await services(request).earlier.state(provider_id, hold_id, session.patient_id),
         replaced=replaced,
     )
+
+
+def _led_on(request: AnyRequest, hold: Record, paid: Paid) -> Response[str]:
+    """Lead to the hold's page, or to the gateway's where the patient pays there: where that wants a form, by a page."""
+    here = hold_path(hold["provider_id"], hold["booking_id"])
+    headers = _bank_headers(request)
+    if not paid.url or not paid.fields:
+        # The bank's page is not ours, so its address has no language.
+        return see_other(request, here, headers=headers | ({"Location": paid.url} if paid.url else {}))
+    return page(
+        request,
+        "hold/going_on.html",
+        headers=headers,
+        hold=hold,
+        paid=paid,
+        path_here=here,
+        until=hold["deadline"] - CLIENT_MARGIN,
+    )
+
+
+def _gateway(request: AnyRequest, hold: Record) -> Gateway:
+    return services(request).payments.gateways.of(hold["account"])
 
 
 async def _periods(request: AnyRequest, hold: Record) -> list[Period]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from healthplus.payments.gateway import Gateway
 from healthplus.web.languages import N_
 
 
 class PayMethod(NamedTuple):
-    """A way to pay; of kind `test` are those of the sandbox that try out what a bank may do."""
+    """A way to pay; of kind `test` are those of the sandbox that try out what a bank may do.
+
+    `is_at_once`: the money is taken as the patient pays, and not set aside first.
+    """
 
     name: str
     kind: Literal["upi", "card", "netbanking", "test"]
     title: str
     hint: str = ""
+    is_at_once: bool = False
 
 
 _UPI = N_("UPI"), N_("Any UPI app: approve it there")
@@ -37,6 +41,7 @@ _KNOWN = {
 }
 
 
-def pay_methods(names: Iterable[str]) -> list[PayMethod]:
-    """Return the ways to pay that a gateway has under these names; one that is not known here is shown by its name."""
-    return [_KNOWN.get(name) or PayMethod(name, "card", name) for name in names]
+def pay_methods(gateway: Gateway) -> list[PayMethod]:
+    """Return the ways to pay that a gateway has; one that is not known here is shown by its name."""
+    known = [_KNOWN.get(name) or PayMethod(name, "card", name) for name in gateway.methods]
+    return [method._replace(is_at_once=method.name in gateway.methods_at_once) for method in known]

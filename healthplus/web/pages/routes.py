@@ -27,12 +27,13 @@ from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.manifest import ManifestController
 from healthplus.web.pages.notifications import NotificationsController
+from healthplus.web.pages.payment_return import PaymentReturnController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
 from healthplus.web.pages.queue_receipt import QueueReceiptController
 from healthplus.web.pages.reviews import ReportController
-from healthplus.web.pages.session import load_session
+from healthplus.web.pages.session import begin_open_page, load_session
 from healthplus.web.pages.sign_in import SignInController
 from healthplus.web.pages.specialities import SpecialitiesController
 
@@ -71,11 +72,12 @@ def page_routers(settings: Settings) -> list[Router]:
     return [
         Router(
             language.url("/"),
-            route_handlers=controllers,
-            before_request=load_session,
+            route_handlers=handlers,
+            before_request=begin,
             middleware=[COMPRESSION],
             request_class=StrictRequest,
             include_in_schema=False,
         )
         for language in LANGUAGES
+        for handlers, begin in ((controllers, load_session), ([PaymentReturnController], begin_open_page))
     ]

@@ -153,14 +153,19 @@ def require_patient(request: AnyRequest, back_to: str | None = None) -> PatientS
 
 async def begin_page(request: AnyRequest) -> None:
     """Before each page, of patients and of staff: it begins, and what it was sent comes from a page of ours."""
+    await begin_open_page(request)
+    if request.method != "GET":
+        refuse_cross_site(request)
+
+
+async def begin_open_page(request: AnyRequest) -> None:
+    """Before a page that other sites may send forms to, for which nobody's cookies count."""
     await begin_request(request)
     # Before anybody reads it: the database keeps no NUL, and nobody types one. Taking one out may make another.
     query = request.scope["query_string"].replace(b"\0", b"")
     while b"%00" in query:
         query = query.replace(b"%00", b"")
     request.scope["query_string"] = query
-    if request.method != "GET":
-        refuse_cross_site(request)
 
 
 async def load_session(request: AnyRequest) -> None:

@@ -79,6 +79,35 @@ async def paying(window: BrowserWindow) -> None:
     await window.go(await held(window) + "?bank=later")
 
 
+@state("hold-cancelled-at-bank")
+async def cancelled(window: BrowserWindow) -> None:
+    """Come back from the gateway's page without having paid."""
+    await window.go(await held(window) + "?bank=cancelled")
+
+
+@state("hold-begun")
+async def begun(window: BrowserWindow) -> None:
+    """Come again after the gateway's page was closed."""
+    path = await held(window)
+    await window.go(path)
+    await window.page.locator("[value=sandbox-unreachable]").check()
+    await window.page.locator("form .button").first.click()
+    await window.page.wait_for_url("**bank=unanswered")
+    await window.product.database.execute(
+        "UPDATE payments.intent SET order_name = 'order' WHERE hold_id = $1::text::uuid", path.split("/")[-1]
+    )
+    await window.go(path)
+
+
+@state("hold-at-clinic")
+async def at_clinic(window: BrowserWindow) -> None:
+    path = await held(window)
+    await window.product.database.execute(
+        "UPDATE booking.booking SET funding = 'clinic' WHERE booking_id = $1::text::uuid", path.split("/")[-1]
+    )
+    await window.go(path)
+
+
 @state("hold-over")
 async def over(window: BrowserWindow) -> None:
     """Have the timer run out while the page is open, on a device that is offline."""

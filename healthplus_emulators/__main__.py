@@ -1,0 +1,3 @@
+from healthplus_emulators.commands import emulate
+
+emulate()
