@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import replace
 from importlib import import_module
@@ -40,6 +41,7 @@ from healthplus.notices.commands import push_key_command
 from healthplus.ops.backup_commands import backup_command, restore_command
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
+from healthplus.ops.demo_gateways import running_gateways, share_clinics
 from healthplus.ops.demo_guide import demo_guide, demo_text
 from healthplus.ops.fee_command import fee_command
 from healthplus.ops.payment_account_commands import payment_account_group
@@ -179,8 +181,9 @@ def serve(i_know: bool, allow_unsafe_commits: bool, until_stdin_ends: bool, **op
 
 @main.command()
 @click.option("--port", help="Port to listen on.")
+@click.option("--gateways", "has_gateways", is_flag=True, help="Have two clinics take money at emulated gateways.")
 @_i_know
-def demo(i_know: bool, port: str | None) -> None:
+def demo(i_know: bool, has_gateways: bool, port: str | None) -> None:
     """Make a directory of 20 cities and 6,000 providers, unless it is there, and serve it; no money moves."""
     settings = Settings.from_environment(options={"sandbox_payments": "1", "sandbox_notices": "1", "port": port})
     configure_logs(settings.log_format)
@@ -191,11 +194,15 @@ def demo(i_know: bool, port: str | None) -> None:
             data, address = await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             guide = await demo_guide(database, data, address)
             click.echo(await demo_text(database, data, guide, address))
+            click.echo(await share_clinics(database, address, has_gateways=has_gateways))
             return guide
 
     _require_startable(settings, i_know=i_know, needs_sandboxes=True)
     require_free_port(settings.host, settings.port)
-    with migrated_database(settings, with_secret_key, kept=True) as found:
+    with contextlib.ExitStack() as stack:
+        found = stack.enter_context(migrated_database(settings, with_secret_key, kept=True))
+        if has_gateways:
+            found = stack.enter_context(running_gateways(found))
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
         # As the owner: it is made in bulk, and moves the counters of ids.
         guide = asyncio.run(fill(found.database_owner_url or found.database_url or ""))

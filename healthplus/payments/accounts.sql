@@ -27,6 +27,10 @@ ON CONFLICT (clinic_id) DO UPDATE SET account = excluded.account
 -- Have a clinic take its money with the default from now on; NULL where it did not use this account.
 DELETE FROM payments.clinic_account WHERE clinic_id = $1 AND account = $2 RETURNING clinic_id
 
+-- name: take_all_away
+-- Have no clinic take its money with an account any more.
+DELETE FROM payments.clinic_account WHERE account = $1
+
 -- name: uses
 -- How many clinics take their money with an account, and whether money was ever taken or asked for with it.
 SELECT (SELECT count(*) FROM payments.clinic_account WHERE account = $1)::integer AS clinics,
