@@ -83,6 +83,14 @@ def _answered(bank: Bank, key: str, *, is_approved: bool) -> _Answer:
     return _Answer(303, b"", more=f"Location: {back}\r\n")
 
 
+def _listed(bank: Bank, words: list[str]) -> object:
+    """Return one payment, by its name; or a page of those made from one second until before another, after a name."""
+    if len(words) == 1:
+        return bank.find(words[0])
+    since, until, after = msgspec.convert(words, tuple[float, float, str], strict=False)
+    return bank.listed(since, until, after)
+
+
 def _answer(bank: Bank, request: _Request) -> _Answer:
     if not _is_own_host(request.host):
         return _Answer(421, b"The sandbox bank is reached by its own address only.")
@@ -95,8 +103,8 @@ def _answer(bank: Bank, request: _Request) -> _Answer:
                 asked = _read_step(request.body)
                 done = bank.step(name, step, asked.amount_minor, asked.currency)
                 answer = _document(done if isinstance(done, tuple) else {"state": done})
-            case "GET", "payments", key:
-                answer = _document(bank.payments(key))
+            case "GET", ("payments" | "listed") as what, *words:
+                answer = _document(bank.payments(words[0]) if what == "payments" else _listed(bank, words))
             case "GET", "pay", name if name == STYLE_PATH:
                 answer = _Answer(200, STYLE.encode(), "text/css; charset=utf-8")
             case "POST", "pay", key, ("approve" | "decline") as said:

@@ -77,7 +77,7 @@ AREAS = (
     ),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql", "delays.sql")),
     Area("backup", "backup"),
-    Area("payments", "payments", ("accounts.sql", "currency.sql", "gateway_events.sql")),
+    Area("payments", "payments", ("accounts.sql", "currency.sql", "gateway_events.sql", "day_checks.sql")),
     Area(
         "search",
         "search",

@@ -11,14 +11,15 @@ import functools
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import date
 from types import TracebackType
 from typing import NoReturn, Self, TypeVar
 
 import aiohttp
 import msgspec
 import stripe
-from stripe.params import RefundListParams
+from stripe.params import PaymentIntentListParams, RefundListParams
 from stripe.params.checkout import SessionCreateParams
 
 from healthplus.errors import BadInput, BadSignature, PaymentUnavailable
@@ -29,21 +30,25 @@ from healthplus.payments.gateway import (
     Declined,
     GatewayPayment,
     GatewayRefund,
+    ListedPayment,
     PaymentState,
     Pending,
     Returned,
     WebhookEvent,
     given_up,
 )
+from healthplus.payments.gateways.days import seconds_of
 from healthplus.payments.gateways.stripe_objects import (
     KEY,
     PAID,
     REFUND_KEY,
     Charge,
     Intent,
+    Intents,
     Refund,
     Refunds,
     Session,
+    listed_of,
     payment_of,
     read_event,
     state_of,
@@ -282,6 +287,29 @@ class StripeGateway:
         payment = payment_of(session.payment_intent, await self._refunds(session.payment_intent))
         return [payment] if payment else []
 
+    async def payments_of(self, day: date) -> AsyncIterator[list[ListedPayment]]:
+        since, until = seconds_of(day)
+        asked: PaymentIntentListParams = {
+            "created": {"gte": since, "lt": until},
+            "limit": 100,
+            "expand": [f"data.{_CHARGE[0]}"],
+        }
+        while True:
+            page = await self._read(self._v1.payment_intents.list_async(asked), Intents)
+            yield [listed for intent in page.data if (listed := listed_of(intent))]
+            if not page.data or not page.has_more:
+                return
+            asked = {**asked, "starting_after": page.data[-1].id}
+
+    async def find(self, name: str) -> ListedPayment | None:
+        try:
+            asked = self._v1.payment_intents.retrieve_async(name, {"expand": _CHARGE})
+            return listed_of(await self._answered(asked, Intent))
+        except _Refused as refused:
+            if refused.status == 404:
+                return None
+            _unavailable(refused)
+
     def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002
         raise BadSignature  # it leads the patient back, and signs nothing
 
@@ -300,10 +328,7 @@ class StripeGateway:
             return None  # signed, so meant for someone; not for us
 
     async def _intent(self, name: str) -> Intent:
-        try:
-            return await self._answered(self._v1.payment_intents.retrieve_async(name, {"expand": _CHARGE}), Intent)
-        except _Refused as refused:
-            _unavailable(refused)
+        return await self._read(self._v1.payment_intents.retrieve_async(name, {"expand": _CHARGE}), Intent)
 
     async def _refunds(self, intent: Intent) -> list[Refund]:
         """Return all refunds of a payment: a charge has its last ones only."""
@@ -325,10 +350,7 @@ class StripeGateway:
         params: RefundListParams = {"payment_intent": name, "limit": 100}
         if after:
             params["starting_after"] = after
-        try:
-            return await self._answered(self._v1.refunds.list_async(params), Refunds)
-        except _Refused as refused:
-            _unavailable(refused)
+        return await self._read(self._v1.refunds.list_async(params), Refunds)
 
     async def _post(
         self,
@@ -344,6 +366,13 @@ class StripeGateway:
                 if not refused.is_kept:
                     raise
         raise PaymentUnavailable
+
+    async def _read(self, call: Awaitable[stripe.StripeObject], answer_type: type[T]) -> T:
+        """As `_answered`, of what Stripe has no good reason to refuse."""
+        try:
+            return await self._answered(call, answer_type)
+        except _Refused as refused:
+            _unavailable(refused)
 
     @staticmethod
     async def _answered(call: Awaitable[stripe.StripeObject], answer_type: type[T]) -> T:
