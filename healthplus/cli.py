@@ -48,6 +48,7 @@ from healthplus.ops.payment_account_commands import payment_account_group
 from healthplus.ops.service_commands import service_group
 from healthplus.ops.terms_commands import terms_group
 from healthplus.payments.gateways.sandbox_process import require_bank
+from healthplus.receipts.commands import receipts_group
 from healthplus.reviews.commands import review_group
 from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
@@ -228,6 +229,7 @@ for command in (
     leave_group,
     payment_account_group,
     push_key_command,
+    receipts_group,
     reminders_group,
     restore_command,
     service_group,

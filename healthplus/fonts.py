@@ -1,4 +1,4 @@
-"""The font of this machine that has the letters of both languages, for files that are drawn here."""
+"""The font of this machine that has the letters of Hindi, for files that are drawn here."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from fontTools.ttLib import TTFont, TTLibError
-
 logger = logging.getLogger(__name__)
 
-_ASK = ("fc-match", "-s", "-f", "%{file}\n", "sans:lang=hi")
-"""Lists the fonts, those that suit Hindi best first."""
+_ASK = ("fc-list", "-f", "%{file}\t%{family[0]}\t%{weight}\n", ":lang=hi:scalable=true")
+"""Lists the fonts that have the letters of Hindi."""
+_BOLD = "200"
+"""What fontconfig calls the weight of bold letters."""
 _ASK_SECONDS_MAX = 10
 """The first time ever, fontconfig looks through all fonts of the machine."""
-_TRIED_MAX = 10
-_NEEDED = frozenset(map(ord, "aक₹"))
-NO_FONT = "invoices are in English only: this machine has no font for Hindi (Debian: fontconfig and fonts-lohit-deva)"
+_PREFERRED = ("Noto Sans Devanagari", "Lohit Devanagari")
+NO_FONT = "receipts are in English only: this machine has no font for Hindi (Debian: fontconfig and fonts-lohit-deva)"
 
 
 class Font(NamedTuple):
-    """A font's file, and the characters that it can show."""
+    """A family of fonts by its name, the folders that its files are in, and whether it has bold letters."""
 
-    file: Path
-    letters: frozenset[int]
+    family: str
+    folders: tuple[Path, ...]
+    has_bold: bool
 
 
 @cache
 def hindi_font() -> Font | None:
-    """Return a font with Latin and Devanagari letters and the rupee's sign; None where this machine has none.
+    """Return a font with Devanagari letters; None where this machine has none, or does not say so.
 
     The first time in a process it takes some tenths of a second, so call it in a thread.
     """
@@ -38,20 +38,16 @@ def hindi_font() -> Font | None:
         told = subprocess.run(_ASK, capture_output=True, text=True, timeout=_ASK_SECONDS_MAX, check=True).stdout
     except (OSError, subprocess.SubprocessError):  # without fontconfig
         return None
-    # Of a collection of fonts in one file, or an outline that is no TrueType, a PDF would need more than its name.
-    files = [line for line in told.splitlines() if line.lower().endswith(".ttf")]
-    return next((font for font in map(_read, files[:_TRIED_MAX]) if font and font.letters >= _NEEDED), None)
+    rows = [line.split("\t") for line in told.splitlines() if line.count("\t") == 2]
+    found = {family for file, family, _ in rows if Path(file).is_file()}
+    if not found:
+        return None
+    family = next((one for one in _PREFERRED if one in found), min(found))
+    folders = {Path(file).parent for file, name, _ in rows if name == family}
+    return Font(family, tuple(sorted(folders)), any(name == family and weight == _BOLD for _, name, weight in rows))
 
 
 def warn_without_font() -> None:
     """Log where this machine has no such font."""
     if hindi_font() is None:
         logger.warning("%s", NO_FONT)
-
-
-def _read(file: str) -> Font | None:
-    try:
-        with Path(file).open("rb") as opened, TTFont(opened, lazy=True) as font:
-            return Font(Path(file), frozenset(font.getBestCmap() or ()))
-    except (OSError, TTLibError, KeyError):
-        return None

@@ -9,7 +9,6 @@ import signal
 import granian.server.mp
 
 import healthplus.web.app
-import healthplus.web.pages.invoice
 from healthplus.fonts import hindi_font
 from healthplus.web.pages.rendering import compile_templates
 from healthplus.web.worker import prepared_routes

@@ -13,6 +13,7 @@ from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
@@ -43,7 +44,7 @@ _BOOKERS = 1500
 _FREE_EACH = 10
 """Times at the end of each day but the last doctor's, who is booked up but for a time that is held, and has a queue."""
 _COME = 12
-"""Of each doctor's patients, so many have come before anything is measured."""
+"""Of each doctor's patients, who have come before anything is measured."""
 _INTO_THE_DAY = timedelta(minutes=65)
 _ALONE = 30
 """Pages of each kind when nobody else asks."""
@@ -52,9 +53,22 @@ _PAUSE_SECONDS = 1.0
 """After an answer that has nothing new, as the page's script has it."""
 _SEED = 17
 _ROW = re.compile(r'class="day-row (\w+)[^"]*" id="visit-([0-9a-f-]{36})"')
-_BUTTON = re.compile(r'name="do" value="(arrive|call|enter|finish) ([0-9a-f-]{36})"')
+_BUTTON = re.compile(r'name="do" value="((arrive|call|enter|finish) ([0-9a-f-]{36})[^"]*)"')
 _VERSION = re.compile(r'data-version="([^"]*)"')
 _STATE_AFTER = {"arrive": "here", "call": "called", "enter": "in_room", "finish": "done"}
+
+
+class Button(NamedTuple):
+    """What pressing it sends, what that records, and of which booking."""
+
+    value: str
+    act: str
+    booking: str
+
+
+def buttons_of(sheet: str) -> list[Button]:
+    """Return the buttons of a sheet that record what comes next of a patient."""
+    return [Button(*found) for found in _BUTTON.findall(sheet)]
 
 
 @dataclass(frozen=True)
@@ -253,9 +267,8 @@ class _Desk:
         """Return a page, which must be there, and note how long it took; nothing where nothing is new."""
         return await self._ask("GET", kind, path, None)
 
-    async def press(self, act: str, booking: str) -> None:
-        """Press a button of a patient's row."""
-        form = {"provider": str(self.clinic.bookings[booking][0]), "do": f"{act} {booking}"}
+    async def press(self, button: Button) -> None:
+        form = {"provider": str(self.clinic.bookings[button.booking][0]), "do": button.value}
         await self._ask("POST", "press", self.clinic.path, form)
 
     async def _ask(self, method: str, kind: str, path: str, form: dict[str, str] | None) -> str:
@@ -371,12 +384,13 @@ async def _use_desks(desks: list[_Desk], pause: float, until: float) -> None:
     for number, desk in enumerate(cycle(desks)):
         if loop.time() > until:
             return
-        possible = _BUTTON.findall(await desk.get("sheet", clinic.path))
-        act = random.choice(sorted({act for act, _ in possible}))
-        booking = random.choice([booking for one, booking in possible if one == act])
-        if desk.states.get(booking) != _STATE_AFTER[act]:  # and not called again
-            clinic.changed(booking, _STATE_AFTER[act], loop.time())
-        await desk.press(act, booking)
+        if not (possible := buttons_of(await desk.get("sheet", clinic.path))):
+            raise BenchFailed("A full day without a button.")
+        act = random.choice(sorted({button.act for button in possible}))
+        button = random.choice([button for button in possible if button.act == act])
+        if desk.states.get(button.booking) != _STATE_AFTER[act]:  # and not called again
+            clinic.changed(button.booking, _STATE_AFTER[act], loop.time())
+        await desk.press(button)
         await desk.get("sheet", clinic.path)
         for kind, path in (next(searches), next(searches)):
             await desk.get(kind, path)

@@ -21,22 +21,29 @@ def _asked_anew() -> Iterator[None]:
     hindi_font.cache_clear()
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, *files: str) -> None:
-    """Let these be the files that fontconfig names."""
-    monkeypatch.setattr(fonts, "_ASK", (sys.executable, "-c", f"print({chr(10).join(files)!r})"))
+def answers(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Let fontconfig say this."""
+    monkeypatch.setattr(fonts, "_ASK", (sys.executable, "-c", f"print({chr(10).join(lines)!r})"))
 
 
-def test_a_font_has_the_letters_of_both_languages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_machines_font_for_hindi_is_found() -> None:
     found = hindi_font()
     assert found is not None, "install Debian's packages fontconfig, fonts-lohit-deva"
-    assert found.letters >= set(map(ord, "aZकक्षि₹"))
+    assert all(any(folder.glob("*.[to]tf")) for folder in found.folders)
     assert hindi_font() is found
 
-    broken = tmp_path / "broken.ttf"
-    broken.write_bytes(b"no font")
+
+def test_known_fonts_are_taken_before_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("a.ttf", "lohit.ttf", "noto.ttf", "noto-bold.ttf"):
+        (tmp_path / name).touch()
+    gone = f"{tmp_path}/gone.ttf\tNoto Sans Devanagari\t80"
+    others = (f"{tmp_path}/a.ttf\tAnother\t80", "nonsense", f"{tmp_path}/lohit.ttf\tLohit Devanagari\t80")
+    answers(monkeypatch, gone, *others)
+    assert hindi_font() == ("Lohit Devanagari", (tmp_path,), False)
     hindi_font.cache_clear()
-    answers(monkeypatch, str(tmp_path / "gone.ttf"), str(broken), str(tmp_path / "bitmap.pcf"), str(found.file))
-    assert hindi_font() == found
+    noto = "Noto Sans Devanagari"
+    answers(monkeypatch, *others, f"{tmp_path}/noto.ttf\t{noto}\t80", f"{tmp_path}/noto-bold.ttf\t{noto}\t200")
+    assert hindi_font() == (noto, (tmp_path,), True)
 
 
 def test_a_machine_without_fonts_has_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -51,12 +58,3 @@ def test_a_machine_without_fonts_has_none(monkeypatch: pytest.MonkeyPatch, caplo
     assert "fonts-lohit-deva" in caplog.text
     assert "fonts-lohit-deva" in "".join(text for _, text, _ in lines_of(Status([], has_hindi_font=False)))
     assert "fonts-lohit-deva" not in "".join(text for _, text, _ in lines_of(Status([])))
-
-
-def test_a_font_without_the_letters_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = hindi_font()
-    assert found is not None
-    answers(monkeypatch, str(found.file))
-    monkeypatch.setattr(fonts, "_NEEDED", frozenset({*map(ord, "aक₹"), 0x0B95}))  # a letter of Tamil
-    hindi_font.cache_clear()
-    assert hindi_font() is None

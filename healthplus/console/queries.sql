@@ -238,6 +238,10 @@ SELECT * FROM console.change_booking($1, $2, $3, $4, $5, $6, $7, $8, $9)
 -- What became of an appointment.
 SELECT * FROM console.booking_history($1, $2, $3, $4)
 
+-- name: booking_receipts
+-- The receipts and credit notes for an appointment.
+SELECT * FROM console.booking_receipts($1, $2, $3, $4)
+
 -- name: no_show_rule
 -- What a clinic does where somebody often does not come.
 SELECT console.no_show_rule($1, $2, $3)

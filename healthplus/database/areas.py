@@ -78,6 +78,7 @@ AREAS = (
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql", "delays.sql")),
     Area("backup", "backup"),
     Area("payments", "payments", ("accounts.sql", "currency.sql", "gateway_events.sql", "day_checks.sql")),
+    Area("receipts", "receipts", ("receipts.sql",)),
     Area(
         "search",
         "search",

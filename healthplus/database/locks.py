@@ -43,5 +43,8 @@ RETENTION = AdvisoryLock(
 )
 
 BACKUP = AdvisoryLock(5, "back-up", "following what is written: one process at a time", ("backup/queries.sql",))
+RECEIPTS = AdvisoryLock(
+    6, "receipts", "numbering receipts: one process at a time", ("receipts/functions/receipts.sql",)
+)
 
-LOCKS = (MIGRATIONS, SIGN_IN_CODES, WORD_COUNTS, RETENTION, BACKUP)
+LOCKS = (MIGRATIONS, SIGN_IN_CODES, WORD_COUNTS, RETENTION, BACKUP, RECEIPTS)

@@ -396,3 +396,34 @@ HAVING next_due > min(due_at)
 SELECT provider_id, ticket_id, ticket.state::text
 FROM booking.ticket LEFT JOIN booking.book USING (provider_id)
 WHERE ticket.state IN ('waiting', 'offered', 'called') AND is_queued IS NOT TRUE
+
+-- name: receipts_in_a_row
+-- The receipts and credit notes of a clinic and financial year are numbered from 1 to the last of their series: none twice, none left out.
+WITH numbered AS (
+    SELECT clinic_id, kind, financial_year, count(*) AS documents, min(number) AS first_number, max(number) AS last_number
+    FROM receipts.document GROUP BY clinic_id, kind, financial_year
+)
+SELECT clinic_id, kind::text AS kind, financial_year, documents, first_number, numbered.last_number, series.last_number AS series_number
+FROM numbered FULL JOIN receipts.series USING (clinic_id, kind, financial_year)
+WHERE financial_year >= receipts.kept_since((SELECT public.app_now()))
+    AND (documents, first_number, numbered.last_number) IS DISTINCT FROM (series.last_number::bigint, 1, series.last_number)
+
+-- name: receipts_match_money
+-- Of a payment that has its receipt and credit notes, these come to what the ledger keeps of it, in the same currency; and none is for
+-- what was never paid.
+WITH document AS (
+    SELECT provider_id, source_id AS hold_id, source_name AS authorisation, min(currency) AS currency,
+        sum(CASE kind WHEN 'receipt' THEN amount_minor ELSE -amount_minor END) AS minor, bool_or(kind = 'receipt') AS is_whole
+    FROM receipts.document WHERE source_kind = 'online' GROUP BY provider_id, source_id, source_name
+), payment AS (
+    SELECT provider_id, hold_id, authorisation, currency, coalesce(captured_at, refunded_at) AS taken_at,
+        CASE WHEN refunded_at IS NULL THEN amount_minor ELSE coalesce(kept_minor, 0) END AS kept_minor
+    FROM ledger.payment WHERE captured_at IS NOT NULL OR refunded_at IS NOT NULL
+)
+SELECT provider_id, hold_id, authorisation, kept_minor, minor, document.currency
+FROM payment FULL JOIN document USING (provider_id, hold_id, authorisation)
+WHERE (minor IS DISTINCT FROM kept_minor OR document.currency <> payment.currency)
+    AND (is_whole OR receipts.financial_year((taken_at AT TIME ZONE 'UTC')::date - 1) >= receipts.kept_since((SELECT public.app_now())))
+    AND NOT EXISTS (
+        SELECT FROM receipts.due
+        WHERE due.provider_id = payment.provider_id AND due.source_id = payment.hold_id AND due.source_name = payment.authorisation)

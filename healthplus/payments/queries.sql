@@ -116,12 +116,16 @@ SELECT account, gateway, owner, captures_at_once, lets_lapse FROM payments.accou
 SELECT booking_id FROM ledger.payment WHERE provider_id = $1 AND hold_id = $2 AND booking_id <> hold_id
 
 -- name: note_states
--- Note the states of payments that the gateway answered. What is captured is looked at there again only an hour after it was asked for.
+-- Note the states of payments that the gateway answered. What is captured is looked at there again only an hour after it was asked for;
+-- but not what was to be let go, and could only be captured and refunded: what else comes for it is to go back soon, too.
 WITH taken AS MATERIALIZED (
     SELECT provider_id, hold_id
-    FROM payments.intent JOIN unnest($1::bigint[], $2::uuid[], $4::ledger.payment_state[]) AS answer (provider_id, hold_id, state)
-        USING (provider_id, hold_id)
-    WHERE state = 'captured' AND check_at < asked_at + interval '1 hour'
+    FROM payments.intent JOIN unnest($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[])
+        AS answer (provider_id, hold_id, authorisation, state) USING (provider_id, hold_id)
+    WHERE state = 'captured' AND check_at < asked_at + interval '1 hour' AND NOT EXISTS (
+        SELECT FROM ledger.payment
+        WHERE payment.provider_id = answer.provider_id AND payment.hold_id = answer.hold_id
+            AND payment.authorisation = answer.authorisation AND due = 'void')
     FOR UPDATE OF intent SKIP LOCKED
 ), looked_at_later AS (
     UPDATE payments.intent SET check_at = asked_at + interval '1 hour'

@@ -72,6 +72,7 @@ class Privacy:
                 )
             await self._patients.erase(transaction, patient_id)
             await transaction.execute(queries.erase_names, patient_id)
+            await transaction.execute(queries.erase_receipt_names, patient_id)
             await transaction.execute(queries.erase_no_shows, patient_id)
             await transaction.execute(queries.erase_reasons, patient_id)
             await transaction.execute(queries.erase_reviews, patient_id)

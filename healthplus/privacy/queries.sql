@@ -85,6 +85,12 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(
             to_jsonb(entry) || jsonb_build_object('currency', coalesce(entry.currency, own_booking.currency)) ORDER BY at), '[]')
         FROM own_booking JOIN ledger.entry ON entry.provider_id = own_booking.provider_id AND hold_id = booking_id),
+    'receipts', (
+        SELECT coalesce(jsonb_agg(to_jsonb(document) ORDER BY document.at, kind), '[]')
+        FROM own_booking JOIN receipts.document USING (provider_id, booking_id)),
+    'receipts_due', (
+        SELECT coalesce(jsonb_agg(to_jsonb(due) ORDER BY since), '[]')
+        FROM own_booking JOIN receipts.due ON due.provider_id = own_booking.provider_id AND source_id = own_booking.booking_id),
     'webhooks', (
         SELECT coalesce(jsonb_agg(to_jsonb(webhook_event) ORDER BY at), '[]')
         FROM own_booking JOIN payments.webhook_event
@@ -153,6 +159,13 @@ SELECT EXISTS (
 -- name: erase_names
 -- Of the persons the patient booked for.
 UPDATE booking.booking SET patient_name = NULL WHERE patient_id = $1 AND patient_name IS NOT NULL
+
+-- name: erase_receipt_names
+-- Of those whom receipts name; all else of them is kept as long as the law says.
+UPDATE receipts.document SET person_name = NULL, payer_name = NULL
+FROM booking.booking
+WHERE booking.patient_id = $1 AND document.provider_id = booking.provider_id AND document.booking_id = booking.booking_id
+    AND (person_name IS NOT NULL OR payer_name IS NOT NULL)
 
 -- name: erase_no_shows
 -- When the patient did not come; the clinic's figures have the appointments.

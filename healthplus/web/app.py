@@ -45,6 +45,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
+from healthplus.receipts.receipts import Receipts
 from healthplus.refusals import refused
 from healthplus.retention.retention import Retention
 from healthplus.search.browse import Browse
@@ -230,6 +231,7 @@ def _housekeeping(background: Database, book: Book) -> tuple[Callable[[], Awaita
         EarlierTimes(background).run,
         Retention(background).run,
         AuditChain(background).run,
+        Receipts(background).run,
         WordCounter(background).run,
     )
 

@@ -112,6 +112,8 @@ _CLASSES = {
         POST /office/{clinic_id}/board
         GET /desk/{clinic_id}/{day}/visit/{booking_id}
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/history
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipts
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipt.pdf
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/change
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/ask
         POST /desk/{clinic_id}/ask
@@ -277,7 +279,7 @@ _CLASSES = {
         POST /appointments/{provider_id}/{booking_id}
         GET /appointments/{provider_id}/{booking_id}/move
         GET /appointments/{provider_id}/{booking_id}/receipt
-        GET /appointments/{provider_id}/{booking_id}/invoice.pdf
+        GET /appointments/{provider_id}/{booking_id}/receipt.pdf
         GET /appointments/{provider_id}/{booking_id}/visit.ics
         POST /appointments/{provider_id}/{booking_id}/coming
         POST /appointments/{provider_id}/{booking_id}/earlier

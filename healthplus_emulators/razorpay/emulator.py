@@ -59,9 +59,9 @@ class RazorpayEmulator(Emulator):
     def control(self, step: str, asked: dict[str, str]) -> object:
         """Do what a test asks for.
 
-        pay, decline: an order by a `method` (UPI), as a patient does; with `again`, although it is paid. They answer with the
-        fields that come back to the shop. pay-late: after so many `seconds`. settle: pay out. account: with
-        `direct_settlement`, capture everything at once.
+        pay, decline: an order by a `method` (else UPI), as a patient does; with `again`, although it is paid. They
+        answer with the fields that come back to the shop. pay-late: after so many `seconds`. settle: pay out. account:
+        with `direct_settlement`, capture everything at once.
         """
         match step:
             case "pay" | "decline":

@@ -36,7 +36,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
 """
 SHOWS_PATIENT = {
     *("find_booking", "asks", "day_sheet", "today_order", "own_day", "find_people", "booking_choices", "phone_queue"),
-    "booking_history",
+    *("booking_history", "booking_receipts"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -173,6 +173,8 @@ async def calls(db: Database, environment: Environment, monkeypatch: pytest.Monk
     await db.execute("UPDATE accounts.patient SET name = $1, phone = $2 WHERE name = 'asha'", MARK, PHONE)
     held = await environment.held(hour=9)
     assert (await environment.book.confirm(PROVIDER, held, "auth", environment.actor("asha"))).code == "booked"
+    await db.execute("SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment")
+    await db.execute("SELECT receipts.issue(9)")
     await environment.pass_until(environment.instant(8))
     found = Calls(environment.ids["asha"], held, environment.instant(9))
     found.values["p_person_id"] = await db.fetch_value(

@@ -36,6 +36,7 @@ WRITES = {
     ("retention", "*"): "what is over is deleted in one place, in small batches",
     ("ops", "*"): "the demo's data is made in bulk, into an empty database",
     ("privacy", "booking.booking"): "erasing clears the names of the people that a patient booked for",
+    ("privacy", "receipts.document"): "and the names on receipts",
     ("privacy", "booking.reason"): "and why they came",
     ("privacy", "booking.no_show"): "and when they did not come",
     ("privacy", "reviews.review"): "erasing deletes what a patient wrote of providers",
@@ -85,6 +86,10 @@ TRIGGERS = {
         "accounts.person",
     ): "whom a clinic knows is found by a copy of the name, as with search",
     ("payments.keep_currency", "directory.clinic"): "it is kept once there are bookings, which directory cannot see",
+    (
+        "receipts.on_payment",
+        "ledger.payment",
+    ): "what needs a receipt is noted in the transaction of the payment, so that none is left out",
     (
         "notices.on_event",
         "booking.event_log",

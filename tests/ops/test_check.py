@@ -126,6 +126,8 @@ FAULTS = {
     "receipts_numbered_once": as_owner(
         "UPDATE booking.queue_entry SET number = number + 1 WHERE kind = 'joined' AND number = 2", "booking.queue_entry"
     ),
+    "receipts_in_a_row": f"{CAPTURE}; SELECT receipts.issue(9); UPDATE receipts.series SET last_number = 2",
+    "receipts_match_money": f"{CAPTURE}; DELETE FROM receipts.due",
     "refund_missing": f"{CAPTURE}; UPDATE ledger.payment SET due = 'refund'; {LATER}",
 }
 

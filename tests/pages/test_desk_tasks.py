@@ -16,6 +16,7 @@ from playwright.async_api import Response, expect
 
 from tests.fixtures.clock import move_clock
 from tests.pages.states.callers import a_family
+from tests.pages.states.changes import seen_and_paid, tomorrow
 from tests.pages.states.day import NAMES, Day, a_day, record
 from tests.pages.states.staff import go
 from tests.pages.test_callers import Typist
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 _KEY_SECONDS = 0.28
 _RUNS = 5
+_REASON = "Doctor was called away"
 _numbers = count(20_000)
 
 
@@ -127,6 +129,40 @@ async def walk_in(desk: Desk) -> None:
     await expect(desk.window.page.locator("main")).to_contain_text(re.compile(r"[A-Z]-\d{3}"))
 
 
+async def move(desk: Desk) -> None:
+    """To the third time of those shown, of tomorrow's appointment."""
+    day = await tomorrow(desk.window)
+    await go(desk.window, day.path)
+    await desk.window.page.locator(f"#visit-{day.booking}").focus()
+    desk.typist.keys = 0
+    await desk.typist.go("m", "**?do=move")
+    await expect(desk.window.page.locator("[name=start]:checked")).to_be_focused()
+    await desk.typist.press("ArrowDown", "ArrowDown")
+    await desk.typist.go("Enter", "**?changed=move&about=*")
+
+
+async def refund(desk: Desk) -> None:
+    day = await seen_and_paid(desk.window, NAMES[4])
+    await go(desk.window, day.path)
+    await desk.window.page.locator(f"#visit-{day.bookings[NAMES[4]]}").focus()
+    desk.typist.keys = 0
+    await desk.typist.go("f", "**?do=refund")
+    await expect(desk.window.page.locator("#reason")).to_be_focused()
+    await desk.typist.press(*_REASON)
+    await desk.typist.go("Enter", "**?changed=refund&about=*")
+    async with desk.window.page.expect_navigation(url="**?done=undo&about=*"):
+        await desk.window.page.keyboard.press("u")  # or the refund would be ordered of a bank that took nothing
+
+
+async def history(desk: Desk) -> None:
+    await record(desk.window, desk.day, NAMES[4], "arrive")
+    await desk.open()
+    await desk.window.page.locator(desk.row_of(NAMES[4])).focus()
+    desk.typist.keys = 0
+    await desk.typist.go("h", "**/history")
+    await expect(desk.window.page.locator(".entries")).to_contain_text("Arrived")
+
+
 class Task(NamedTuple):
     """How many keys and seconds a task may cost (three presses of a key each are three tasks of one)."""
 
@@ -141,6 +177,9 @@ TASKS = {
     "arrival": Task(arrival, 6, 5),
     "walk-in token": Task(walk_in, 15, 10),
     "call next, recall, done": Task(calls, 3, 3),
+    "move": Task(move, 6, 6),
+    "refund": Task(refund, 5 + len(_REASON), 10),
+    "history": Task(history, 1, 1),
     "day sheet on paper": Task(printing, 1, 1),
     "day sheet as CSV": Task(table, 1, 1),
 }

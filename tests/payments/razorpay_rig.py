@@ -17,7 +17,7 @@ from healthplus.payments.gateways.razorpay_objects import Payment, Refund, fact_
 from healthplus_emulators.faults import FaultPlan
 from healthplus_emulators.running import Running
 from tests.payments.razorpay_account import gateway_of
-from tests.payments.rigs import SLOW_SECONDS, STEP_FAULTS, WEBHOOK_FAULTS, AtBank, Rig, opened
+from tests.payments.rigs import SLOWER_SECONDS, STEP_FAULTS, WEBHOOK_FAULTS, AtBank, Rig, opened
 
 
 class RazorpayRig(Rig):
@@ -26,6 +26,8 @@ class RazorpayRig(Rig):
     account = "razorpay"
     steps = frozenset({"store_order"})
     ends = frozenset({"captured", "refunded"})
+
+    answer_seconds_max = 1.0
 
     def __init__(self, emulator: Running, method: str) -> None:
         self._emulator = emulator
@@ -44,7 +46,7 @@ class RazorpayRig(Rig):
         return FaultPlan(
             **STEP_FAULTS,
             **WEBHOOK_FAULTS,
-            slow_seconds=SLOW_SECONDS,
+            slow_seconds=self.answer_seconds_max + SLOWER_SECONDS,
             pay_twice=0.05,
             refund_pending=0.3,
             webhook_url=webhook_url,

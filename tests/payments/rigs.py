@@ -25,8 +25,8 @@ from healthplus_sandbox.bank import FaultPlan
 
 STEP_FAULTS = {"fail_before": 0.14, "fail_after": 0.14, "never_answer": 0.005, "slow": 0.03}
 WEBHOOK_FAULTS = {"webhook_lost": 0.3, "webhook_repeated": 0.3, "webhook_seconds_max": 3}
-SLOW_SECONDS = 0.7
-"""Longer than anyone waits in these tests."""
+SLOWER_SECONDS = 0.2
+"""So much longer than anyone waits, what is slow takes in these tests."""
 
 
 class AtBank(NamedTuple):
@@ -46,6 +46,8 @@ class Rig(ABC):
     account: str
     methods: tuple[str, ...]
     """What pays, first at once if anything does; and what the patient goes on with at the gateway."""
+    answer_seconds_max: float
+    """How long an answer is waited for where it may be late."""
     steps: frozenset[str] = frozenset()
     """What paying here crosses besides what it crosses with the sandbox."""
     differs: Mapping[str, frozenset[str]] = MappingProxyType({})
@@ -96,6 +98,7 @@ class SandboxRig(Rig):
 
     account = SANDBOX
     methods = ("sandbox-ok", "sandbox-later")
+    answer_seconds_max = 0.5
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -107,7 +110,7 @@ class SandboxRig(Rig):
 
     def faulty(self, webhook_url: str) -> FaultPlan:
         return FaultPlan(
-            **STEP_FAULTS, **WEBHOOK_FAULTS, slow_seconds=SLOW_SECONDS, pay_twice=0.05,
+            **STEP_FAULTS, **WEBHOOK_FAULTS, slow_seconds=self.answer_seconds_max + SLOWER_SECONDS, pay_twice=0.05,
             later=0.03, later_seconds=3, webhooks="all", webhook_url=webhook_url,
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from healthplus.payments.gateways.stripe_objects import Intent, Refund, payment_
 from healthplus_emulators.faults import FaultPlan
 from healthplus_emulators.running import Running
 from tests.payments.emulated import account_keys
-from tests.payments.rigs import SLOW_SECONDS, STEP_FAULTS, WEBHOOK_FAULTS, AtBank, Rig, opened
+from tests.payments.rigs import SLOWER_SECONDS, STEP_FAULTS, WEBHOOK_FAULTS, AtBank, Rig, opened
 
 
 class StripeRig(Rig):
@@ -25,6 +25,7 @@ class StripeRig(Rig):
 
     account = "stripe"
     methods = ("card", "card")
+    answer_seconds_max = 2.0  # its client takes some milliseconds of the processor for each answer
     steps = frozenset({"store_order"})
 
     def __init__(self, emulator: Running) -> None:
@@ -38,7 +39,7 @@ class StripeRig(Rig):
         return FaultPlan(
             **STEP_FAULTS,
             **WEBHOOK_FAULTS,
-            slow_seconds=SLOW_SECONDS,
+            slow_seconds=self.answer_seconds_max + SLOWER_SECONDS,
             fail_kept=0.05,
             refund_pending=0.3,
             webhook_url=webhook_url,

@@ -19,7 +19,7 @@ from aiohttp import web
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from healthplus.errors import BadSignature, NotFound, PaymentDeclined, PaymentUnavailable
+from healthplus.errors import BadSignature, DatabaseBusy, NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.ops.check import all_violations
 from healthplus.payments.accounts import Gateways
 from healthplus.payments.gateways.sandbox_process import running_bank
@@ -40,11 +40,12 @@ from tests.payments.stripe_rig import StripeRig
 PAYMENTS_MAX = 2000
 PROVIDERS = 40
 AT_ONCE = 40
-ANSWER_SECONDS_MAX = 0.5
 STEP_SECONDS = 10
 HOUR_SECONDS = 3600
 FEE, KEPT = 50000, 12345
 """What a visit costs, and what is kept of that when its patient cancels."""
+RUN_SECONDS_MAX = 300
+"""How long the patients take who come."""
 LATER_SECONDS = 4
 """By when what the bank authorises later is."""
 
@@ -104,7 +105,7 @@ async def environment(db: Database, own_rig: Rig) -> AsyncIterator[BankEnvironme
     )
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(2):
-            gateway = await stack.enter_async_context(own_rig.gateway(ANSWER_SECONDS_MAX))
+            gateway = await stack.enter_async_context(own_rig.gateway(own_rig.answer_seconds_max))
             environment.processes.append(Payments(db, Book(db), Gateways({own_rig.account: gateway})))
         yield environment
 
@@ -148,7 +149,7 @@ async def book(environment: BankEnvironment, patient: int, draw: random.Random) 
         except PaymentDeclined:
             environment.seen["declined"] += 1
             method = environment.rig.methods[0]
-        except PaymentUnavailable:
+        except (PaymentUnavailable, DatabaseBusy):
             environment.seen["unavailable"] += 1
             if draw.random() < 0.4:
                 break
@@ -160,8 +161,9 @@ async def book(environment: BankEnvironment, patient: int, draw: random.Random) 
                 break
     if draw.random() < 0.15:
         await asyncio.sleep(draw.random())
-        for give_back in (environment.book.release, environment.book.cancel):
-            environment.seen[(await give_back(provider, held, Patient(patient))).code] += 1
+        with contextlib.suppress(DatabaseBusy):
+            for give_back in (environment.book.release, environment.book.cancel):
+                environment.seen[(await give_back(provider, held, Patient(patient))).code] += 1
 
 
 async def pay_there(environment: BankEnvironment, provider: int, held: UUID, draw: random.Random) -> bool:
@@ -182,9 +184,10 @@ async def hold_some(environment: BankEnvironment, patient: int, draw: random.Ran
     while True:
         provider, slot = draw.choice(environment.providers), draw.randrange(144)
         start = environment.first + timedelta(minutes=5 * slot)
-        held = await environment.book.hold(provider, environment.clinic, start, 1, patient, Patient(patient))
-        if held.code == "reserved" and held.booking_id:
-            return provider, held.booking_id
+        with contextlib.suppress(DatabaseBusy):
+            held = await environment.book.hold(provider, environment.clinic, start, 1, patient, Patient(patient))
+            if held.code == "reserved" and held.booking_id:
+                return provider, held.booking_id
 
 
 async def pay_all(environment: BankEnvironment, count: int) -> None:
@@ -208,7 +211,7 @@ async def pay_all(environment: BankEnvironment, count: int) -> None:
 
 
 async def settle_all(environment: BankEnvironment) -> None:
-    """Ten more minutes, in steps, and the ten after the hour at which second payments are looked for.
+    """Ten more minutes, in steps, and those around the hour at which second payments are looked for.
 
     The bank works again, and another process gives it time to answer.
     """
@@ -219,7 +222,9 @@ async def settle_all(environment: BankEnvironment) -> None:
 
 async def _settle_all(environment: BankEnvironment, process: Payments) -> None:
     steps = [STEP_SECONDS] * (600 // STEP_SECONDS)
-    for seconds in (*steps, HOUR_SECONDS - 600, *steps):
+    # The first were asked for when all this began: their hour must not be leapt over.
+    before = [STEP_SECONDS] * (RUN_SECONDS_MAX // STEP_SECONDS)
+    for seconds in (*steps, HOUR_SECONDS - 600 - RUN_SECONDS_MAX, *before, *steps):
         for row in await environment.db.fetch(
             "SELECT DISTINCT provider_id FROM booking.booking WHERE state = 'reserved' AND deadline <= app_now()"
         ):
@@ -260,7 +265,7 @@ async def check_ledgers(environment: BankEnvironment) -> Counter[str]:
     return Counter(state for _, state in at_bank.values())
 
 
-async def ordered_after(environment: BankEnvironment) -> list[float]:
+async def ordered_after(environment: BankEnvironment) -> dict[str, float]:
     """For all money that went back: how long after it could be known to be owed that was ordered, in seconds.
 
     It is owed once it is at the bank and what it was for is over, and ordered with what ended that, or when it is
@@ -268,7 +273,7 @@ async def ordered_after(environment: BankEnvironment) -> list[float]:
     """
     came = {one.name: one.came_at for one in environment.rig.at_bank()}
     rows = await environment.db.fetch(
-        """SELECT payment.authorisation, extract(epoch FROM entry.at)::float8 AS recorded,
+        """SELECT payment.authorisation, entry.source::text, extract(epoch FROM entry.at)::float8 AS recorded,
             ended.at AS ended, paid.at AS paid, entry.source = 'fetch' AND paid.at IS NOT NULL AS is_looked_for,
             extract(epoch FROM asked.at)::float8 AS asked
         FROM ledger.payment
@@ -285,13 +290,13 @@ async def ordered_after(environment: BankEnvironment) -> list[float]:
                 AND first.authorisation <> payment.authorisation) AS asked
         WHERE payment.state IN ('voided', 'refunded')"""
     )
-    found = []
+    found = {}
     for row in rows:
         over = row["ended"] or row["paid"]  # a second payment is owed as soon as the first has booked
         known = max(environment.at(came[row["authorisation"]]), over)
         if row["is_looked_for"] and row["asked"]:
             known = max(known, row["asked"] + HOUR_SECONDS)
-        found.append(max(row["recorded"], over) - known)
+        found[f"{row['authorisation']}, {row['source']}"] = max(row["recorded"], over) - known
     return found
 
 
@@ -325,6 +330,7 @@ async def test_no_money_is_lost_or_taken_twice(environment: BankEnvironment, pay
     assert failed >= 0.3 * payments
     played = {fault for fault in faults if getattr(faulty, fault) > 0}
     assert played >= {"webhook_lost", "webhook_repeated"}
-    assert min(faults[fault] for fault in played - {"never_answer"}) > 0
-    assert min(states[state] for state in rig.ends) > 0
-    assert max(lags) <= 60
+    if payments >= 600:  # of few, some are met by none
+        assert min(faults[fault] for fault in played) > 0
+        assert min(states[state] for state in rig.ends) > 0
+    assert {money: seconds for money, seconds in lags.items() if seconds > 60} == {}

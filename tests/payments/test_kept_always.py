@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from uuid import UUID
@@ -17,7 +18,8 @@ from healthplus.booking.replacements import cancel_replaced
 from healthplus.database import Database
 from healthplus.ops.check import all_violations
 from healthplus.payments.accounts import Gateways
-from healthplus.payments.payments import Payments
+from healthplus.payments.payments import Money, Payments
+from healthplus.receipts.receipts import documents_of
 from healthplus.settings import Settings
 from tests.fixtures.clock import INDIA, freeze_clock, product_now, set_clock
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
@@ -275,11 +277,26 @@ async def play(db: Database, bank: Bank, data: st.DataObject) -> None:
     fee = visit.fee
     money = await visit.payments.money(visit.provider, visit.booking)
     assert money is not None
+    await check_receipts(visit, money, kept_minor)
     assert (money.kept_minor, money.returned_minor) == (kept_minor, fee - kept_minor)
     (at_bank,) = await bank.fetch(f"{visit.provider}:{visit.booking}")
     assert (at_bank.state, at_bank.amount_minor) == (money.money if money.money != "kept" else "captured", fee)
     assert at_bank.refunded_minor == (0 if at_bank.state in ("captured", "voided") else fee - kept_minor)
     assert at_bank.state == "captured" if kept_minor == fee else at_bank.state in ("voided", "refunded")
+
+
+async def check_receipts(visit: Visit, money: Money, kept_minor: int) -> None:
+    """Issue what is due; receipt and credit notes come to what was paid, went back and is kept."""
+    await visit.db.execute("SELECT receipts.issue(200)")
+    by_kind: Counter[str] = Counter()
+    for one in await documents_of(visit.db, visit.provider, visit.booking):
+        by_kind[one.kind] += one.amount_minor
+        assert not one.said.lines or sum(line.minor for line in one.said.lines) == visit.fee
+        assert len(one.said.lines) == len(visit.services)
+    if money.money == "voided":
+        assert not by_kind
+    else:
+        assert (by_kind["receipt"], by_kind["credit_note"]) == (visit.fee, visit.fee - kept_minor)
 
 
 def play_all(dsn: str, bank_settings: Settings, examples: int, fault: tuple[str, str, str] | None = None) -> None:

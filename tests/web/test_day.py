@@ -16,6 +16,7 @@ from litestar import Litestar
 from healthplus.database import Database
 from healthplus.web import book_watchers
 from healthplus.web.kept_days import Found, KeptDays
+from healthplus_bench.desk import buttons_of
 from tests.fixtures.clock import freeze_clock
 from tests.fixtures.environment import AT_CLINIC, FREE, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
@@ -90,6 +91,13 @@ async def test_a_visit_from_arrival_to_the_end(
         row = await db.fetch_row(rate, PROVIDER, bookings["bina"], patient)
         assert row is not None
         assert tuple(row) == answer
+
+
+async def test_the_desks_of_the_bench_press_what_a_sheet_has(desk: Browser, sheet: str) -> None:
+    for act in ("arrive", "call", "enter", "finish"):
+        button = next(one for one in buttons_of((await desk.get(sheet)).text) if one.act == act)
+        answer = await desk.post(sheet, {"provider": str(PROVIDER), "do": button.value})
+        assert goes_to(answer).startswith(f"{sheet}?done={act}&about={button.booking}")
 
 
 async def test_a_page_that_is_old_undoes_nothing_that_came_after_it(

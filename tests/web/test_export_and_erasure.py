@@ -16,6 +16,7 @@ from healthplus.booking.book import Book
 from healthplus.booking.numbers import number_of
 from healthplus.database import Database
 from healthplus.staff.accounts import set_role
+from tests.fixtures.clock import until
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.fixtures.staff import OPERATOR, cheap_hashes
 from tests.web.client import Client
@@ -36,10 +37,20 @@ async def lived_in(me: Client, asha: Client, environment: Environment) -> None:
     assert claim
     await me.delete(f"{WAITS}/{claim['ticket_id']}")
     await asha.delete(blocking["url"])
-    await me.delete(await book(me, environment.at(9), ONLINE))
+    paid = await book(me, environment.at(9), ONLINE)
+    await until(lambda: is_receipted(environment, 1))
+    await me.delete(paid)
+    await until(lambda: is_receipted(environment, 2))
     await book(me, environment.at(13))
     await environment.pass_time(days=4)
     await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": (environment.day + timedelta(days=5, hours=14)).isoformat()})
+
+
+async def is_receipted(environment: Environment, count: int) -> bool:
+    """Issue what is due; return whether there are so many receipts and credit notes."""
+    await environment.db.execute("SELECT receipts.issue(200)")
+    found: int = await environment.db.fetch_value("SELECT count(*) FROM receipts.document")
+    return found == count
 
 
 async def everywhere(db: Database, text: str) -> list[str]:
@@ -64,6 +75,10 @@ async def test_everything_held_is_exported(me: Client, asha: Client, app: Litest
     assert (export["profile"]["name"], export["profile"]["phone"]) == (PLANTED["name"], NUMBER)
     assert {one["state"] for one in export["bookings"]} == {"cancelled", "booked", "reserved"}
     assert export["place"]["booking_id"]
+    assert [(one["kind"], one["person_name"]) for one in export["receipts"]] == [
+        ("receipt", PLANTED["name"]),
+        ("credit_note", PLANTED["name"]),
+    ]
     assert [len(export[part]) for part in ("consents", "sessions", "codes", "devices", "waits", "payments")] == [1] * 6
     patient_id = export["profile"]["patient_id"]
     kinds = {event["kind"] for event in export["events"]}
@@ -149,6 +164,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "notices.earlier_told",
         "ledger.payment",
         "payments.intent",
+        "receipts.document",
         "ledger.entry",
         "ledger.former_entry",  # as far as ledger.entry shows it
         "payments.webhook_event",
@@ -166,7 +182,7 @@ async def test_nothing_that_names_the_erased_is_left(
     await lived_in(me, asha, environment)
     for text in (PLANTED["email"], NUMBER):
         assert await everywhere(environment.db, text) == ["accounts.patient"]
-    named = ["accounts.patient", "accounts.person", "booking.booking"]
+    named = ["accounts.patient", "accounts.person", "booking.booking", "receipts.document"]
     assert sorted(await everywhere(environment.db, PLANTED["name"])) == named
     before = await environment.db.fetch_value("SELECT count(*) FROM accounts.challenge")
     erased = await me.delete("me")
@@ -185,6 +201,10 @@ async def test_nothing_that_names_the_erased_is_left(
     for table in ("accounts.session", "accounts.idempotency", "accounts.consent", "notices.notice"):
         sql = f"SELECT count(*) FROM {table} WHERE patient_id = $1"
         assert await environment.db.fetch_value(sql, row["patient_id"]) == 0
+    receipts = await environment.db.fetch(
+        "SELECT kind::text, amount_minor, person_name FROM receipts.document ORDER BY document.kind"
+    )
+    assert [tuple(one) for one in receipts] == [("receipt", 50000, None), ("credit_note", 50000, None)]
     # What was sent to the number stays counted, and says nothing of whose it was.
     assert await environment.db.fetch_value("SELECT count(*) FROM accounts.challenge") == before
     again = Client(http, await sign_in(anyone, phone))

@@ -155,8 +155,12 @@ def may_open(role: Role, path: str, access: Access) -> bool:
 
 _ASKED_FOR = {"/history": {"patient": "1"}}
 """What a page cannot be asked for without, by the end of its path."""
-_NOT_HERE = {"/desk/account/passkey", "/desk/{clinic_id}/day", "/desk/own/{clinic_id}"}
-"""What is not at the address of these tests, as browsers have no passkeys there; and what leads to another page."""
+_NOT_HERE = {
+    *("/desk/account/passkey", "/desk/{clinic_id}/day", "/desk/own/{clinic_id}"),
+    "/desk/{clinic_id}/{day}/visit/{booking_id}/receipt.pdf",
+}
+"""What is not at the address of these tests, as browsers have no passkeys there; what leads to another page; and the
+receipt of an appointment that nobody has paid for."""
 
 
 async def test_every_page_is_there_in_each_language(

@@ -101,3 +101,28 @@ BEGIN
     ORDER BY found.at DESC, found.is_event, found.number DESC
     LIMIT 300;
 END $$;
+
+-- The receipts and credit notes for an appointment at a clinic; one row of NULLs where it has none.
+CREATE FUNCTION console.booking_receipts(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_id uuid) RETURNS TABLE (
+    kind text, number text, provider_id bigint, booking_id uuid, amount_minor integer, currency text, at timestamptz, issued_at timestamptz,
+    person_name text, payer_name text, said text
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    caller record;
+    target booking.booking;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'see_clinic', p_clinic_id);
+    SELECT booking.* INTO target FROM directory.provider_clinic
+    JOIN booking.booking ON booking.provider_id = provider_clinic.provider_id AND booking.booking_id = p_booking_id
+    WHERE provider_clinic.clinic_id = p_clinic_id AND booking.clinic_id = p_clinic_id;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_booking', false, '', NULL, p_clinic_id,
+        target.patient_id, target.provider_id, p_booking_id);
+    RETURN QUERY SELECT * FROM receipts.documents(target.provider_id, p_booking_id);
+    IF NOT FOUND THEN
+        RETURN NEXT;
+    END IF;
+END $$;

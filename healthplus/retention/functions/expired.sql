@@ -94,8 +94,15 @@ CREATE FUNCTION retention.forget_erased(p_now timestamptz, p_rows_max integer) R
         DELETE FROM notices.earlier_told WHERE ctid = ANY (ARRAY (
             SELECT earlier_told.ctid FROM notices.earlier_told JOIN erased ON erased.patient_id = earlier_told.patient_id
             LIMIT p_rows_max FOR UPDATE OF earlier_told SKIP LOCKED)) RETURNING 1
+    ), receipt_gone AS (  -- one that was being issued meanwhile
+        UPDATE receipts.document SET person_name = NULL, payer_name = NULL WHERE ctid = ANY (ARRAY (
+            SELECT document.ctid
+            FROM booking.booking JOIN erased USING (patient_id) JOIN receipts.document USING (provider_id, booking_id)
+            WHERE person_name IS NOT NULL OR payer_name IS NOT NULL
+            LIMIT p_rows_max FOR UPDATE OF document SKIP LOCKED)) RETURNING 1
     )
     SELECT greatest(
+        (SELECT count(*) FROM receipt_gone),
         (SELECT count(*) FROM review_gone),
         (SELECT count(*) FROM report_gone),
         (SELECT count(*) FROM reason_gone),
@@ -375,3 +382,18 @@ CREATE FUNCTION retention.forget_delays(p_now timestamptz, p_rows_max integer) R
             LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
     SELECT count(*) FROM gone
 $$;
+
+-- Receipts and credit notes of financial years that nobody has to keep any more.
+CREATE FUNCTION retention.forget_receipts(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    gone bigint;
+BEGIN
+    PERFORM set_config('healthplus.retention', 'on', true);
+    DELETE FROM receipts.document WHERE ctid = ANY (ARRAY (
+        SELECT document.ctid
+        FROM receipts.series JOIN receipts.document USING (clinic_id, kind, financial_year)
+        WHERE financial_year < receipts.kept_since(p_now) LIMIT p_rows_max FOR UPDATE OF document SKIP LOCKED));
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    PERFORM set_config('healthplus.retention', '', true);
+    RETURN gone;
+END $$;

@@ -120,7 +120,8 @@ BEGIN
         retention.forget_letters(now_at, rows_max),
         retention.forget_told(now_at, rows_max),
         retention.forget_call_entries(now_at, rows_max),
-        retention.forget_delays(now_at, rows_max));
+        retention.forget_delays(now_at, rows_max),
+        retention.forget_receipts(now_at, rows_max));
     FOR next_id IN SELECT provider_id FROM booking.book WHERE provider_id > p_after ORDER BY provider_id LIMIT rows_max LOOP
         WHILE retention.has_old_events(next_id, now_at) LOOP
             IF events_left <= 0 THEN

@@ -32,6 +32,7 @@ from healthplus.web.http.actor import require_caller, require_patient
 from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
+from healthplus.web.http.page_paths import hold_path
 from healthplus.web.http.payment_words import payment_words
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import ENGLISH
@@ -146,12 +147,19 @@ class HoldsController(Controller):
         """Pay for a hold, which books it. The money is taken only once the slot is yours.
 
         200: it is booked; under another id where the hold had expired and its slot was still free. 202: it is still
-        held, and the patient pays at `payment.url`; read the hold to see whether it is booked.
+        held, and the patient pays at `payment.url`, from where they are led to the hold's page here; read the hold to
+        see whether it is booked.
         """
         caller = await require_caller(request)
         app = services(request)
         paid = await app.payments.pay(
-            provider_id, hold_id, data.method, caller.actor, idempotency_key, token_hash=caller.token_hash
+            provider_id,
+            hold_id,
+            data.method,
+            caller.actor,
+            idempotency_key,
+            f"{request.app.state.site.url}{hold_path(provider_id, hold_id)}?bank=later",
+            token_hash=caller.token_hash,
         )
         if paid.outcome.code == "pending":
             assert paid.url is not None
@@ -195,7 +203,7 @@ async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: 
         if instead := await payments.booked_instead(provider_id, hold_id):
             error.members["yours"] = appointment_url(provider_id, instead)
         elif money := await payments.money(provider_id, hold_id):
-            error.members.setdefault("money", money.money)
+            error.members["money"] = money.money
             error.members["money_text"] = payment_words(ENGLISH, money)
     return error
 
@@ -204,9 +212,5 @@ def _not_paid(refused: ConfirmRefused, voided: bool | None) -> HealthPlusError:
     error = error_for_refusal(refused)
     if voided is not None:
         error.members["money"] = "voided" if voided else "void_due"
-        error.detail += (
-            " The money set aside for it has been let go."
-            if voided
-            else " The money set aside for it will be let go shortly; nothing was charged."
-        )
+        error.detail += " The money for it goes back." if voided else " The money for it goes back shortly."
     return error

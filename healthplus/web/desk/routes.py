@@ -14,6 +14,7 @@ from healthplus.web.desk.day.order import OrderController
 from healthplus.web.desk.day.own import OwnDayController
 from healthplus.web.desk.day.people import PeopleController
 from healthplus.web.desk.day.phone_queue import PhoneQueueController
+from healthplus.web.desk.day.receipts import DeskReceiptController
 from healthplus.web.desk.day.walk_ins import WalkInController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
@@ -30,7 +31,7 @@ _PAGES: dict[type[Exception], str] = {
     ProofDue: "/desk/prove",
 }
 DAY = (
-    *(DayController, OrderController, OwnDayController, ChangeController),
+    *(DayController, OrderController, OwnDayController, ChangeController, DeskReceiptController),
     *(PeopleController, BookController, WalkInController, PhoneQueueController),
 )
 """What a clinic's desk does on the day."""

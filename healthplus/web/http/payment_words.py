@@ -1,4 +1,4 @@
-"""What is said of a payment, by its state: on every page, on receipts and invoices, and by the API."""
+"""What is said of a payment, by its state: on every page, on receipts, and by the API."""
 
 from __future__ import annotations
 

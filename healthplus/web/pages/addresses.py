@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from healthplus.database import Record
+from healthplus.web.http import page_paths
 
 _SLUG_LENGTH_MAX = 60
 
@@ -101,8 +102,7 @@ def queue_path(provider_id: int, name: str, clinic_id: int, **query: object) -> 
     return _with_query(f"{provider_path(provider_id, name)}/{clinic_id}/line", query)
 
 
-def hold_path(provider_id: int, booking_id: UUID) -> str:
-    return f"/doctor/{provider_id}/hold/{booking_id}"
+hold_path = page_paths.hold_path
 
 
 def ticket_path(provider_id: int, ticket_id: UUID) -> str:

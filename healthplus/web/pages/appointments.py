@@ -1,8 +1,7 @@
-"""A patient's own appointments: ahead and past, moved and cancelled, their calendar file, receipt and rating."""
+"""A patient's own appointments: ahead and past, moved and cancelled, their calendar file and rating."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,20 +16,19 @@ from healthplus.booking.outcomes import CancelRefused, MoveRefused
 from healthplus.database import Record, load
 from healthplus.directory.known_services import Service
 from healthplus.errors import BadInput, NotFound, NotFulfilled
-from healthplus.fonts import Font, hindi_font
 from healthplus.reviews.ratings import TEXT_MAX, rate
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.http.refusals import error_for_refusal
-from healthplus.web.languages import ENGLISH, Language
+from healthplus.web.languages import Language
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import ARRIVE_EARLY, parsed_day, parsed_instant
 from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.delays import delay_of
-from healthplus.web.pages.invoice_text import InvoiceText, invoice_text, refunds_of
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.moving import move_month_page, move_page
+from healthplus.web.pages.receipt_file import is_receipt_foreign
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
 from healthplus.web.pages.service_choice import preparations_of
@@ -74,12 +72,12 @@ class AppointmentsController(Controller):
 
     @get(_ONE)
     async def read(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         return await _appointment_page(request, appointment)
 
     @post(_ONE)
     async def rate(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        session, appointment = await _mine(request, provider_id, booking_id)
+        session, appointment = await own_appointment(request, provider_id, booking_id)
         language = language_of(request)
         form = await form_of(request)
         stars, text = form.get("stars", ""), form.get("text")
@@ -101,18 +99,18 @@ class AppointmentsController(Controller):
     async def ask_whether_to_cancel(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
     ) -> Response[str]:
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         return await _cancel_page(request, appointment)
 
     @post(f"{_ONE}/cancel")
     async def cancel(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        session, _ = await _mine(request, provider_id, booking_id)
+        session, _ = await own_appointment(request, provider_id, booking_id)
         key = idempotency_key(await form_of(request))
         outcome = await services(request).book.cancel(provider_id, booking_id, session.actor, key)
         if outcome.code == "cancelled" or outcome.state == "cancelled":  # by this form, or by another before it
             return see_other(request, appointment_path(provider_id, booking_id))
         error = _not_changed(outcome, language_of(request))
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         return await _cancel_page(request, appointment, 409, error)
 
     @get(f"{_ONE}/move")
@@ -129,7 +127,7 @@ class AppointmentsController(Controller):
 
         `start`: a time that is chosen already, if it is still free.
         """
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         chosen = parsed_instant(start)
         if (first := parsed_day(f"{month}-01")) is not None:
             return await move_month_page(request, appointment, first)
@@ -144,7 +142,7 @@ class AppointmentsController(Controller):
     async def move(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = ""
     ) -> Response[str]:
-        session, appointment = await _mine(request, provider_id, booking_id)
+        session, appointment = await own_appointment(request, provider_id, booking_id)
         language = language_of(request)
         form = await form_of(request)
         start = parsed_instant(form.get("start", ""))
@@ -164,7 +162,7 @@ class AppointmentsController(Controller):
             return see_other(request, f"{moved_to}&told=off" if was_told else moved_to)
         limit = await limit_of(request, outcome, appointment["time_zone"])
         error = limit.text if limit else _not_moved(outcome, appointment, start, language)
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         chosen_day = start.astimezone(ZoneInfo(appointment["time_zone"])).date()
         return await move_page(request, appointment, chosen_day, 409, error, start, limit)
 
@@ -172,7 +170,7 @@ class AppointmentsController(Controller):
     async def calendar_file(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
     ) -> Response[bytes]:
-        _, appointment = await _mine(request, provider_id, booking_id)
+        _, appointment = await own_appointment(request, provider_id, booking_id)
         language = language_of(request)
         url = site(request).url + language.url(appointment_path(provider_id, booking_id))
         return document(
@@ -188,48 +186,8 @@ class AppointmentsController(Controller):
             },
         )
 
-    @get(f"{_ONE}/receipt")
-    async def receipt(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        """Show the receipt; as long as the money is only blocked, the appointment, which says so."""
-        _, appointment = await _mine(request, provider_id, booking_id)
-        if appointment["taken_at"] is None and appointment["money"]:
-            return see_other(request, appointment_path(provider_id, booking_id))
-        if appointment["taken_at"] is None:
-            raise NotFound
-        return page(
-            request,
-            "appointments/receipt.html",
-            appointment=appointment,
-            chosen=await _chosen(request, appointment),
-            number=number_of(booking_id),
-            refunds=refunds_of(appointment, language_of(request)),
-            is_invoice_foreign=await is_invoice_foreign(request, appointment),
-        )
 
-    @get(f"{_ONE}/invoice.pdf")
-    async def invoice(
-        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
-    ) -> Response[bytes]:
-        _, appointment = await _mine(request, provider_id, booking_id)
-        if appointment["taken_at"] is None:
-            raise NotFound
-        font = await asyncio.to_thread(hindi_font)
-        language = language_of(request) if font else ENGLISH
-        text = invoice_text(appointment, await _chosen(request, appointment), language)
-        file = await asyncio.to_thread(_invoice, text, font, services(request).clock.now())
-        return document(
-            request,
-            file,
-            "application/pdf",
-            headers={
-                "Cache-Control": "private, no-cache",
-                # Files are seen by others: its name says whose it is to nobody, nor what for.
-                "Content-Disposition": f'inline; filename="HealthPlus-{number_of(booking_id)}.pdf"',
-            },
-        )
-
-
-async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tuple[PatientSession, Record]:
+async def own_appointment(request: AnyRequest, provider_id: int, booking_id: UUID) -> tuple[PatientSession, Record]:
     """Return the session and its patient's appointment. Raises Unauthenticated, and NotFound also for another's."""
     # Neither a form nor a file is a page to come back to.
     is_page = request.method == "GET" and not request.url.path.endswith((".ics", ".pdf"))
@@ -261,7 +219,7 @@ async def _appointment_page(
         delay=delay,
         preparations=await preparations_of(request, chosen),
         number=number_of(appointment["booking_id"]),
-        is_invoice_foreign=await is_invoice_foreign(request, appointment),
+        is_receipt_foreign=await is_receipt_foreign(request, appointment),
         error=error,
         field=field,
         earlier=await _earlier(request, appointment),
@@ -286,19 +244,6 @@ async def _earlier(request: AnyRequest, appointment: Record) -> Record | None:
 async def _chosen(request: AnyRequest, appointment: Record) -> list[Service]:
     """Return the services that an appointment is for."""
     return await services(request).known_services.of(appointment["service_ids"])
-
-
-async def is_invoice_foreign(request: AnyRequest, appointment: Record) -> bool:
-    """Return whether there is an invoice, and it is not in the language of the page."""
-    is_other = language_of(request) is not ENGLISH and appointment["taken_at"] is not None
-    return is_other and await asyncio.to_thread(hindi_font) is None
-
-
-def _invoice(text: InvoiceText, font: Font | None, made_at: datetime) -> bytes:
-    # Loading it takes a second and 50 MB: the processes of the app do so ahead (preload.py), and no command does.
-    from healthplus.web.pages.invoice import invoice_of  # noqa: PLC0415
-
-    return invoice_of(text, font, made_at)
 
 
 async def _cancel_page(

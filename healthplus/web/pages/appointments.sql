@@ -105,6 +105,9 @@ SELECT
                 AND reminder.starts_at = lower(during))) AS is_to_be_asked,
     CASE WHEN booking.state = 'no_show' THEN booking.online_only_until(person_id, clinic_id, now_at) END AS online_only_until,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at, changed.moved_from,
+    EXISTS (
+        SELECT FROM receipts.document
+        WHERE document.provider_id = booking.provider_id AND document.booking_id = booking.booking_id) AS has_receipt,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
     money.returned_at, money.twice_minor, money.is_twice_returned
 FROM public.app_now() AS now_at, booking.booking

@@ -61,6 +61,9 @@ SELECT
     service_ids, patient_id, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
     money.money, money.amount_minor, money.kept_minor, money.returned_minor, money.taken_at, money.returned_at,
     money.twice_minor, money.is_twice_returned,
+    EXISTS (
+        SELECT FROM receipts.document
+        WHERE document.provider_id = booking.provider_id AND document.booking_id = booking.booking_id) AS has_receipt,
     funding::text AS funding, offer, ticket_id,
     (SELECT number FROM booking.ticket
         WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id) AS ticket_number,

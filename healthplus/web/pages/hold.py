@@ -20,7 +20,6 @@ from healthplus.payments.gateway import Gateway
 from healthplus.payments.payments import Paid
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
-from healthplus.web.pages.appointments import is_invoice_foreign
 from healthplus.web.pages.booking import ARRIVE_EARLY, booking_queries, parsed_instant
 from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.chart import Text
@@ -28,6 +27,7 @@ from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.notifications import note_language
 from healthplus.web.pages.pay_methods import pay_methods
 from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
+from healthplus.web.pages.receipt_file import is_receipt_foreign
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
 from healthplus.web.pages.service_choice import field_name, preparations_of
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
@@ -230,7 +230,7 @@ async def _page(
         periods=await _periods(request, hold),
         appointment=appointment_path(provider_id, hold_id),
         number=number_of(hold_id),
-        is_invoice_foreign=await is_invoice_foreign(request, hold),
+        is_receipt_foreign=await is_receipt_foreign(request, hold),
         arrive_at=hold["starts_at"] - ARRIVE_EARLY,
         earlier=await services(request).earlier.state(provider_id, hold_id, session.patient_id),
         replaced=replaced,

@@ -32,6 +32,7 @@ from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
 from healthplus.web.pages.queue_receipt import QueueReceiptController
+from healthplus.web.pages.receipts import ReceiptsController
 from healthplus.web.pages.reviews import ReportController
 from healthplus.web.pages.session import begin_open_page, load_session
 from healthplus.web.pages.sign_in import SignInController
@@ -50,6 +51,7 @@ _CONTROLLERS = (
     BoardController,
     CallsController,
     QueueReceiptController,
+    ReceiptsController,
     DirectoryController,
     ReportController,
     SignInController,

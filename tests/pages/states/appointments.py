@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Awaitable
 from datetime import datetime
 from uuid import UUID
 
@@ -40,6 +41,12 @@ async def pay(window: BrowserWindow, patient: SignedInPatient, held: Held) -> st
 async def money_is(window: BrowserWindow, booking_id: UUID | None, state: str) -> None:
     reached = "SELECT state::text = $2 FROM ledger.payment WHERE booking_id = $1 AND due IS NULL"
     await until(lambda: window.product.database.fetch_value(reached, booking_id, state), 10)
+    due = "SELECT EXISTS (SELECT FROM receipts.due WHERE source_id = $1)"
+    await until(lambda: _is_false(window.product.database.fetch_value(due, booking_id)), 20)
+
+
+async def _is_false(found: Awaitable[object]) -> bool:
+    return not await found
 
 
 async def strand(window: BrowserWindow, path: str) -> None:

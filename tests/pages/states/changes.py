@@ -7,11 +7,19 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from tests.fixtures.patients import make_patients
 from tests.pages.states import state
-from tests.pages.states.day import a_day
+from tests.pages.states.day import Day, a_day, record
 from tests.pages.states.office import office
 from tests.pages.states.staff import go, staff_id_of
 from tests.pages.window import BrowserWindow
 
+_PAY = """
+WITH paid AS (UPDATE booking.booking SET funding = 'online' WHERE booking_id = $2)
+INSERT INTO ledger.payment (
+    provider_id, hold_id, booking_id, authorisation, amount_minor, state, at, authorised_at, authorised_source,
+    captured_at)
+SELECT $1, $2, $2, 'paid ' || $2::uuid, 50000, 'captured', now_at, now_at, 'answer', now_at
+FROM public.app_now() AS now_at
+"""
 _TOMORROW = "SELECT (date_trunc('day', public.app_now(), 'Asia/Kolkata') + interval '1 day 12 hours')"
 
 
@@ -26,9 +34,9 @@ class Tomorrow(NamedTuple):
         return f"{self.path}/visit/{self.booking}"
 
 
-async def tomorrow(window: BrowserWindow) -> Tomorrow:
+async def tomorrow(window: BrowserWindow, day: Day | None = None) -> Tomorrow:
     """Have the ward administrator be logged in, and a patient be expected tomorrow: today may begin soon."""
-    day = await a_day(window)
+    day = day or await a_day(window)
     db = window.product.database
     (patient,) = await make_patients(db, 1)
     noon = await db.fetch_value(_TOMORROW)
@@ -47,13 +55,34 @@ async def move(window: BrowserWindow) -> None:
     await go(window, f"{day.visit}?do=move")
     await window.page.locator('input[name="seen"]').evaluate("field => { field.value = 'booked 0 clinic'; }")
     await window.press("Move it to another time")
-    await window.page.locator(".error").first.wait_for()
+    await window.page.locator(".notice.danger").wait_for()
 
 
 @state("desk-change-cancel")
 async def cancel(window: BrowserWindow) -> None:
     day = await tomorrow(window)
     await go(window, f"{day.visit}?do=cancel")
+
+
+async def seen_and_paid(window: BrowserWindow, name: str = "Vikram Shetty") -> Day:
+    """Have a patient of a day be seen, who had paid online at a bank that no process asks."""
+    day = await a_day(window)
+    await window.product.database.execute(_PAY, day.provider_id, day.bookings[name])
+    await record(window, day, name, "arrive", "call", "enter", "finish")
+    return day
+
+
+@state("desk-change-refund")
+async def refund(window: BrowserWindow) -> None:
+    day = await seen_and_paid(window)
+    await go(window, f"{day.path}/visit/{day.bookings['Vikram Shetty']}?do=refund")
+
+
+@state("desk-change-correct")
+async def correct(window: BrowserWindow) -> None:
+    day = await a_day(window)
+    await record(window, day, "Lata Jadhav", "arrive")
+    await go(window, f"{day.path}/visit/{day.bookings['Lata Jadhav']}?do=correct")
 
 
 @state("desk-changed")

@@ -14,6 +14,7 @@ from tests.pages.states.staff import go, staff_id_of
 from tests.pages.window import BrowserWindow
 
 NAMES = ("Vikram Shetty", "Sulochana Rao", "Imran Qureshi", "Lata Jadhav", "Kabir Rao", "Thomas Kurian", "Zoya Khan")
+_DOCTOR = "Dr Sunita Kulkarni"
 _BOOK = """
 INSERT INTO booking.booking (
     provider_id, clinic_id, patient_id, patient_name, during, seat, slots_needed, state, fee_minor, funding, created_at)
@@ -41,7 +42,13 @@ async def a_day(window: BrowserWindow) -> Day:
     """Have the ward administrator be logged in, and a doctor of their clinic expect seven patients around now."""
     clinic_id = int((await office(window))[0].rpartition("/")[2])
     db = window.product.database
-    provider_id = await make_provider(db, {clinic_id: (50_000, "clinic")}, name="Dr Sunita Kulkarni")
+    # Of another state's day, the doctor does not work any more.
+    await db.execute(
+        "DELETE FROM schedule.shift USING directory.provider WHERE provider.provider_id = shift.provider_id "
+        "AND clinic_id = $1 AND name = $2",
+        *(clinic_id, _DOCTOR),
+    )
+    provider_id = await make_provider(db, {clinic_id: (50_000, "clinic")}, name=_DOCTOR)
     await make_shift(db, provider_id, clinic_id, DAILY, time(0), time(23, 50), 10)
     # Until midnight, so that somebody can be seen at any time of the day.
     await db.execute("UPDATE schedule.shift SET ends = '24:00' WHERE provider_id = $1", provider_id)
@@ -88,7 +95,7 @@ async def refused(window: BrowserWindow) -> None:
     await record(window, day, "Thomas Kurian", "arrive")
     await window.product.database.execute("UPDATE reception.attendance SET actor = 'staff:999999'")
     await window.page.locator(f'button[value^="arrive {day.bookings["Thomas Kurian"]}"]').click()
-    await window.page.locator(".notice.error").wait_for()
+    await window.page.locator(".notice.danger").wait_for()
 
 
 @state("desk-day-nobody")
@@ -131,6 +138,16 @@ async def board_path(window: BrowserWindow, day: Day) -> str:
         "SELECT reception.set_board_key($1, $2, public.app_now())", day.clinic_id, hash_token("a key of tests")
     )
     return f"/board/{day.clinic_id}?key=a+key+of+tests"
+
+
+@state("calls")
+async def calls(window: BrowserWindow) -> None:
+    """Look at the record of a session's calls, as everybody can."""
+    day = await a_busy_day(window)
+    session_id = await window.product.database.fetch_value(
+        "SELECT session_id FROM reception.session WHERE provider_id = $1", day.provider_id
+    )
+    await window.go(f"/doctor/{day.provider_id}/calls/{session_id}")
 
 
 @state("office-board")

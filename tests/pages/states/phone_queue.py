@@ -73,6 +73,12 @@ async def call_now(window: BrowserWindow) -> None:
     await found.release()
     await go(window, found.day.path)
     await window.page.locator(".turn-now").wait_for()
+    # At the page's end, however wide, the band lies over nothing that can be pressed.
+    await window.page.evaluate("""() => {
+        const end = () => scrollTo(0, document.documentElement.scrollHeight);
+        addEventListener("resize", end);
+        end();
+    }""")
 
 
 @state("desk-callers")

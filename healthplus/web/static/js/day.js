@@ -2,6 +2,7 @@
 const EVERY = 1000;
 const WORD = 300;
 const search = document.querySelector("#q");
+const main = document.querySelector("main");
 const shown = () => [...document.querySelectorAll(".day-row[data-find]")].filter((visit) => !visit.hidden);
 
 const matches = (visit, wanted) => {
@@ -29,10 +30,13 @@ search?.form.addEventListener("submit", (event) => {
 // After a press the same patient is in focus again, for what comes next; if they are gone from the day, the one after them.
 const { about } = document.querySelector(".columns")?.dataset ?? {};
 if (about) document.getElementById([`visit-${about}`, sessionStorage.after].find((id) => document.getElementById(id)))?.focus();
+let last = null;
 document.addEventListener("focusin", ({ target }) => {
   const rows = shown();
   const place = rows.indexOf(target.closest(".day-row"));
-  if (place >= 0) sessionStorage.after = (rows[place + 1] ?? rows[place - 1])?.id ?? "";
+  if (place < 0) return;
+  last = rows[place].id;
+  sessionStorage.after = (rows[place + 1] ?? rows[place - 1])?.id ?? "";
 });
 
 // Who types a word on a row means no acts: of letters that come so fast, the first alone counts, before any key's own meaning.
@@ -61,7 +65,7 @@ document.addEventListener("keydown", (event) => {
   if (target === search && key === "Escape") {
     search.value = "";
     search.dispatchEvent(new Event("input"));
-    search.blur();
+    (document.getElementById(last) ?? main).focus({ preventScroll: true });
     return;
   }
   if (target.closest("input, select, textarea") && key !== "Escape") return;
@@ -106,6 +110,20 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+const says = (one) => [one.localName, one.value, one.getAttribute("href")].join();
+/** What is focused instead of what was, in what has replaced it: the same, its row, a row beside that, or else the whole page. */
+const standIn = (before, next, focused) => {
+  const own = focused.closest(".day-row, [data-call]");
+  const place = own ? next.querySelector(own.id ? `#${CSS.escape(own.id)}` : `[data-call="${own.dataset.call}"]`) : next;
+  const same = [...(place?.querySelectorAll(focused.localName) ?? [])].find((one) => says(one) === says(focused));
+  if (same) return same;
+  if (place?.matches("[tabindex]")) return place;
+  const rows = [...before.querySelectorAll(".day-row[data-find]")];
+  const after = rows.filter((row) => focused.compareDocumentPosition(row) & Node.DOCUMENT_POSITION_FOLLOWING);
+  const beside = own?.id ? [...after, ...rows.slice(0, rows.length - after.length).reverse()] : [];
+  return beside.map((row) => document.getElementById(row.id)).find((row) => row && !row.hidden) ?? main;
+};
+
 // While somebody can see it: answered once something is new. What is focused stays so, and what is open.
 let asks = false;
 const ask = async () => {
@@ -120,15 +138,12 @@ const ask = async () => {
     pause = 0;
     const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#live");
     const focused = document.activeElement;
-    const row = focused.closest(".day-row");
     for (const fold of live.querySelectorAll("details[open]")) {
       next.querySelector(`#${CSS.escape(fold.closest(".day-row").id)} details`)?.setAttribute("open", "");
     }
     live.replaceWith(next);
     narrow();
-    if (!row) return;
-    const same = document.getElementById(row.id);
-    (same?.querySelector(`[value="${CSS.escape(focused.value ?? "")}"]`) ?? same)?.focus({ preventScroll: true });
+    if (live.contains(focused)) standIn(live, next, focused).focus({ preventScroll: true });
   } catch {
     // offline: connection.js says so, and the next question may get through
   } finally {

@@ -84,6 +84,12 @@ if (locked) {
   document.addEventListener("visibilitychange", lock); // the computer slept
 }
 
+// A page of keys that does not say where focus begins has it on what the page is about: Tab goes on from there.
+if (document.activeElement === document.body && document.querySelector("[data-page-key]")) {
+  const begins = document.querySelector("[autofocus]") ?? document.getElementById(location.hash.slice(1));
+  if (!begins) document.querySelector("main").focus({ preventScroll: true });
+}
+
 // A file that is too large is not sent at all.
 for (const input of document.querySelectorAll("input[type=file][data-too-large]")) {
   input.addEventListener("change", () => {

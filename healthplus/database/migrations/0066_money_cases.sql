@@ -1,4 +1,4 @@
--- The daily comparison with the gateways' lists, and what did not agree (docs/decisions/0075-daily-comparison.md).
+-- The daily comparison with the gateways' lists, and what did not agree (docs/decisions/0077-daily-comparison.md).
 CREATE TABLE payments.day_check (
     account text NOT NULL,
     day date NOT NULL,                      -- of UTC, as gateways list payments
