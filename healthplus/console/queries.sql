@@ -301,3 +301,19 @@ SELECT console.desk_rules($1, $2, $3)
 -- name: put_desk_rules
 -- Set how many walk-ins and overbooked a session may have.
 SELECT console.put_desk_rules($1, $2, $3, $4, $5, $6, $7) AS answer
+
+-- name: money_cases
+-- What did not agree with the gateways' lists.
+SELECT * FROM console.money_cases($1, $2, $3, $4, $5, $6, $7)
+
+-- name: money_checks
+-- When each account was last compared.
+SELECT * FROM console.money_checks($1, $2)
+
+-- name: look_at_case
+-- Have the gateway be looked at for a case.
+SELECT console.look_at_case($1, $2, $3) AS answer
+
+-- name: close_case
+-- Close a case by hand.
+SELECT console.close_case($1, $2, $3, $4) AS answer

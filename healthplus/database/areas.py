@@ -93,7 +93,7 @@ AREAS = (
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "no_shows.sql"),
             *("desk_day.sql", "desk_changes.sql", "desk_people.sql", "walk_ins.sql"),
-            *("phone_queue.sql", "desk_board.sql"),
+            *("phone_queue.sql", "desk_board.sql", "money_cases.sql"),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
