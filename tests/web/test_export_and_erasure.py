@@ -164,6 +164,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "notices.earlier_told",
         "ledger.payment",
         "payments.intent",
+        "payments.money_case",  # of the payment, by its booking; it names nobody
         "receipts.document",
         "ledger.entry",
         "ledger.former_entry",  # as far as ledger.entry shows it

@@ -118,7 +118,9 @@ STEPS = [
     Step("/desk/{clinic_id}/overbook", "overbook", {**_BOOKED, "person": "{other_id}", "reason": "x"}),
 ]
 ELSEWHERE = {
-    **dict.fromkeys(("add_staff", "make_link", "disable", "enable", "note_breach", "add_to_breach")),
+    **dict.fromkeys(
+        ("add_staff", "make_link", "disable", "enable", "note_breach", "add_to_breach", "look_at_case", "close_case")
+    ),
     **dict.fromkeys(("add_key", "revoke_key")),
     "add_clinic": 4,  # the new one
 }

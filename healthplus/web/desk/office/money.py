@@ -60,7 +60,8 @@ WHAT = {
     "kept": (
         N_("Money kept without a booking"),
         N_(
-            "It was paid for a visit that does not stand, and nothing sends it back. Give it back at the payment company."
+            "It was paid for a visit that does not stand, and nothing sends it back. "
+            "Give it back at the payment company."
         ),
     ),
 }
