@@ -220,8 +220,8 @@ OLD_ROWS = {
         timedelta(days=400),
     ),
     "payments.money_case": (
-        "INSERT INTO payments.money_case (account, kind, name, amount_minor, currency, ours, theirs, found_at, seen_at, "
-        "closed_at, closed_by) SELECT 'x', 'kept', $2, 1, 'INR', '', '', $1, $1, $1, 'staff:1'",
+        "INSERT INTO payments.money_case (account, kind, name, amount_minor, currency, ours, theirs, found_at, "
+        "seen_at, closed_at, closed_by) SELECT 'x', 'kept', $2, 1, 'INR', '', '', $1, $1, $1, 'staff:1'",
         timedelta(days=8 * 365 + 2),
     ),
     "payments.webhook_event": (

@@ -8,7 +8,7 @@ import inspect
 import io
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -253,12 +253,21 @@ async def test_a_breach(db: Database, administrator: Browser) -> None:
 
 async def test_money_that_does_not_match(db: Database, administrator: Browser) -> None:
     assert "Everything matches." in await shows(administrator, "/office/money")
-    add = """INSERT INTO payments.money_case (account, kind, name, amount_minor, currency, ours, theirs, found_at, seen_at)
+    add = """INSERT INTO payments.money_case (
+            account, kind, name, amount_minor, currency, ours, theirs, found_at, seen_at)
         SELECT $1, $2, $3, 70000, 'INR', $4, $5, now, now FROM public.app_now() AS now RETURNING case_id"""
     lost = await db.fetch_value(add, "apollo", "unknown_here", "pay_1", "nothing", "captured")
-    await db.fetch_value(add, "sandbox", "refund", "pay_2", "INR 0", "INR 70000")
+    other = await db.fetch_value(add, "sandbox", "refund", "pay_2", "INR 0", "INR 70000")
+    booking = UUID(int=7)
+    await db.execute("UPDATE payments.money_case SET booking_id = $2 WHERE case_id = $1", other, booking)
     page = await shows(administrator, "/office/money")
-    for said in ("₹700 · Money that belongs to no booking here", "not known", "taken", "Not as much has gone back"):
+    for said in (
+        "₹700 · Money that belongs to no booking here",
+        "not known",
+        "taken",
+        "Not as much has gone back",
+        number_of(booking),
+    ):
         assert said in page, said
     assert "pay_2" not in await shows(administrator, "/office/money?account=apollo")
     assert "pay_1" not in await shows(administrator, "/office/money?clinic=1")

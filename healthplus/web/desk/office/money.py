@@ -8,6 +8,7 @@ from uuid import UUID
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
+from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.payments.differences import NOTHING
@@ -157,4 +158,5 @@ async def _page(request: AnyRequest, form: Form | None = None) -> Response[str]:
         chosen={name: value for name, value in chosen.items() if value},
         before=last.isoformat() if last else None,
         zone=HOME_ZONE,
+        number_of=number_of,
     )
