@@ -302,6 +302,46 @@ SELECT console.desk_rules($1, $2, $3)
 -- Set how many walk-ins and overbooked a session may have.
 SELECT console.put_desk_rules($1, $2, $3, $4, $5, $6, $7) AS answer
 
+-- name: desk_payments
+-- What was paid for an appointment at the desk, and what is owed.
+SELECT console.desk_payments($1, $2, $3, $4)
+
+-- name: record_payment
+-- Record that a fee was paid at the desk.
+SELECT console.record_payment($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS answer
+
+-- name: return_payment
+-- Record that the desk gave money back.
+SELECT console.return_payment($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS answer
+
+-- name: send_pay_link
+-- Text a patient where to pay the clinic.
+SELECT console.send_pay_link($1, $2, $3, $4, $5) AS answer
+
+-- name: till
+-- A till, or one's own of today.
+SELECT console.till($1, $2, $3, $4)
+
+-- name: open_tills
+-- One's own tills of former days that are open.
+SELECT * FROM console.open_tills($1, $2, $3)
+
+-- name: open_till
+-- Open one's own till for today.
+SELECT console.open_till($1, $2, $3, $4) AS answer
+
+-- name: close_till
+-- Close a till with what was counted.
+SELECT console.close_till($1, $2, $3, $4, $5, $6, $7) AS answer
+
+-- name: reopen_till
+-- Open a closed till again.
+SELECT console.reopen_till($1, $2, $3, $4, $5) AS answer
+
+-- name: tills
+-- The tills of a clinic's days.
+SELECT console.tills($1, $2, $3, $4)
+
 -- name: money_cases
 -- What did not agree with the gateways' lists.
 SELECT * FROM console.money_cases($1, $2, $3, $4, $5, $6, $7)

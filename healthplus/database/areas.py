@@ -67,6 +67,7 @@ AREAS = (
             *("lanes.sql", "rush.sql"),
         ),
     ),
+    Area("till", "till", ("sessions.sql", "payments.sql")),
     Area(
         "reception",
         "reception",
@@ -93,7 +94,7 @@ AREAS = (
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "no_shows.sql"),
             *("desk_day.sql", "desk_changes.sql", "desk_people.sql", "walk_ins.sql"),
-            *("phone_queue.sql", "desk_board.sql", "money_cases.sql"),
+            *("phone_queue.sql", "desk_board.sql", "till.sql", "money_cases.sql"),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

@@ -48,6 +48,7 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
                 AND later.channel = taken.channel AND (later.due_at IS NOT NULL OR later.sent_at IS NOT NULL)) THEN 'void'
         WHEN taken.kind = 'choose_time' AND NOT (booking.state = 'booked' AND lower(during) > (SELECT public.app_now())) THEN 'void'
         WHEN taken.kind = 'token' AND booking.state <> 'arrived' THEN 'void'
+        WHEN taken.kind = 'pay_link' AND till.owed_minor(booking) = 0 THEN 'void'
         WHEN taken.kind IN ('reminder', 'not_cancelled') AND NOT (
             booking.state = 'booked' AND NOT needs_rebooking AND lower(during) > (SELECT public.app_now())
             AND EXISTS (

@@ -176,6 +176,12 @@ ENGLISH = Texts(
             "Your appointment on {when} runs late. Come at {come}.",
             "Details",
         ),
+        "pay_link": Text(
+            "Pay for your appointment",
+            "You can pay the clinic now for your appointment on {when}.",
+            "Pay",
+            with_fee=True,
+        ),
         "token": Text("Your token", "Your token at the clinic is {token}.", "Details", with_fee=True),
         "person_added": Text(
             "A clinic added a person at your number",

@@ -116,6 +116,18 @@ _CLASSES = {
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipt.pdf
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/change
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/ask
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/pay
+        POST /desk/{clinic_id}/{day}/visit/{booking_id}/pay
+        POST /desk/{clinic_id}/{day}/visit/{booking_id}/pay-link
+        POST /desk/{clinic_id}/{day}/visit/{booking_id}/return
+        GET /desk/{clinic_id}/till
+        POST /desk/{clinic_id}/till/open
+        GET /desk/{clinic_id}/till/{till_id}
+        GET /desk/{clinic_id}/till/{till_id}/csv
+        POST /desk/{clinic_id}/till/{till_id}/close
+        POST /desk/{clinic_id}/till/{till_id}/reopen
+        GET /office/{clinic_id}/tills
+        GET /office/{clinic_id}/tills/csv
         POST /desk/{clinic_id}/ask
         GET /office
         GET /office/new

@@ -127,6 +127,17 @@ async def _token(db: Database, clinic_id: int, _: int) -> object:
     )
 
 
+async def _till(db: Database, clinic_id: int, provider_id: int) -> object:
+    """Open a till of somebody at the desk."""
+    staff_id = await _desk_account(db, clinic_id, provider_id)
+    return await db.fetch_value(
+        "INSERT INTO till.session (clinic_id, staff_id, day, currency, float_minor, opened_at) "
+        "SELECT $1, $2, till.today($1, now_at), 'INR', 50000, now_at FROM public.app_now() AS now_at "
+        "RETURNING session_id",
+        *(clinic_id, staff_id),
+    )
+
+
 OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "staff_id": _desk_account,
     "provider_id": _provider,
@@ -140,6 +151,7 @@ OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "case_id": _case,
     "key_id": _key,
     "token_id": _token,
+    "till_id": _till,
     "day": _day,
     "booking_id": _booking,
     "ticket_id": _ticket,

@@ -195,6 +195,7 @@ async def pages(
             "service_id": "1",
             "person_id": person["id"],
             "account": "sandbox",
+            "till_id": held["id"],
             "city": "pune",
             "need": "doctor",
             "locality": "baner",

@@ -7,19 +7,22 @@ CREATE FUNCTION reception.can_be_undone(p_provider_id bigint, p_booking_id uuid)
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND finished_at > public.app_now() - booking.undo_time())
 $$;
 
--- What was done last of an appointment, recorded on the day or changed (is_change), by whom, and until when they can undo it; an actor of NULL:
--- nobody can. The one place that says what an undo is about.
+-- What was done last of an appointment, recorded on the day, changed (is_change) or paid (is_payment), by whom, and until when they can
+-- undo it; an actor of NULL: nobody can. The one place that says what an undo is about.
 CREATE FUNCTION reception.last_act(
-    p_provider_id bigint, p_booking_id uuid, p_now timestamptz, OUT is_change boolean, OUT actor text, OUT until timestamptz
+    p_provider_id bigint, p_booking_id uuid, p_now timestamptz, OUT is_change boolean, OUT is_payment boolean, OUT actor text,
+    OUT until timestamptz
 ) LANGUAGE sql STABLE AS $$
-    SELECT is_change, actor, until
+    SELECT is_change, is_payment, actor, until
     FROM (
-        SELECT false AS is_change, actor, act_at + booking.undo_time() AS until
+        SELECT false AS is_change, false AS is_payment, actor, act_at + booking.undo_time() AS until
         FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND before IS NOT NULL
         UNION ALL
-        SELECT true, actor, until FROM booking.last_act(p_provider_id, p_booking_id, p_now)
+        SELECT true, false, actor, until FROM booking.last_act(p_provider_id, p_booking_id, p_now)
+        UNION ALL
+        SELECT false, true, actor, paid_at + booking.undo_time() FROM till.last_payment(p_provider_id, p_booking_id, p_now)
     ) AS done
-    WHERE until > p_now ORDER BY until DESC, is_change DESC LIMIT 1
+    WHERE until > p_now ORDER BY until DESC, is_payment DESC, is_change DESC LIMIT 1
 $$;
 
 -- Until when somebody can undo what they did last of an appointment; NULL: not any more, or somebody else did more.
@@ -251,7 +254,11 @@ BEGIN
         SELECT * INTO code, state, token FROM reception.answer('not_last', target);
         RETURN;
     END IF;
-    IF last.actor IS DISTINCT FROM p_actor OR last.is_change THEN
+    IF last.actor = p_actor AND last.is_payment THEN
+        code := till.undo(p_provider_id, p_booking_id, p_actor, opened.now_at);
+        SELECT * INTO code, state, token FROM reception.answer(code, target);
+        RETURN;
+    ELSIF last.actor IS DISTINCT FROM p_actor OR last.is_change THEN
         code := CASE WHEN last.actor = p_actor THEN booking.undo_act(p_provider_id, p_booking_id, p_clinic_id, p_actor) ELSE 'too_late' END;
         SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
         SELECT * INTO code, state, token FROM reception.answer(code, target);

@@ -8,6 +8,7 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         see_breaches, see_breach, see_money_cases, look_at_case, close_case,
         add_patient, book, record_attendance, undo_attendance, walk_in, overbook,
         change_booking, send_link,
+        record_payment, return_payment, send_pay_link, open_till, close_till, reopen_till,
         see_caller, join_caller, serve_caller,
         ask_change, confirm_ask, refuse_ask, ask_over,
         change_shifts, add_leave, remove_leave,

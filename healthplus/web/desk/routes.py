@@ -12,9 +12,11 @@ from healthplus.web.desk.day.changes import ChangeController
 from healthplus.web.desk.day.day import DayController
 from healthplus.web.desk.day.order import OrderController
 from healthplus.web.desk.day.own import OwnDayController
+from healthplus.web.desk.day.payments import PaymentController
 from healthplus.web.desk.day.people import PeopleController
 from healthplus.web.desk.day.phone_queue import PhoneQueueController
 from healthplus.web.desk.day.receipts import DeskReceiptController
+from healthplus.web.desk.day.tills import TillController
 from healthplus.web.desk.day.walk_ins import WalkInController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
@@ -33,6 +35,7 @@ _PAGES: dict[type[Exception], str] = {
 DAY = (
     *(DayController, OrderController, OwnDayController, ChangeController, DeskReceiptController),
     *(PeopleController, BookController, WalkInController, PhoneQueueController),
+    *(PaymentController, TillController),
 )
 """What a clinic's desk does on the day."""
 

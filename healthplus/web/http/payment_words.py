@@ -40,6 +40,10 @@ def payment_label(language: Language, money: str) -> str:
     return language.gettext(_LABELS[money])
 
 
+DESK_METHODS = {"cash": N_("Cash"), "card": N_("Card machine"), "upi": N_("UPI by QR")}
+"""How a fee is paid at a clinic's desk."""
+
+
 def payment_words(language: Language, payment: Money) -> str:
     """Return how a payment stands, beginning with the label, and what its patient can expect."""
     _ = language.gettext

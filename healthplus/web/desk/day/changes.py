@@ -53,6 +53,8 @@ CHANGED = {
     "cancel": N_("Cancelled"),
     "refund": N_("Refunded"),
     "correct": N_("Corrected"),
+    "paid": N_("Payment recorded"),
+    "returned": N_("Recorded as given back"),
     "asked": N_("It is asked. A ward administrator confirms or refuses it."),
     "link": N_("They are texted a link. Once they sign in, they choose another time themselves"),
 }
@@ -177,10 +179,12 @@ async def _send_link(request: AnyRequest, clinic_id: int, day: date, booking_id:
 
 def change_notice(query: Mapping[str, str]) -> dict[str, Any]:
     """Return what a sheet says of the change that one comes from, and of whose appointment it can be taken back."""
+    changed = query.get("changed", "")
     return {
-        "changed": CHANGED.get(query.get("changed", ""), ""),
+        "changed": CHANGED.get(changed, ""),
         "undo": query.get("undo", ""),
         "seen": query.get("seen", ""),
+        "is_told": changed not in ("paid", "returned"),
     }
 
 

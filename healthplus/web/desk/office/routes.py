@@ -18,6 +18,7 @@ from healthplus.web.desk.office.no_shows import NoShowsController
 from healthplus.web.desk.office.providers import ProvidersController
 from healthplus.web.desk.office.services import ServicesController
 from healthplus.web.desk.office.system import SystemController
+from healthplus.web.desk.office.tills import TillsController
 from healthplus.web.desk.office.walk_ins import WalkInRulesController
 from healthplus.web.desk.office.week import WeekController
 
@@ -31,6 +32,7 @@ OFFICE: tuple[type[Controller], ...] = (
     ServicesController,
     NoShowsController,
     WalkInRulesController,
+    TillsController,
     ProvidersController,
     DeskAccountsController,
     AccountsController,

@@ -26,6 +26,7 @@ CLINIC_TABS = (
     Tab("walk_ins", "/walk-ins", "manage_schedule", N_("Walk-ins")),
     Tab("clinic", "/clinic", "manage_schedule", N_("Clinic")),
     Tab("board", "/board", "manage_schedule", N_("Board")),
+    Tab("tills", "/tills", "manage_tills", N_("Tills")),
     Tab("staff", "/staff", "manage_desk_accounts", N_("Staff")),
     Tab("asks", "/asks", "change_booking", N_("Asks")),
     Tab("audit", "/audit", "see_audit", N_("Audit")),
