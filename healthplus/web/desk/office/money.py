@@ -111,12 +111,13 @@ def _answered(request: AnyRequest, answer: str, done: str) -> Response[str]:
     return see_other(request, _PATH, {"done": done if answer == "done" else answer})
 
 
-def said(language: Language, text: str) -> str:
+def said(language: Language, kind: str, text: str) -> str:
     """Return what one side says of a payment, in words: its state, or an amount as `INR 70000`."""
     if text in _STATES:
         return language.gettext(_STATES[text])
     currency, _, amount = text.partition(" ")
-    return language.money(int(amount), currency)
+    shown = language.money(int(amount), currency)
+    return language.gettext("%(amount)s given back") % {"amount": shown} if kind == "refund" else shown
 
 
 def _instant(text: str) -> datetime | None:
