@@ -35,6 +35,7 @@ _read_request = msgspec.json.Decoder(PaymentRequest).decode
 class _StepRequest(msgspec.Struct):
     amount_minor: int | None = None
     currency: str | None = None
+    key: str = ""
 
 
 _read_step = msgspec.json.Decoder(_StepRequest).decode
@@ -91,6 +92,12 @@ def _listed(bank: Bank, words: list[str]) -> object:
     return bank.listed(since, until, after)
 
 
+def _stepped(bank: Bank, name: str, step: str, asked: _StepRequest) -> object:
+    if step == "refund":
+        return bank.refund(name, asked.key, asked.amount_minor, asked.currency)
+    return bank.step(name, step, asked.amount_minor, asked.currency)
+
+
 def _answer(bank: Bank, request: _Request) -> _Answer:
     if not _is_own_host(request.host):
         return _Answer(421, b"The sandbox bank is reached by its own address only.")
@@ -99,10 +106,8 @@ def _answer(bank: Bank, request: _Request) -> _Answer:
         match request.method, *request.path.split("/")[1:]:
             case "POST", "payments":
                 answer = _document(bank.authorise(_read_request(request.body)))
-            case "POST", "payments", name, step if step in STEPS:
-                asked = _read_step(request.body)
-                done = bank.step(name, step, asked.amount_minor, asked.currency)
-                answer = _document(done if isinstance(done, tuple) else {"state": done})
+            case "POST", "payments", name, step if step in (*STEPS, "refund"):
+                answer = _document(_stepped(bank, name, step, _read_step(request.body)))
             case "GET", ("payments" | "listed") as what, *words:
                 answer = _document(bank.payments(words[0]) if what == "payments" else _listed(bank, words))
             case "GET", "pay", name if name == STYLE_PATH:

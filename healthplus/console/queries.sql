@@ -234,6 +234,18 @@ SELECT console.renew_board($1, $2, $3, $4) AS answer
 -- Change an appointment at once.
 SELECT * FROM console.change_booking($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
+-- name: booking_money
+-- The money of an appointment, step by step.
+SELECT * FROM console.booking_money($1, $2, $3, $4)
+
+-- name: failed_refunds
+-- The refunds of a clinic that failed and nobody has seen to.
+SELECT * FROM console.failed_refunds($1, $2, $3)
+
+-- name: settle_refund
+-- Have one of them be tried again, or note how it was paid instead.
+SELECT console.settle_refund($1, $2, $3, $4, $5) AS answer
+
 -- name: booking_history
 -- What became of an appointment.
 SELECT * FROM console.booking_history($1, $2, $3, $4)
@@ -260,7 +272,7 @@ SELECT console.join_by_phone($1, $2, $3, $4, $5, $6, $7, $8) AS answer
 
 -- name: serve_caller
 -- Call, book or let go a caller.
-SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7) AS answer
+SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7, $8) AS answer
 
 -- name: find_people
 -- Whom the desk looks for.

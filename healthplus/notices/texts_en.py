@@ -141,17 +141,22 @@ ENGLISH = Texts(
         ),
         "refunded": Text(
             "Your money was refunded",
-            "Refunded: {returned} to the account you paid from. Your bank may take 7 days to show it.",
+            "Refund processed: {returned}. Your bank shows it in 2 to 7 days (UPI) or 5 to 10 (card).",
             "Details",
         ),
         "refunded_part": Text(
             "A part of your money was refunded",
-            "Refunded: {returned} of what you paid. Your bank may take 7 days to show it.",
+            "Refund processed: {returned} of what you paid. Your bank may take 10 days to show it.",
             "Details",
         ),
         "refunded_twice": Text(
             "You paid twice, and were refunded once",
-            "Refunded: {returned} that you paid twice. Your bank may take 7 days to show it.",
+            "Refund processed: {returned} that you paid twice. Your bank may take 10 days to show it.",
+            "Details",
+        ),
+        "refund_started": Text(
+            "Your refund has started",
+            "Refund started: {returned} to the account you paid from. We tell you when it is done.",
             "Details",
         ),
         "reminder": Text(

@@ -260,7 +260,7 @@ WHERE booking.booking_id IS NULL
             OR booking.fee_minor <> payment.amount_minor))
     OR (booking.state = 'cancelled' AND payment.kept_minor IS NULL AND payment.due = 'capture')
     OR (booking.state = 'cancelled' AND payment.state = 'captured' AND payment.due IS NULL
-        AND payment.kept_minor IS DISTINCT FROM payment.amount_minor)
+        AND (payment.kept_minor IS NULL OR ledger.rest_minor(payment) > 0))
     OR (payment.kept_minor IS NOT NULL AND booking.state <> 'cancelled')
 
 -- name: no_booking_without_payment
@@ -417,8 +417,13 @@ WITH document AS (
     FROM receipts.document WHERE source_kind = 'online' GROUP BY provider_id, source_id, source_name
 ), payment AS (
     SELECT provider_id, hold_id, authorisation, currency, coalesce(captured_at, refunded_at) AS taken_at,
-        CASE WHEN refunded_at IS NULL THEN amount_minor ELSE coalesce(kept_minor, 0) END AS kept_minor
-    FROM ledger.payment WHERE captured_at IS NOT NULL OR refunded_at IS NOT NULL
+        amount_minor - parts.minor - CASE WHEN refunded_at IS NULL THEN 0 ELSE ledger.rest_minor(payment) END AS kept_minor
+    FROM ledger.payment
+    CROSS JOIN LATERAL (  -- of which the gateway knows
+        SELECT coalesce(sum(refund.amount_minor), 0) AS minor FROM ledger.refund
+        WHERE refund.provider_id = payment.provider_id AND refund.hold_id = payment.hold_id AND refund.authorisation = payment.authorisation
+            AND NOT is_rest AND tries = 1 AND refund.state NOT IN ('ordered', 'withdrawn')) AS parts
+    WHERE captured_at IS NOT NULL OR refunded_at IS NOT NULL
 )
 SELECT provider_id, hold_id, authorisation, kept_minor, minor, document.currency
 FROM payment FULL JOIN document USING (provider_id, hold_id, authorisation)

@@ -112,6 +112,7 @@ _CLASSES = {
         POST /office/{clinic_id}/board
         GET /desk/{clinic_id}/{day}/visit/{booking_id}
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/history
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/money
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipts
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipt.pdf
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/change
@@ -171,6 +172,9 @@ _CLASSES = {
         GET /office/{clinic_id}/asks
         POST /office/{clinic_id}/asks/{ask_id}/confirm
         POST /office/{clinic_id}/asks/{ask_id}/refuse
+        GET /office/{clinic_id}/refunds
+        POST /office/{clinic_id}/refunds/{refund_id}/again
+        POST /office/{clinic_id}/refunds/{refund_id}/paid
         GET /office/{clinic_id}/audit
         GET /office/{clinic_id}/audit/export
         GET /office/{clinic_id}/audit/history
@@ -293,6 +297,7 @@ _CLASSES = {
         GET /appointments/{provider_id}/{booking_id}
         POST /appointments/{provider_id}/{booking_id}
         GET /appointments/{provider_id}/{booking_id}/move
+        GET /appointments/{provider_id}/{booking_id}/money
         GET /appointments/{provider_id}/{booking_id}/receipt
         GET /appointments/{provider_id}/{booking_id}/receipt.pdf
         GET /appointments/{provider_id}/{booking_id}/visit.ics

@@ -163,6 +163,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "notices.earlier_alert",
         "notices.earlier_told",
         "ledger.payment",
+        "ledger.refund",
         "till.payment",
         "payments.intent",
         "payments.money_case",  # of the payment, by its booking; it names nobody

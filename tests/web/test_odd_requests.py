@@ -189,6 +189,7 @@ async def pages(
             "staff_id": "1",
             "token_id": held["id"],
             "ask_id": held["id"],
+            "refund_id": held["id"],
             "breach_id": "1",
             "case_id": "00000000-0000-4000-8000-000000000001",
             "key_id": held["id"],

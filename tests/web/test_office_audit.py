@@ -76,6 +76,8 @@ STEPS = [
     Step("/office/{clinic_id}/asks/{ask_id}/refuse", "refuse_ask"),
     Step("/desk/{clinic_id}/ask", _ASKED, {**_ASK, "kind": "cancel"}, role="desk"),
     Step("/office/{clinic_id}/asks/{ask_id}/confirm", "confirm_ask"),
+    Step("/office/{clinic_id}/refunds/{refund_id}/again", "retry_refund"),
+    Step("/office/{clinic_id}/refunds/{refund_id}/paid", "record_transfer", {"reference": "412345678901"}),
     Step("/office/breaches/new", "note_breach", {"known": "2026-11-01T09:00", "happened": "x", "data": "y"}),
     Step("/office/breaches/{breach_id}", "add_to_breach", {**_TOLD, "kind": "board_told"}),
     Step("/office/money/{case_id}/look", "look_at_case"),
@@ -286,6 +288,8 @@ async def test_every_change_leaves_its_row_in_the_audit(
     for step in STEPS:
         if "{ask_id}" in step.route:
             values["ask_id"] = await db.fetch_value(_OPEN_ASK, booking)
+        if "{refund_id}" in step.route:
+            values |= await make_objects(db, AT_CLINIC, ["refund_id"])
         values["payment_id"] = await db.fetch_value("SELECT payment_id FROM till.payment")
         last = await db.fetch_value("SELECT max(entry_id) FROM staff.audit_entry")
         called.clear()

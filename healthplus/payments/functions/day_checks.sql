@@ -1,8 +1,17 @@
 -- The daily comparison of the ledger with the gateways' lists.
 
--- How much of a payment that was captured has gone back, or is on its way.
+-- How much of a payment that was captured has gone back, or is on its way; of payments that went back before refunds had rows, all that was
+-- not kept.
 CREATE FUNCTION payments.returned_minor(p_payment ledger.payment) RETURNS integer LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN p_payment.state = 'refunded' THEN p_payment.amount_minor - coalesce(p_payment.kept_minor, 0) ELSE 0 END
+    SELECT coalesce(
+        (
+            SELECT sum(amount_minor) FILTER (WHERE state IN ('pending', 'processed')) FROM ledger.refund
+            WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation)::integer,
+        CASE WHEN p_payment.state = 'refunded' AND NOT EXISTS (
+            SELECT FROM ledger.refund
+            WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation)
+            THEN p_payment.amount_minor - coalesce(p_payment.kept_minor, 0) END,
+        0)
 $$;
 
 -- What the ledger says of a payment, in the terms of a gateway's list. is_kept: it was taken, and no booking keeps it, nor is it due to go back.
@@ -25,7 +34,7 @@ BEGIN
     amount_minor := p_payment.amount_minor;
     currency := coalesce(p_payment.currency, (SELECT clinic.currency FROM directory.clinic WHERE clinic.clinic_id = target.clinic_id));
     returned_minor := payments.returned_minor(p_payment);
-    is_kept := p_payment.state = 'captured' AND p_payment.due IS NULL AND p_payment.kept_minor IS NULL
+    is_kept := p_payment.state = 'captured' AND p_payment.due IS NULL AND p_payment.kept_minor IS NULL AND returned_minor < amount_minor
         AND (target.funding = 'online' AND target.state IN ('booked', 'arrived', 'fulfilled', 'no_show')) IS NOT TRUE;
     may_lapse := p_payment.state = 'voided' AND p_payment.authorised_at > (SELECT public.app_now()) - interval '6 days'
         AND EXISTS (SELECT FROM payments.account WHERE account = payments.account_named(p_payment.authorisation) AND lets_lapse);

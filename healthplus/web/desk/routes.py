@@ -10,6 +10,7 @@ from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.day.book import BookController
 from healthplus.web.desk.day.changes import ChangeController
 from healthplus.web.desk.day.day import DayController
+from healthplus.web.desk.day.money import DeskMoneyController
 from healthplus.web.desk.day.order import OrderController
 from healthplus.web.desk.day.own import OwnDayController
 from healthplus.web.desk.day.payments import PaymentController
@@ -33,7 +34,8 @@ _PAGES: dict[type[Exception], str] = {
     ProofDue: "/desk/prove",
 }
 DAY = (
-    *(DayController, OrderController, OwnDayController, ChangeController, DeskReceiptController),
+    *(DayController, OrderController, OwnDayController, ChangeController),
+    *(DeskReceiptController, DeskMoneyController),
     *(PeopleController, BookController, WalkInController, PhoneQueueController),
     *(PaymentController, TillController),
 )

@@ -169,3 +169,7 @@ CROSS JOIN LATERAL (
     WHERE run.starts_at <> lower(during)) AS first
 WHERE provider_id = $1 AND booking_id = $2 AND first.starts_at IS NOT NULL
 LIMIT 1 -- noqa: AM09
+
+-- name: money_steps
+-- The money of an appointment, step by step.
+SELECT payments.money_steps($1, $2)

@@ -16,6 +16,7 @@ from healthplus.web.desk.office.leave import LeaveController
 from healthplus.web.desk.office.money import MoneyController
 from healthplus.web.desk.office.no_shows import NoShowsController
 from healthplus.web.desk.office.providers import ProvidersController
+from healthplus.web.desk.office.refunds import RefundsController
 from healthplus.web.desk.office.services import ServicesController
 from healthplus.web.desk.office.system import SystemController
 from healthplus.web.desk.office.tills import TillsController
@@ -38,6 +39,7 @@ OFFICE: tuple[type[Controller], ...] = (
     AccountsController,
     AskController,
     AsksController,
+    RefundsController,
     ClinicAuditController,
     AuditController,
     BreachesController,

@@ -29,6 +29,7 @@ CLINIC_TABS = (
     Tab("tills", "/tills", "manage_tills", N_("Tills")),
     Tab("staff", "/staff", "manage_desk_accounts", N_("Staff")),
     Tab("asks", "/asks", "change_booking", N_("Asks")),
+    Tab("refunds", "/refunds", "change_booking", N_("Refunds")),
     Tab("audit", "/audit", "see_audit", N_("Audit")),
 )
 ADMINISTRATION_TABS = (

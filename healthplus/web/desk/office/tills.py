@@ -34,6 +34,8 @@ class TillsController(Controller):
         form = Form({"until": until}, language_of(request))
         found = await ask(request, queries.tills, clinic_id, form.day("until"))
         last_day = date.fromisoformat(found["last_day"])
+        if form.is_good:
+            form.given["until"] = found["last_day"]
         clinic = await read_clinic(request, clinic_id)
         return office_page(
             request, "tills.html", clinic_id, "tills", form, clinic=clinic, tills=found["tills"], methods=DESK_METHODS,
