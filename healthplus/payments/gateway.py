@@ -150,7 +150,7 @@ class Gateway(Protocol):
         """
 
     async def void(self, authorisation: str) -> PaymentState:
-        """Let go of what was set aside and not captured."""
+        """Let go of what was set aside and not captured; a gateway that cannot captures it, so that it is refunded."""
 
     async def refund(
         self, authorisation: str, amount_minor: int, currency: str, key: str = ""

@@ -330,6 +330,7 @@ async def test_no_money_is_lost_or_taken_twice(environment: BankEnvironment, pay
     assert failed >= 0.3 * payments
     played = {fault for fault in faults if getattr(faulty, fault) > 0}
     assert played >= {"webhook_lost", "webhook_repeated"}
-    assert min(faults[fault] for fault in played - {"never_answer"}) > 0
-    assert min(states[state] for state in rig.ends) > 0
+    if payments >= 600:  # of few, some are met by none
+        assert min(faults[fault] for fault in played) > 0
+        assert min(states[state] for state in rig.ends) > 0
     assert {money: seconds for money, seconds in lags.items() if seconds > 60} == {}

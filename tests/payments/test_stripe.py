@@ -158,7 +158,7 @@ async def test_a_refund_that_fails_is_told(gateway: StripeGateway, stripe_emulat
 async def test_failures_that_stripe_keeps_are_no_end(
     gateway: StripeGateway, stripe_emulator: Running, key: str
 ) -> None:
-    """Of ten requests each, half fail for good, before or after they were done."""
+    """A quarter of all requests fail for good, before or after they were done."""
 
     async def at_last(call: object) -> object:
         for _ in range(40):
@@ -168,7 +168,7 @@ async def test_failures_that_stripe_keeps_are_no_end(
                 pass
         raise AssertionError
 
-    await stripe_emulator.plan_faults(FaultPlan(fail_kept=0.5))
+    await stripe_emulator.plan_faults(FaultPlan(fail_kept=0.25))
     for number in range(10):
         one = f"{key}:{number}"
         made = await at_last(lambda one=one: gateway.authorise(one, AMOUNT, "INR", "card", BACK))
@@ -178,7 +178,20 @@ async def test_failures_that_stripe_keeps_are_no_end(
         await at_last(lambda name=name: gateway.refund(name, 1000, "INR", "part"))
         (seen,) = await gateway.fetch(one, made.order)
         assert [refund.amount_minor for refund in seen.refunds] == [1000]  # once
-    assert (await stripe_emulator.plan_faults(FaultPlan()))["fail_kept"] > 10
+    assert (await stripe_emulator.plan_faults(FaultPlan()))["fail_kept"] > 2
+
+
+async def test_a_day_of_kept_failures_ends(
+    gateway: StripeGateway, stripe_emulator: Running, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All keys are used up while it fails; then there is a new one soon."""
+    await stripe_emulator.plan_faults(FaultPlan(fail_kept=1))
+    for _ in range(10):
+        with pytest.raises(PaymentUnavailable):
+            await requested(gateway, key)
+    await stripe_emulator.plan_faults(FaultPlan())
+    monkeypatch.setattr("healthplus.payments.gateways.stripe._KEY_SECONDS", 7)
+    assert await requested(gateway, key)
 
 
 async def test_an_account_that_captures_at_once(stripe_emulator: Running, key: str) -> None:

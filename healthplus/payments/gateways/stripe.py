@@ -11,7 +11,7 @@ import functools
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import TracebackType
 from typing import NoReturn, Self, TypeVar
 
@@ -57,8 +57,8 @@ SIGNATURE = "stripe-signature"
 ANSWER_SECONDS_MAX = 10.0
 _PAGES = "https://checkout.stripe.com"
 _NAME = "Appointment"
-_KEYS_MAX = 6
-"""So many keys are tried for one request whose failures Stripe keeps."""
+_KEYS_MAX, _KEY_SECONDS = 7, 600
+"""So many keys are tried for one request whose failures Stripe keeps; and then one that is another after so long."""
 _OPEN_SECONDS, _STEP_SECONDS = 31 * 60, 5 * 60
 """A session is open as short as Stripe allows, which is half an hour; rounded up to the next step, so that a repeat of
 the request has the same parameters."""
@@ -239,7 +239,7 @@ class StripeGateway:
         self, authorisation: str, amount_minor: int, currency: str, key: str = ""
     ) -> GatewayRefund | PaymentState:
         amount = to_stripe(amount_minor, currency)
-        for number in range(1, _KEYS_MAX + 1):
+        for tried in _keys(f"{authorisation}:refund:{key}"):
             # Before each try: what failed for good may have given it back all the same.
             intent = await self._intent(authorisation)
             payment = payment_of(intent, refunds := await self._refunds(intent))
@@ -255,7 +255,7 @@ class StripeGateway:
             metadata = {KEY: intent.metadata[KEY], PAID: str(payment.amount_minor)} | ({REFUND_KEY: key} if key else {})
             call = self._v1.refunds.create_async(
                 {"payment_intent": authorisation, "amount": amount, "metadata": metadata},
-                {"idempotency_key": f"{authorisation}:refund:{key}:{number}"},
+                {"idempotency_key": tried},
             )
             try:
                 return (await self._answered(call, Refund)).seen
@@ -337,9 +337,9 @@ class StripeGateway:
         answer_type: type[T],
     ) -> T:
         """Ask for something that is done once for its key. Where Stripe has kept a failure, ask with the next key."""
-        for number in range(1, _KEYS_MAX + 1):
+        for tried in _keys(key):
             try:
-                return await self._answered(call({"idempotency_key": f"{key}:{number}"}), answer_type)
+                return await self._answered(call({"idempotency_key": tried}), answer_type)
             except _Refused as refused:
                 if not refused.is_kept:
                     raise
@@ -364,6 +364,13 @@ class StripeGateway:
             ) from None
         except msgspec.MsgspecError as error:  # of another version of its API
             raise PaymentUnavailable from error
+
+
+def _keys(key: str) -> Iterator[str]:
+    """Return the idempotency keys to try for a request, each after the failure that Stripe keeps for the one before."""
+    for number in range(1, _KEYS_MAX + 1):
+        yield f"{key}:{number}"
+    yield f"{key}:at {int(time.time()) // _KEY_SECONDS}"  # noqa: TID251 - it keeps them for a day by its own clock
 
 
 def _unavailable(refused: _Refused) -> NoReturn:

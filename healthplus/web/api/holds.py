@@ -203,7 +203,7 @@ async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: 
         if instead := await payments.booked_instead(provider_id, hold_id):
             error.members["yours"] = appointment_url(provider_id, instead)
         elif money := await payments.money(provider_id, hold_id):
-            error.members.setdefault("money", money.money)
+            error.members["money"] = money.money
             error.members["money_text"] = payment_words(ENGLISH, money)
     return error
 
@@ -212,9 +212,5 @@ def _not_paid(refused: ConfirmRefused, voided: bool | None) -> HealthPlusError:
     error = error_for_refusal(refused)
     if voided is not None:
         error.members["money"] = "voided" if voided else "void_due"
-        error.detail += (
-            " The money set aside for it has been let go."
-            if voided
-            else " The money set aside for it will be let go shortly; nothing was charged."
-        )
+        error.detail += " The money for it goes back." if voided else " The money for it goes back shortly."
     return error
