@@ -17,8 +17,15 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
-from healthplus.payments.gateway import GatewayPayment, PaymentState
-from healthplus.payments.gateways.sandbox import METHODS, METHODS_AT_ONCE, SIGNATURE, AuthoriseAnswer, WebhookBody
+from healthplus.payments.gateway import GatewayPayment, GatewayRefund, PaymentState
+from healthplus.payments.gateways.sandbox import (
+    METHODS,
+    METHODS_AT_ONCE,
+    SIGNATURE,
+    AuthoriseAnswer,
+    StepAnswer,
+    WebhookBody,
+)
 from healthplus.signatures import sign
 from healthplus_sandbox.faults import CommonPlan, Faults
 from healthplus_sandbox.outbox import TIMEOUT, Outbox
@@ -26,7 +33,6 @@ from healthplus_sandbox.outbox import TIMEOUT, Outbox
 STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
     "capture": ("authorised", "captured"),
     "void": ("authorised", "voided"),
-    "refund": ("captured", "refunded"),
 }
 _POLL_SECONDS = 0.05
 PATIENT_SECONDS = 60
@@ -47,6 +53,18 @@ CREATE TABLE IF NOT EXISTS payment (
 CREATE INDEX IF NOT EXISTS payment_key ON payment (key);
 CREATE INDEX IF NOT EXISTS payment_due_at ON payment (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS moved (authorisation TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS refund (
+    name TEXT PRIMARY KEY,
+    authorisation TEXT NOT NULL,
+    key TEXT NOT NULL,  -- '' is all that is left of the payment
+    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'processed', 'failed')),
+    reference TEXT NOT NULL,
+    due_at REAL,  -- when what is pending will be processed, or fail
+    fails INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (authorisation, key)
+) STRICT;
+CREATE INDEX IF NOT EXISTS refund_due_at ON refund (due_at) WHERE due_at IS NOT NULL;
 """
 # A ledger made before money had a currency.
 _ADD_CURRENCY = """
@@ -66,6 +84,8 @@ class FaultPlan(CommonPlan):
 
     later: float = 0.0  # a good card makes the patient go on at the bank
     later_seconds: float = 4.0
+    refund_pending: float = 0.0  # a refund takes later_seconds, and may fail then
+    refund_fails: float = 0.0
     webhooks: Literal["all", "unprompted", "none"] = "unprompted"  # unprompted: what no answer has said
 
 
@@ -167,27 +187,83 @@ class Bank:
 
     def step(
         self, name: str, step: str, amount_minor: int | None, currency: str | None
-    ) -> PaymentState | tuple[int, str]:
-        """Capture or void all, or refund some of it, if that is possible; return the payment's state afterwards.
+    ) -> StepAnswer | tuple[int, str]:
+        """Capture or void all, if that is possible; return the payment's state afterwards.
 
-        Or an HTTP status and why not. A refund must say how much.
+        Or an HTTP status and why not.
         """
         known = self._find(name)
         if known is None or known.state == "pending":
-            return 404, "The sandbox has no such authorisation."
-        is_refund = step == "refund"
-        if currency not in (None, known.currency) or (not is_refund and amount_minor not in (None, known.amount_minor)):
+            return _UNKNOWN
+        if currency not in (None, known.currency) or amount_minor not in (None, known.amount_minor):
             return 409, f"{_amount(known)} were set aside, not {currency} {amount_minor}."
-        if is_refund and (amount_minor is None or not 1 <= amount_minor <= known.amount_minor):
-            return 409, f"{_amount(known)} were taken: say how much of it to refund, not {amount_minor}."
-        if is_refund and known.state == "refunded" and amount_minor != known.refunded_minor:
-            return 409, f"{known.refunded_minor} of {_amount(known)} were refunded before, not {amount_minor}."
         before, after = STEPS[step]
-        if known.state != before:
-            state: PaymentState = known.state
-            return state
-        self._advance(name, after, prompted=True, refunded_minor=(amount_minor or 0) if is_refund else 0)
-        return after
+        if known.state == before:
+            self._advance(name, after, prompted=True)
+            return StepAnswer(after)
+        return StepAnswer(known.state)
+
+    def refund(
+        self, name: str, key: str, amount_minor: int | None, currency: str | None
+    ) -> StepAnswer | tuple[int, str]:
+        """Give back so much of what was taken, once for each key; return the payment's state and the refund's.
+
+        Or an HTTP status and why not.
+        """
+        known = self._find(name)
+        if known is None or known.state == "pending":
+            return _UNKNOWN
+        given = next((refund for refund in self._refunds(name) if refund.key == key), None)
+        if known.state in ("authorised", "voided"):
+            return StepAnswer(known.state)
+        is_old = known.state == "refunded" and not self._refunds(name) and amount_minor == known.refunded_minor
+        if not is_old and (refused := _why_not(known, given, amount_minor, currency)):
+            return 409, refused
+        if given is not None or is_old:  # from before refunds had rows
+            return StepAnswer(known.state, given)
+        fails = self.faults.happens("refund_fails", self.faults.plan.refund_fails)
+        is_pending = self.faults.happens("refund_pending", self.faults.plan.refund_pending)
+        self._ledger.execute(
+            """INSERT INTO refund (name, authorisation, key, amount_minor, state, reference, due_at, fails)
+            VALUES (?, ?, ?, ?, 'pending', ?, ?, ?)""",
+            (
+                *(f"{name}:{key}" if key else name, name, key, amount_minor),
+                str(random.randrange(10**11, 10**12)),  # noqa: S311 - twelve digits, as banks have
+                *(time.time() + self.faults.plan.later_seconds if is_pending else None, fails),
+            ),
+        )
+        self._note_refund(name, key, "pending" if is_pending else "failed" if fails else "processed", prompted=True)
+        made = next(refund for refund in self._refunds(name) if refund.key == key)
+        known = self._find(name)
+        assert known is not None
+        return StepAnswer(known.state, made)
+
+    def _note_refund(self, name: str, key: str, state: str, *, prompted: bool) -> None:
+        """Have a refund be in a state, and its payment in that which its refunds make it."""
+        self._ledger.execute(
+            """UPDATE refund SET state = ?, due_at = CASE ? WHEN 'pending' THEN due_at END
+            WHERE authorisation = ? AND key = ?""",
+            (state, state, name, key),
+        )
+        live = [refund for refund in self._refunds(name) if refund.state != "failed"]
+        known = self._find(name)
+        assert known is not None
+        gone = sum(refund.amount_minor for refund in live)
+        is_over = gone == known.amount_minor or any(not refund.key for refund in live)
+        was_over = self._ledger.execute("SELECT 1 FROM moved WHERE authorisation = ? AND state = 'refunded'", (name,))
+        is_move = is_over and was_over.fetchone() is None
+        state_now: PaymentState = "refunded" if is_over else "captured"
+        self._advance(name, state_now, prompted=prompted, refunded_minor=gone, is_move=is_move)
+
+    def _refunds(self, name: str) -> list[GatewayRefund]:
+        rows = self._ledger.execute(
+            "SELECT name, key, amount_minor, state, reference FROM refund WHERE authorisation = ? ORDER BY rowid",
+            (name,),
+        )
+        return [
+            GatewayRefund(refund, key, amount_minor, state, reference if state == "processed" else "")
+            for refund, key, amount_minor, state, reference in rows
+        ]
 
     def payments(self, key: str) -> list[GatewayPayment]:
         """Return the payments under a key."""
@@ -195,18 +271,27 @@ class Bank:
             """SELECT authorisation, state, amount_minor, currency, refunded_minor FROM payment
             WHERE key = ? AND state <> 'pending'""",
             (key,),
-        )
-        return [GatewayPayment(*row) for row in rows]
+        ).fetchall()
+        return [
+            GatewayPayment(name, state, amount_minor, currency, refunded_minor, refunds=self._refunds(name))
+            for name, state, amount_minor, currency, refunded_minor in rows
+        ]
 
-    def _advance(self, name: str, state: PaymentState, *, prompted: bool, refunded_minor: int = 0) -> None:
+    def _advance(
+        self, name: str, state: PaymentState, *, prompted: bool, refunded_minor: int = 0, is_move: bool = True
+    ) -> None:
         update = """UPDATE payment SET state = ?, due_at = NULL, refunded_minor = ? WHERE authorisation = ?
             RETURNING key, authorisation, amount_minor, currency, refunded_minor"""
         payment = self._ledger.execute(update, (state, refunded_minor, name)).fetchone()
-        self._ledger.execute("INSERT INTO moved VALUES (?, ?, ?)", (name, state, time.time()))
+        if is_move:
+            self._ledger.execute("INSERT INTO moved VALUES (?, ?, ?)", (name, state, time.time()))
         plan = self.faults.plan
         if plan.webhooks == "none" or (plan.webhooks == "unprompted" and prompted) or plan.webhook_url is None:
             return
-        self._outbox.put(msgspec.json.encode(WebhookBody(uuid.uuid4().hex, f"payment.{state}", *payment)))
+        key, *_, amount_minor, currency, gone = payment
+        made = self._refunds(name)
+        body = WebhookBody(uuid.uuid4().hex, f"payment.{state}", key, name, amount_minor, currency, gone, made)
+        self._outbox.put(msgspec.json.encode(body))
 
     async def run(self) -> None:
         """Authorise what is pending, and send webhooks, as each is due; until cancelled."""
@@ -215,12 +300,31 @@ class Bank:
                 pending = "SELECT authorisation FROM payment WHERE due_at <= ?"
                 for (name,) in self._ledger.execute(pending, (time.time(),)).fetchall():
                     self._advance(name, "authorised", prompted=False)
+                refunding = "SELECT authorisation, key, fails FROM refund WHERE due_at <= ?"
+                for name, key, fails in self._ledger.execute(refunding, (time.time(),)).fetchall():
+                    self._note_refund(name, key, "failed" if fails else "processed", prompted=False)
                 await asyncio.sleep(0 if await self._outbox.send_due(session) else _POLL_SECONDS)
 
 
 def _moved_by(request: PaymentRequest) -> PaymentState:
     """Return what becomes of money as it is paid: by UPI it leaves the account at once."""
     return "captured" if request.method in METHODS_AT_ONCE else "authorised"
+
+
+_UNKNOWN = (404, "The sandbox has no such authorisation.")
+
+
+def _why_not(payment: _Payment, given: GatewayRefund | None, amount_minor: int | None, currency: str | None) -> str:
+    """Return why so much of what was taken cannot be given back; `given`: what was, under the same key."""
+    taken, before = _amount(payment), given.amount_minor if given else payment.refunded_minor
+    left = payment.amount_minor - payment.refunded_minor
+    if currency not in (None, payment.currency) or not 1 <= (amount_minor or 0) <= payment.amount_minor:
+        return f"{taken} were taken: say how much of it to refund, not {currency} {amount_minor}."
+    if given is not None:
+        return "" if amount_minor == before else f"{before} of {taken} were refunded before, not {amount_minor}."
+    return (
+        f"{left} of {taken} are left: too little for a refund of {amount_minor}." if (amount_minor or 0) > left else ""
+    )
 
 
 def _amount(payment: _Payment | PaymentRequest) -> str:

@@ -35,6 +35,7 @@ _read_request = msgspec.json.Decoder(PaymentRequest).decode
 class _StepRequest(msgspec.Struct):
     amount_minor: int | None = None
     currency: str | None = None
+    key: str = ""
 
 
 _read_step = msgspec.json.Decoder(_StepRequest).decode
@@ -83,6 +84,12 @@ def _answered(bank: Bank, key: str, *, is_approved: bool) -> _Answer:
     return _Answer(303, b"", more=f"Location: {back}\r\n")
 
 
+def _stepped(bank: Bank, name: str, step: str, asked: _StepRequest) -> object:
+    if step == "refund":
+        return bank.refund(name, asked.key, asked.amount_minor, asked.currency)
+    return bank.step(name, step, asked.amount_minor, asked.currency)
+
+
 def _answer(bank: Bank, request: _Request) -> _Answer:
     if not _is_own_host(request.host):
         return _Answer(421, b"The sandbox bank is reached by its own address only.")
@@ -91,10 +98,8 @@ def _answer(bank: Bank, request: _Request) -> _Answer:
         match request.method, *request.path.split("/")[1:]:
             case "POST", "payments":
                 answer = _document(bank.authorise(_read_request(request.body)))
-            case "POST", "payments", name, step if step in STEPS:
-                asked = _read_step(request.body)
-                done = bank.step(name, step, asked.amount_minor, asked.currency)
-                answer = _document(done if isinstance(done, tuple) else {"state": done})
+            case "POST", "payments", name, step if step in (*STEPS, "refund"):
+                answer = _document(_stepped(bank, name, step, _read_step(request.body)))
             case "GET", "payments", key:
                 answer = _document(bank.payments(key))
             case "GET", "pay", name if name == STYLE_PATH:

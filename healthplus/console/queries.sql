@@ -234,6 +234,18 @@ SELECT console.renew_board($1, $2, $3, $4) AS answer
 -- Change an appointment at once.
 SELECT * FROM console.change_booking($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
+-- name: booking_money
+-- The money of an appointment, step by step.
+SELECT * FROM console.booking_money($1, $2, $3, $4)
+
+-- name: failed_refunds
+-- The refunds of a clinic that failed and nobody has seen to.
+SELECT * FROM console.failed_refunds($1, $2, $3)
+
+-- name: settle_refund
+-- Have one of them be tried again, or note how it was paid instead.
+SELECT console.settle_refund($1, $2, $3, $4, $5) AS answer
+
 -- name: booking_history
 -- What became of an appointment.
 SELECT * FROM console.booking_history($1, $2, $3, $4)
@@ -260,7 +272,7 @@ SELECT console.join_by_phone($1, $2, $3, $4, $5, $6, $7, $8) AS answer
 
 -- name: serve_caller
 -- Call, book or let go a caller.
-SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7) AS answer
+SELECT console.serve_caller($1, $2, $3, $4, $5, $6, $7, $8) AS answer
 
 -- name: find_people
 -- Whom the desk looks for.
@@ -301,3 +313,43 @@ SELECT console.desk_rules($1, $2, $3)
 -- name: put_desk_rules
 -- Set how many walk-ins and overbooked a session may have.
 SELECT console.put_desk_rules($1, $2, $3, $4, $5, $6, $7) AS answer
+
+-- name: desk_payments
+-- What was paid for an appointment at the desk, and what is owed.
+SELECT console.desk_payments($1, $2, $3, $4)
+
+-- name: record_payment
+-- Record that a fee was paid at the desk.
+SELECT console.record_payment($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS answer
+
+-- name: return_payment
+-- Record that the desk gave money back.
+SELECT console.return_payment($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS answer
+
+-- name: send_pay_link
+-- Text a patient where to pay the clinic.
+SELECT console.send_pay_link($1, $2, $3, $4, $5) AS answer
+
+-- name: till
+-- A till, or one's own of today.
+SELECT console.till($1, $2, $3, $4)
+
+-- name: open_tills
+-- One's own tills of former days that are open.
+SELECT * FROM console.open_tills($1, $2, $3)
+
+-- name: open_till
+-- Open one's own till for today.
+SELECT console.open_till($1, $2, $3, $4) AS answer
+
+-- name: close_till
+-- Close a till with what was counted.
+SELECT console.close_till($1, $2, $3, $4, $5, $6, $7) AS answer
+
+-- name: reopen_till
+-- Open a closed till again.
+SELECT console.reopen_till($1, $2, $3, $4, $5) AS answer
+
+-- name: tills
+-- The tills of a clinic's days.
+SELECT console.tills($1, $2, $3, $4)

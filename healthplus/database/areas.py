@@ -42,7 +42,7 @@ AREAS = (
             *("email.sql", "persons.sql", "sessions.sql"),
         ),
     ),
-    Area("ledger", "ledger", ("ledger.sql",)),
+    Area("ledger", "ledger", ("refunds.sql", "ledger.sql")),
     Area(
         "staff",
         "staff",
@@ -67,6 +67,7 @@ AREAS = (
             *("lanes.sql", "rush.sql"),
         ),
     ),
+    Area("till", "till", ("sessions.sql", "payments.sql")),
     Area(
         "reception",
         "reception",
@@ -77,7 +78,7 @@ AREAS = (
     ),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql", "delays.sql")),
     Area("backup", "backup"),
-    Area("payments", "payments", ("accounts.sql", "currency.sql", "gateway_events.sql")),
+    Area("payments", "payments", ("accounts.sql", "currency.sql", "gateway_events.sql", "money_steps.sql")),
     Area("receipts", "receipts", ("receipts.sql",)),
     Area(
         "search",
@@ -93,7 +94,7 @@ AREAS = (
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "no_shows.sql"),
             *("desk_day.sql", "desk_changes.sql", "desk_people.sql", "walk_ins.sql"),
-            *("phone_queue.sql", "desk_board.sql"),
+            *("phone_queue.sql", "desk_board.sql", "refunds.sql", "till.sql"),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

@@ -28,10 +28,11 @@ from healthplus.errors import BadInput, DatabaseError
 APPEND_ONLY = (
     *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry", "reception.call_entry"),
     *("ledger.former_entry", "ledger.entry"),
+    *("till.payment", "till.session"),
 )
-"""Beside staff.audit_entry and staff.audit_link, on which that role has no right at all. The last is a view, to which
-calls of release 2 may still add."""
-KEPT = ("ledger.payment", "receipts.document")
+"""Beside staff.audit_entry and staff.audit_link, on which that role has no right at all. ledger.entry is a view, to
+which calls of release 2 may still add."""
+KEPT = ("ledger.payment", "ledger.refund", "receipts.document", "till.closing")
 """Rows that change and never go; what is written once in them, a trigger keeps."""
 _READ_ONLY = ("public.schema_migration", "public.app_clock")
 """The only tables of ours in the schema `public`, in which others may have tables, too."""

@@ -19,8 +19,9 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
     coalesce(told.free_at, lower(booking.during), lower(ticket.queue_window), taken.created_at) AS starts_at,
     city.time_zone, coalesce(booking.deadline, taken.until) AS deadline, booking.offer, coalesce(booking.fee_minor, 0) AS fee_minor,
     clinic.currency, booking.funding::text,
-    ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
-    taken.kind = 'refunded' AND ledger.is_paid(taken.provider_id, taken.booking_id) AS is_paid_twice,
+    ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, coalesce(back.minor, money.returned_minor) AS returned_minor,
+    taken.kind = 'refunded' AND coalesce(back.is_twice, ledger.is_paid(taken.provider_id, taken.booking_id)) AS is_paid_twice,
+    coalesce(back.is_part, false) AS is_part, NOT coalesce(back.is_processed, true) AS is_started,
     CASE WHEN taken.kind = 'reminder' AND taken.channel = 'email' THEN ARRAY(
         SELECT DISTINCT preparation FROM directory.preparations_of(booking.service_ids)) END AS preparations,
     CASE WHEN taken.kind = 'token' THEN (
@@ -42,12 +43,19 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
             WHERE later.patient_id = taken.patient_id AND later.created_at > taken.created_at AND later.provider_id = taken.provider_id
                 AND later.booking_id = taken.booking_id AND later.kind = 'moved' AND later.channel = taken.channel
                 AND (later.due_at IS NOT NULL OR later.sent_at IS NOT NULL)) THEN 'void'
-        WHEN taken.kind = 'person_added' AND EXISTS (  -- they are told of what the desk booked next
+        WHEN NOT back.is_processed AND NOT back.is_pending THEN 'void'  -- it is processed by now, which another says
+        WHEN taken.kind = 'person_added' AND EXISTS (  -- they are told of what the desk booked next for who was added
             SELECT FROM notices.notice AS later
+            JOIN booking.booking AS next ON next.provider_id = later.provider_id AND next.booking_id = later.booking_id
+            JOIN accounts.person ON person.person_id = next.person_id
+                AND person.created_at > taken.created_at - interval '1 minute'
+            JOIN booking.event_log ON event_log.provider_id = next.provider_id AND event_log.booking_id = next.booking_id
+                AND event_log.kind = 'booked' AND starts_with(event_log.actor, 'staff:')
             WHERE later.patient_id = taken.patient_id AND later.created_at >= taken.created_at AND later.kind = 'booked'
                 AND later.channel = taken.channel AND (later.due_at IS NOT NULL OR later.sent_at IS NOT NULL)) THEN 'void'
         WHEN taken.kind = 'choose_time' AND NOT (booking.state = 'booked' AND lower(during) > (SELECT public.app_now())) THEN 'void'
         WHEN taken.kind = 'token' AND booking.state <> 'arrived' THEN 'void'
+        WHEN taken.kind = 'pay_link' AND till.owed_minor(booking) = 0 THEN 'void'
         WHEN taken.kind IN ('reminder', 'not_cancelled') AND NOT (
             booking.state = 'booked' AND NOT needs_rebooking AND lower(during) > (SELECT public.app_now())
             AND EXISTS (
@@ -95,6 +103,13 @@ CROSS JOIN LATERAL (
     FROM ledger.payment CROSS JOIN LATERAL ledger.money_back(payment) AS back
     WHERE payment.provider_id = taken.provider_id AND payment.booking_id = taken.booking_id
         AND hold_id = ANY (ledger.holds_paid(taken.provider_id, taken.booking_id))) AS money
+LEFT JOIN LATERAL (  -- what was learnt of refunds as the notice was made
+    SELECT sum(refund.amount_minor)::integer AS minor, bool_or(refund.processed_at = taken.created_at) IS TRUE AS is_processed,
+        bool_or(refund.state = 'pending') AS is_pending, bool_or(NOT refund.is_rest) AS is_part, bool_or(refund.why = 'twice') AS is_twice
+    FROM ledger.refund
+    WHERE taken.kind = 'refunded' AND refund.provider_id = taken.provider_id AND refund.booking_id = taken.booking_id
+        AND (refund.processed_at = taken.created_at OR refund.pending_at = taken.created_at)
+    HAVING count(*) > 0) AS back ON true
 CROSS JOIN LATERAL (SELECT notices.address(patient.*, taken.channel) AS address) AS way
 
 -- name: mark

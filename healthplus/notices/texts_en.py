@@ -141,17 +141,22 @@ ENGLISH = Texts(
         ),
         "refunded": Text(
             "Your money was refunded",
-            "Refunded: {returned} to the account you paid from. Your bank may take 7 days to show it.",
+            "Refund processed: {returned}. Your bank shows it in 2 to 7 days (UPI) or 5 to 10 (card).",
             "Details",
         ),
         "refunded_part": Text(
             "A part of your money was refunded",
-            "Refunded: {returned} of what you paid. Your bank may take 7 days to show it.",
+            "Refund processed: {returned} of what you paid. Your bank may take 10 days to show it.",
             "Details",
         ),
         "refunded_twice": Text(
             "You paid twice, and were refunded once",
-            "Refunded: {returned} that you paid twice. Your bank may take 7 days to show it.",
+            "Refund processed: {returned} that you paid twice. Your bank may take 10 days to show it.",
+            "Details",
+        ),
+        "refund_started": Text(
+            "Your refund has started",
+            "Refund started: {returned} to the account you paid from. We tell you when it is done.",
             "Details",
         ),
         "reminder": Text(
@@ -175,6 +180,12 @@ ENGLISH = Texts(
             "The doctor is running late",
             "Your appointment on {when} runs late. Come at {come}.",
             "Details",
+        ),
+        "pay_link": Text(
+            "Pay for your appointment",
+            "You can pay the clinic now for your appointment on {when}.",
+            "Pay",
+            with_fee=True,
         ),
         "token": Text("Your token", "Your token at the clinic is {token}.", "Details", with_fee=True),
         "person_added": Text(

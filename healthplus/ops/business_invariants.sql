@@ -1,10 +1,11 @@
 -- name: money_adds_up
--- What was captured for a provider, less what was refunded or is due to be, is the sum of the fees of the bookings that it pays for, and
--- of what was kept of those that their patients cancelled.
+-- What was captured for a provider, less what was refunded or is due to be, is the sum of the fees of the bookings that it pays for, less
+-- what went back in parts, and of what was kept of those that their patients cancelled.
 WITH kept AS (
     SELECT provider_id, sum(minor) AS minor, count(*) AS payments
     FROM (
-        SELECT provider_id, CASE WHEN refunded_at IS NOT NULL OR due = 'refund' THEN coalesce(kept_minor, 0) ELSE amount_minor END AS minor
+        SELECT provider_id, CASE WHEN refunded_at IS NOT NULL OR due = 'refund' THEN coalesce(kept_minor, 0)
+            ELSE ledger.rest_minor(payment) + coalesce(kept_minor, 0) END AS minor
         FROM ledger.payment
         WHERE captured_at IS NOT NULL) AS taken
     WHERE minor > 0
@@ -13,7 +14,8 @@ WITH kept AS (
     SELECT provider_id, sum(paid.minor) AS minor, count(*) AS bookings
     FROM booking.booking
     CROSS JOIN LATERAL (
-        SELECT CASE booking.state WHEN 'cancelled' THEN max(payment.kept_minor) ELSE booking.fee_minor END AS minor
+        SELECT CASE booking.state WHEN 'cancelled' THEN max(payment.kept_minor)
+            ELSE greatest(0, booking.fee_minor - ledger.booking_parts_minor(booking.provider_id, booking.booking_id)) END AS minor
         FROM ledger.payment
         WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
             AND payment.hold_id = ANY (ledger.holds_paid(booking.provider_id, booking.booking_id))
@@ -50,6 +52,33 @@ FROM ledger.payment LEFT JOIN agreed USING (provider_id, booking_id)
 WHERE captured_at IS NOT NULL OR due = 'capture'  -- what the gateway let go by itself cannot be kept
 GROUP BY payment.provider_id, payment.booking_id, agreed_minor, agreed.at, is_replaced
 HAVING sum(payment.kept_minor) IS DISTINCT FROM agreed_minor
+    -- what somebody gave back by hand at the gateway afterwards is not the terms' matter
+    AND NOT EXISTS (
+        SELECT FROM ledger.refund
+        WHERE refund.provider_id = payment.provider_id AND refund.booking_id = payment.booking_id AND why = 'gateway')
+
+-- name: refunds_within_payments
+-- Of a payment goes back at most what was taken: what was ordered and has not failed or was paid otherwise, and what failed and is still owed;
+-- with what is kept, where the product ordered it; a payment is refunded if all that is left of it was ordered back, and no refund lacks its payment.
+SELECT refund.provider_id, refund.hold_id, refund.authorisation, sum(refund.amount_minor) AS refunds_minor, payment.amount_minor
+FROM ledger.refund LEFT JOIN ledger.payment USING (provider_id, hold_id, authorisation)
+WHERE is_last AND refund.state <> 'withdrawn'
+GROUP BY refund.provider_id, refund.hold_id, refund.authorisation, payment.amount_minor, payment.kept_minor, payment.state, captured_at
+HAVING captured_at IS NULL
+    OR sum(refund.amount_minor) > payment.amount_minor
+    OR sum(refund.amount_minor) FILTER (WHERE why <> 'gateway') > payment.amount_minor - coalesce(payment.kept_minor, 0)
+    OR (bool_or(is_rest) AND payment.state <> 'refunded')
+
+-- name: failed_refunds_are_tried_again
+-- Each refund that failed was tried again, often enough, and each try after the first took the place of one that had failed.
+SELECT provider_id, refund_id, tries
+FROM ledger.refund
+WHERE (state = 'failed' AND key IS NOT NULL AND is_last AND tries < ledger.refund_tries_max())
+    OR (NOT is_last AND state <> 'failed')
+    OR (NOT is_last AND NOT EXISTS (
+        SELECT FROM ledger.refund AS again
+        WHERE again.provider_id = refund.provider_id AND again.hold_id = refund.hold_id AND again.authorisation = refund.authorisation
+            AND again.tries = refund.tries + 1 AND again.amount_minor = refund.amount_minor))
 
 -- name: payments_name_their_hold
 -- The hold that money was set aside for is in the same book as the booking that it pays for.

@@ -22,6 +22,7 @@ from healthplus.ops.demo_profiles import Profile, profile
 from healthplus.ops.demo_scenes import scenes, scenes_of
 from healthplus.ops.demo_services import PREPARATIONS, SERVICE_TYPES, Service
 from healthplus.ops.demo_staff import make_staff
+from healthplus.receipts.receipts import queries as receipts
 from healthplus.search.word_counts import count_words
 
 _queries = load(Path(__file__).with_name("demo_data.sql"))
@@ -32,6 +33,8 @@ _NEARLY_FULL = f"demo:{_FIRST_CITY}:doctor-2"
 _TAKES_NO_NEW = ":doctor-7"
 _LAB = f"demo:{_FIRST_CITY}:lab-1"
 _DEVELOPER = "Demo"
+_RECEIPTS_MAX = 5000
+"""How many are issued at a time."""
 _SHOWN_PHONES = ("+919876543210", "+919876543211")
 """Of the two patients to try the product as, for whom one can sign in; all others have numbers that nobody has."""
 
@@ -135,6 +138,8 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     await tx.execute(_queries.put_attendance, now)
     await tx.execute(_queries.advance_ids)
     await tx.execute(_queries.analyze)
+    while await tx.fetch_value(receipts.issue, _RECEIPTS_MAX):
+        pass
     await tx.execute(_queries.refresh_availability, now)
     await count_words(tx)
 

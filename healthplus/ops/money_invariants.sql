@@ -7,7 +7,7 @@ LEFT JOIN ledger.payment USING (provider_id, hold_id, authorisation)
 LEFT JOIN booking.booking USING (provider_id, booking_id)
 WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
     AND (booking.funding = 'online' AND (booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
-        OR (booking.state = 'cancelled' AND payment.kept_minor = payment.amount_minor))) IS NOT TRUE
+        OR (booking.state = 'cancelled' AND payment.kept_minor IS NOT NULL AND ledger.rest_minor(payment) = 0))) IS NOT TRUE
     AND NOT EXISTS (
         SELECT FROM ledger.entry AS back
         WHERE (back.provider_id, back.hold_id, back.authorisation) = (taken.provider_id, taken.hold_id, taken.authorisation)
@@ -41,11 +41,12 @@ WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
 GROUP BY provider_id, booking_id HAVING count(*) > 1
 
 -- name: refund_missing
--- Money that no booking keeps, and that was neither voided nor refunded within two minutes, nor is kept by the terms of one.
+-- Money that no booking keeps, and that was neither voided nor refunded within two minutes, nor is kept by the terms of one; and parts that
+-- were to go back, of which the gateway has not been told within two minutes.
 SELECT provider_id, booking_id, payment.authorisation, payment.state::text, payment.due::text, booking.state::text AS booking_state
 FROM ledger.payment JOIN booking.booking USING (provider_id, booking_id)
 WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'released', 'cancelled'))
-    AND (payment.state = 'captured' AND payment.kept_minor = payment.amount_minor) IS NOT TRUE
+    AND (payment.state = 'captured' AND payment.kept_minor IS NOT NULL AND ledger.rest_minor(payment) = 0) IS NOT TRUE
     AND NOT EXISTS (
         SELECT FROM ledger.entry
         WHERE (entry.provider_id, entry.hold_id, entry.authorisation)
@@ -57,3 +58,7 @@ WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'releas
             -- what staff give back waits until they cannot undo it any more
             AND event.at + CASE WHEN starts_with(event.actor, 'staff:') THEN booking.undo_time() ELSE interval '0' END
                 >= (SELECT public.app_now()) - interval '2 minutes')
+UNION ALL
+SELECT provider_id, booking_id, refund.authorisation, 'captured', refund.state::text, booking.state::text
+FROM ledger.refund JOIN booking.booking USING (provider_id, booking_id)
+WHERE refund.state = 'ordered' AND tries = 1 AND from_at < (SELECT public.app_now()) - interval '2 minutes'

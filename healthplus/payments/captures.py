@@ -17,9 +17,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from healthplus.database import Database, PostgresError, Record, repeat
-from healthplus.errors import HealthPlusError
+from healthplus.errors import BadInput, HealthPlusError
 from healthplus.payments.accounts import Gateways, queries
-from healthplus.payments.gateway import PaymentState
+from healthplus.payments.gateway import GatewayRefund, PaymentState
 from healthplus.payments.polling import BATCH_MAX, keep_polling
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Capture(NamedTuple):
     authorisation: str
     amount_minor: int
     currency: str
+    method: str = ""
 
 
 class Captures:
@@ -56,7 +57,7 @@ class Captures:
         self._gateways = gateways
         self._remembered: deque[Capture] = deque()
         self._workers: set[asyncio.Task[None]] = set()
-        self._answers: list[tuple[int, UUID, str, PaymentState]] = []
+        self._answers: list[tuple[int, UUID, str, PaymentState, str]] = []
         self._captures_from_memory = False
         self._rests_until = 0.0
 
@@ -101,7 +102,7 @@ class Captures:
                 self._rests_until = asyncio.get_running_loop().time() + REST_SECONDS
                 self._remembered.clear()
                 return
-            self._answers.append((one.provider_id, one.hold_id, one.authorisation, state))
+            self._answers.append((one.provider_id, one.hold_id, one.authorisation, state, one.method))
 
     async def _note_answers(self) -> None:
         """Note all that was answered since the last time, by one statement. What fails is left to the database."""
@@ -122,40 +123,64 @@ class Captures:
 
     async def settle(self, due: list[Record]) -> int:
         """Do what is due for these payments, and note it; return how many were done. The others stay due."""
-        states = await asyncio.gather(
-            *(self._try(row["due"], row["authorisation"], row["amount_minor"], row["currency"]) for row in due)
-        )
-        done = [
-            (row["provider_id"], row["hold_id"], row["authorisation"], state)
-            for row, state in zip(due, states, strict=True)
-            if state
-        ]
-        if done:
-            await self._note(done)
-        return len(done)
+        answers = await asyncio.gather(*(self._do(row) for row in due))
+        states, refunds = [], []
+        for row, answer in zip(due, answers, strict=True):
+            payment = (row["provider_id"], row["hold_id"], row["authorisation"])
+            if isinstance(answer, GatewayRefund):
+                refunds.append((*payment, *_noted(answer, row)))
+            elif answer:
+                states.append((*payment, answer, ""))
+        if states:
+            await self._note(states)
+        if refunds:
+            await self._database.execute(queries.note_refunds, *map(list, zip(*refunds, strict=True)))
+        return len(states) + len(refunds)
 
-    async def _note(self, answers: list[tuple[int, UUID, str, PaymentState]]) -> None:
+    async def _do(self, row: Record) -> GatewayRefund | PaymentState | None:
+        """Do a step that is due at the gateway; None where it is not known what came of it."""
+        if row["due"] != "refund":
+            return await self._try(row["due"], row["authorisation"], row["amount_minor"], row["currency"])
+        if not row["amount_minor"]:  # all of it went back in parts
+            return "refunded"
+        return await self._refund(row["authorisation"], row["amount_minor"], row["currency"], row["key"])
+
+    async def _note(self, answers: list[tuple[int, UUID, str, PaymentState, str]]) -> None:
         await self._database.execute(queries.note_states, *map(list, zip(*answers, strict=True)))
 
     async def _try(self, step: str, authorisation: str, amount_minor: int, currency: str) -> PaymentState | None:
-        """Do a step at the gateway; return the state of the payment afterwards, or None where that is not known.
-
-        `amount_minor`: all that was set aside or, of a refund, what goes back.
-        """
+        """Capture or void at the gateway; return the payment's state afterwards, or None where that is not known."""
         gateway, name = self._gateways.named(authorisation)
         try:
-            match step:
-                case "capture":
-                    state = await gateway.capture(name, amount_minor, currency)
-                    # Refunded by hand there: reconciliation compares the amounts.
-                    return None if state == "refunded" else state
-                case "void":
-                    return await gateway.void(name)
-                case _:
-                    refund = await gateway.refund(name, amount_minor, currency)
-                    if isinstance(refund, str):
-                        return refund
-                    return None if refund.state == "failed" else "refunded"
+            if step == "void":
+                return await gateway.void(name)
+            state = await gateway.capture(name, amount_minor, currency)
         except HealthPlusError as error:
             logger.warning("the payment gateway could not %s: %s", step, error.code)
             return None
+        # Refunded by hand there: reconciliation brings the refund.
+        return None if state == "refunded" else state
+
+    async def _refund(
+        self, authorisation: str, amount_minor: int, currency: str, key: str
+    ) -> GatewayRefund | PaymentState | None:
+        """Order a refund at the gateway, or ask how it stands; None where that is not known.
+
+        What the gateway refuses for good has failed. `key`: "" of all that is left of a payment.
+        """
+        gateway, name = self._gateways.named(authorisation)
+        refused = GatewayRefund("", key, amount_minor, "failed")
+        try:
+            answer = await gateway.refund(name, amount_minor, currency, key)
+        except BadInput as error:
+            logger.warning("the payment gateway refused a refund: %s", error.code)
+            return refused
+        except HealthPlusError as error:
+            logger.warning("the payment gateway could not refund: %s", error.code)
+            return None
+        return refused if key and isinstance(answer, str) else answer
+
+
+def _noted(refund: GatewayRefund, row: Record) -> tuple[str, str, int, str, str]:
+    """Return what is noted of an answer to an order, under the key and amount that were ordered."""
+    return row["key"], refund.name, row["amount_minor"], refund.state, refund.reference

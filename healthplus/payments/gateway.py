@@ -155,10 +155,12 @@ class Gateway(Protocol):
     async def refund(
         self, authorisation: str, amount_minor: int, currency: str, key: str = ""
     ) -> GatewayRefund | PaymentState:
-        """Give back this much of what was captured, once for each `key`; "" is what a cancelled booking gives back.
+        """Give back this much of what was captured, once for each `key`; "" is all that is left of it, and not kept.
 
-        Return the payment's state where it has nothing to give back, as it was let go before. Raises PaymentUnavailable
-        also where another amount was given back under this key before, which is then for people to look at.
+        Return how this refund stands now, also when asked again: the product asks while it is pending, for twenty
+        hours. One that failed is ordered again under another key. Return the payment's state where it has nothing to
+        give back, as it was let go before. Raises PaymentUnavailable also where another amount was given back under
+        this key before, which is then for people to look at; BadInput where the gateway refuses this order for good.
         """
 
     async def close(self, order: str) -> None:

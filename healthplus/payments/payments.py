@@ -25,6 +25,13 @@ from healthplus.payments.captures import Capture, Captures
 from healthplus.payments.gateway import Declined, Pending
 from healthplus.payments.reconciliation import Reconciliation, key_of
 
+METHODS = {
+    "sandbox-upi": "upi",
+    "sandbox-netbanking": "netbanking",
+    **dict.fromkeys(("sandbox-ok", "sandbox-later"), "card"),
+}
+"""What the sandbox's ways to pay are; other gateways name them so."""
+
 LOOK_SECONDS = 3.0
 """How long what the gateway was just asked about a hold is good for."""
 LOOK_SECONDS_MAX = 3.0
@@ -147,7 +154,7 @@ class Payments:
         )
         if outcome.code == "booked" and held["is_due"] and authorisation is not None:
             # Under the hold's name, also where its money came late and booked another booking.
-            money = (authorisation, held["fee_minor"], held["currency"])
+            money = (authorisation, held["fee_minor"], held["currency"], METHODS.get(method, method))
             self.captures.remember(Capture(provider_id, booking_id, *money))
         if outcome.code == "booked" or outcome.code == "key_reused" or authorisation is None:
             return Paid(outcome)

@@ -38,32 +38,33 @@ SELECT asked.ordinal::integer AS ordinal, NULL::text AS failed_with, coalesce(st
 FROM asked LEFT JOIN held USING (ordinal) LEFT JOIN intent ON intent.hold_id = asked.hold_id
 
 -- name: take_due
--- Some of what is due at the gateway, oldest first, $1 at most, and as many refunds of a part; a capture only once it was left to the process
--- that booked for long enough. It comes up again after $2 unless note_states has noted it: this keeps processes from doing the same work, and
--- tries again what failed, but is no lock; doing a step twice does no harm. Its amount is what the step moves: of a refund, what is not kept.
-WITH whole AS MATERIALIZED (
-    SELECT provider_id, hold_id, authorisation FROM ledger.payment
-    WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
-    ORDER BY at LIMIT $1
-    FOR UPDATE SKIP LOCKED
+-- Some of what is due at the gateway, oldest first, $1 at most, and as many refunds of which each is a row; a capture only once it was left to
+-- the process that booked for long enough. It comes up again after $2 unless it is noted: this keeps processes from doing the same work, and
+-- tries again what failed, but is no lock; doing a step twice does no harm. Its amount is what the step moves; the key is that of a refund.
+WITH whole AS (
+    UPDATE ledger.payment SET at = (SELECT public.app_now()) + $2
+    WHERE (provider_id, hold_id, authorisation) IN (
+        SELECT provider_id, hold_id, authorisation FROM ledger.payment
+        WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
+        ORDER BY at LIMIT $1
+        FOR UPDATE SKIP LOCKED)
+    RETURNING payment.*
 ), part AS MATERIALIZED (
-    SELECT provider_id, hold_id, authorisation FROM ledger.payment
-    WHERE due IS NOT NULL AND at BETWEEN ledger.part_due_at('2000-01-01') AND ledger.part_due_at((SELECT public.app_now()))
-    ORDER BY at LIMIT $1
-    FOR UPDATE SKIP LOCKED
+    SELECT * FROM ledger.take_refunds($1, $2)
 )
-UPDATE ledger.payment
-SET at = CASE WHEN due = 'refund' AND kept_minor IS NOT NULL THEN ledger.part_due_at((SELECT public.app_now()) + $2)
-    ELSE (SELECT public.app_now()) + $2 END
-WHERE (provider_id, hold_id, authorisation) IN (SELECT * FROM whole UNION ALL SELECT * FROM part) -- noqa: AM04, AM07
-RETURNING provider_id, hold_id, authorisation, due::text AS due,
-    amount_minor - CASE due WHEN 'refund' THEN coalesce(kept_minor, 0) ELSE 0 END AS amount_minor, (
-    SELECT currency FROM booking.booking JOIN directory.clinic USING (clinic_id)
-    WHERE booking.provider_id = payment.provider_id AND booking.booking_id = payment.booking_id) AS currency
+SELECT step.*, currency
+FROM (
+    SELECT provider_id, hold_id, authorisation, booking_id, due::text AS due, '' AS key,
+        CASE due WHEN 'refund' THEN ledger.rest_minor(whole) ELSE amount_minor END AS amount_minor
+    FROM whole
+    UNION ALL
+    SELECT provider_id, hold_id, authorisation, booking_id, 'refund', key, amount_minor FROM part
+) AS step
+LEFT JOIN booking.booking USING (provider_id, booking_id) LEFT JOIN directory.clinic USING (clinic_id)
 
 -- name: void_due
 -- Money set aside for a hold that was then refused.
-SELECT provider_id, hold_id, authorisation, amount_minor, due::text AS due, currency
+SELECT provider_id, hold_id, authorisation, amount_minor, due::text AS due, '' AS key, currency
 FROM ledger.payment
 WHERE provider_id = $1 AND hold_id = $2 AND due = 'void' AND at <= (SELECT public.app_now())
 
@@ -116,8 +117,9 @@ SELECT account, gateway, owner, captures_at_once, lets_lapse FROM payments.accou
 SELECT booking_id FROM ledger.payment WHERE provider_id = $1 AND hold_id = $2 AND booking_id <> hold_id
 
 -- name: note_states
--- Note the states of payments that the gateway answered. What is captured is looked at there again only an hour after it was asked for;
--- but not what was to be let go, and could only be captured and refunded: what else comes for it is to go back soon, too.
+-- Note the states of payments that the gateway answered, and how they were paid ('': not known). What is captured is looked at there again
+-- only an hour after it was asked for; but not what was to be let go, and could only be captured and refunded: what else comes for it is to go
+-- back soon, too.
 WITH taken AS MATERIALIZED (
     SELECT provider_id, hold_id
     FROM payments.intent JOIN unnest($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[])
@@ -131,15 +133,23 @@ WITH taken AS MATERIALIZED (
     UPDATE payments.intent SET check_at = asked_at + interval '1 hour'
     FROM taken WHERE intent.provider_id = taken.provider_id AND intent.hold_id = taken.hold_id
 )
-SELECT payments.advance_payments($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[], 'answer', public.app_now())
+SELECT payments.advance_payments($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[], 'answer', public.app_now(), $5::text[])
+
+-- name: note_refunds
+-- Note what the gateway answered to orders of refunds.
+SELECT payments.note_refunds(
+    $1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::text[], public.app_now())
 
 -- name: record_gateway_event
 -- Record what the gateway reports of a payment, other than by its answer to us.
-SELECT payments.record_gateway_event($1, $2, $3, $4::text::ledger.payment_state, $5, $6, $7::text::ledger.source, $8, $9) AS result
+SELECT payments.record_gateway_event(
+    $1, $2, $3, $4::text::ledger.payment_state, $5, $6, $7::text::ledger.source, $8, $9, $10::jsonb, $11) AS result
 
 -- name: recorded_states
--- The states of payments for a hold that the ledger has, with the money that reached them.
-SELECT authorisation, state::text AS state, amount_minor FROM ledger.entry WHERE provider_id = $1 AND hold_id = $2
+-- The states of payments for a hold that the ledger has, with the money that reached them, and those of their refunds, by the gateway's names.
+SELECT authorisation, state::text AS state, amount_minor, '' AS refund FROM ledger.entry WHERE provider_id = $1 AND hold_id = $2
+UNION ALL
+SELECT authorisation, state::text, amount_minor, name FROM ledger.refund WHERE provider_id = $1 AND hold_id = $2 AND name IS NOT NULL
 
 -- name: take_due_intents
 -- Some of what is due for a look at the gateway; as with take_due, it comes up again after $2 unless it was checked by then.

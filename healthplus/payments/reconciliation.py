@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
+
 from healthplus.booking.book import Book
 from healthplus.database import Database, PostgresError
 from healthplus.errors import DatabaseUnreachable, HealthPlusError, NotFound
@@ -123,10 +125,9 @@ class Reconciliation:
         """Record what the gateway says of a hold that the ledger does not; return whether anything was paid."""
         payments = await self._gateways.of(account).fetch(key_of(provider_id, hold_id), order)
         rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
-        recorded = {(row["authorisation"], row["state"], row["amount_minor"]) for row in rows}
+        recorded = {tuple(row[name] for name in ("authorisation", "state", "amount_minor", "refund")) for row in rows}
         for payment in payments:
-            moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
-            if (joined(account, payment.authorisation), payment.state, moved_minor) not in recorded:
+            if not _facts(account, payment) <= recorded:
                 await self._record(provider_id, hold_id, account, payment, "fetch")
         return bool(payments)
 
@@ -172,6 +173,8 @@ class Reconciliation:
                     source,
                     event_id,
                     payment.refunded_minor or None,
+                    [msgspec.to_builtins(refund) for refund in payment.refunds] or None,
+                    payment.method or None,
                     wait_seconds=wait_seconds,
                 ),
             )
@@ -179,6 +182,14 @@ class Reconciliation:
             self._book.changed(provider_id)
         assert row is not None
         result: str = row["result"]
-        if result == "mismatch":
-            logger.error("the gateway refunded another amount than was due, of a payment for provider %s", provider_id)
         return result
+
+
+def _facts(account: str, payment: GatewayPayment) -> set[tuple[str, str, int, str]]:
+    """Return what a gateway says of a payment, as `recorded_states` has it: its state, or those of its refunds."""
+    name = joined(account, payment.authorisation)
+    if payment.refunds:
+        refunds = {(name, refund.state, refund.amount_minor, refund.name) for refund in payment.refunds}
+        return {(name, "captured", payment.amount_minor, ""), *refunds}
+    moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
+    return {(name, payment.state, moved_minor, "")}

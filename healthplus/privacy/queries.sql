@@ -85,12 +85,22 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(
             to_jsonb(entry) || jsonb_build_object('currency', coalesce(entry.currency, own_booking.currency)) ORDER BY at), '[]')
         FROM own_booking JOIN ledger.entry ON entry.provider_id = own_booking.provider_id AND hold_id = booking_id),
+    'refunds', (
+        SELECT coalesce(jsonb_agg(to_jsonb(refund) - 'ordered_by' - 'paid_by' ORDER BY ordered_at, tries), '[]')
+        FROM own_booking JOIN ledger.refund USING (provider_id, booking_id)
+        WHERE refund.state <> 'withdrawn' AND refund.from_at <= (SELECT public.app_now())),
+    'desk_payments', (
+        SELECT coalesce(jsonb_agg(to_jsonb(payment) - '{actor,key,session_id}'::text[] ORDER BY paid_at), '[]')
+        FROM own_booking JOIN till.payment USING (provider_id, booking_id)),
     'receipts', (
         SELECT coalesce(jsonb_agg(to_jsonb(document) ORDER BY document.at, kind), '[]')
         FROM own_booking JOIN receipts.document USING (provider_id, booking_id)),
     'receipts_due', (
         SELECT coalesce(jsonb_agg(to_jsonb(due) ORDER BY since), '[]')
-        FROM own_booking JOIN receipts.due ON due.provider_id = own_booking.provider_id AND source_id = own_booking.booking_id),
+        FROM own_booking JOIN receipts.due ON due.provider_id = own_booking.provider_id AND (
+            source_id = own_booking.booking_id OR source_id IN (
+                SELECT payment_id FROM till.payment
+                WHERE payment.provider_id = own_booking.provider_id AND payment.booking_id = own_booking.booking_id))),
     'webhooks', (
         SELECT coalesce(jsonb_agg(to_jsonb(webhook_event) ORDER BY at), '[]')
         FROM own_booking JOIN payments.webhook_event

@@ -112,10 +112,23 @@ _CLASSES = {
         POST /office/{clinic_id}/board
         GET /desk/{clinic_id}/{day}/visit/{booking_id}
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/history
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/money
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipts
         GET /desk/{clinic_id}/{day}/visit/{booking_id}/receipt.pdf
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/change
         POST /desk/{clinic_id}/{day}/visit/{booking_id}/ask
+        GET /desk/{clinic_id}/{day}/visit/{booking_id}/pay
+        POST /desk/{clinic_id}/{day}/visit/{booking_id}/pay
+        POST /desk/{clinic_id}/{day}/visit/{booking_id}/pay-link
+        POST /desk/{clinic_id}/{day}/visit/{booking_id}/return
+        GET /desk/{clinic_id}/till
+        POST /desk/{clinic_id}/till/open
+        GET /desk/{clinic_id}/till/{till_id}
+        GET /desk/{clinic_id}/till/{till_id}/csv
+        POST /desk/{clinic_id}/till/{till_id}/close
+        POST /desk/{clinic_id}/till/{till_id}/reopen
+        GET /office/{clinic_id}/tills
+        GET /office/{clinic_id}/tills/csv
         POST /desk/{clinic_id}/ask
         GET /office
         GET /office/new
@@ -159,6 +172,9 @@ _CLASSES = {
         GET /office/{clinic_id}/asks
         POST /office/{clinic_id}/asks/{ask_id}/confirm
         POST /office/{clinic_id}/asks/{ask_id}/refuse
+        GET /office/{clinic_id}/refunds
+        POST /office/{clinic_id}/refunds/{refund_id}/again
+        POST /office/{clinic_id}/refunds/{refund_id}/paid
         GET /office/{clinic_id}/audit
         GET /office/{clinic_id}/audit/export
         GET /office/{clinic_id}/audit/history
@@ -278,6 +294,7 @@ _CLASSES = {
         GET /appointments/{provider_id}/{booking_id}
         POST /appointments/{provider_id}/{booking_id}
         GET /appointments/{provider_id}/{booking_id}/move
+        GET /appointments/{provider_id}/{booking_id}/money
         GET /appointments/{provider_id}/{booking_id}/receipt
         GET /appointments/{provider_id}/{booking_id}/receipt.pdf
         GET /appointments/{provider_id}/{booking_id}/visit.ics

@@ -1198,40 +1198,44 @@ class Book:
         """Do what the desk of a clinic does for a caller: `call`, `book` or `let_go`."""
         if ticket not in self.tickets or ticket.desk != desk:
             return Answer("not_found")
-        former = ticket.offer if ticket.state in ("offered", "called") else None
-        self.advance()
-        if former and ticket.state in ("offered", "called") and ticket.offer is not former:
-            return describe_ticket("offer_over", ticket)
-        if ticket.state == "accepted" and ticket.called_for is not ticket.offer:
-            return describe_ticket("wrong_state", ticket)  # they took it themselves
-        if act == "call":
-            return self.call_caller(ticket, actor, key)
-        if act == "book":
-            return self.book_caller(ticket, actor, key)
-        has = ticket.offer if ticket.state == "accepted" else None
-        return self.release(has, actor, key) if has else self.leave_queue(ticket, actor, key)
 
-    def call_caller(self, ticket: Ticket, actor: Actor, key: str | None) -> Answer:
+        def serve() -> Answer:
+            former = ticket.offer if ticket.state in ("offered", "called") else None
+            self.advance()
+            if former and ticket.state in ("offered", "called") and ticket.offer is not former:
+                return describe_ticket("offer_over", ticket)
+            if ticket.state == "accepted" and ticket.called_for is not ticket.offer:
+                return describe_ticket("wrong_state", ticket)  # they took it themselves
+            if act == "call":
+                return self.call_caller(ticket, actor)
+            if act == "book":
+                return self.book_caller(ticket, actor)
+            has = ticket.offer if ticket.state == "accepted" else None
+            return self.release(has, actor) if has else self.leave_queue(ticket, actor)
+
+        return self.once(actor, "serve", key, (ticket, desk, act), "accepted answered booked left released", serve)
+
+    def call_caller(self, ticket: Ticket, actor: Actor) -> Answer:
         offer = ticket.offer
-        called = (self.answer if ticket.state == "called" else self.accept)(ticket, actor, key)
+        called = (self.answer if ticket.state == "called" else self.accept)(ticket, actor)
         if called.code in ("accepted", "answered"):
             ticket.called_for = offer
         return called
 
-    def book_caller(self, ticket: Ticket, actor: Actor, key: str | None) -> Answer:
+    def book_caller(self, ticket: Ticket, actor: Actor) -> Answer:
         offer = ticket.offer
         if offer and offer.state == "reserved" and self.now < offer.deadline:
             until = self.online_only_until(ticket.person, offer.clinic.clinic_id)
             if until and offer.fee:
                 return Answer("online_only", retry_at=until)
         if ticket.state != "accepted":
-            called = self.call_caller(ticket, actor, key)
+            called = self.call_caller(ticket, actor)
             if called.code != "accepted":
                 return called
         assert ticket.offer
         if ticket.offer.state == "reserved" and self.now < ticket.offer.deadline:
             ticket.offer.by_phone = True
-        return self.confirm(ticket.offer, None, actor, key)
+        return self.confirm(ticket.offer, None, actor)
 
     def note_desk(self, desk: int) -> list[Ticket]:
         """Note that a desk is connected; return its callers who were not present."""

@@ -17,7 +17,7 @@ from healthplus.waiting.desks import ConnectedDesks
 from tests.fixtures.directory import make_clinic
 from tests.fixtures.patients import see
 from tests.fixtures.phone import DeskBook
-from tests.fixtures.races import HOLD_TIME, OFFER_TIME, Provider, RaceEnvironment
+from tests.fixtures.races import HOLD_TIME, OFFER_TIME, Provider, RaceEnvironment, rewrite
 
 pytestmark = pytest.mark.dates
 
@@ -46,9 +46,21 @@ class Desk:
         return joined.ticket_id
 
     async def serve(
-        self, provider: Provider, ticket_id: UUID, act: str, actor: Staff = NEHA, key: str | None = None
+        self,
+        provider: Provider,
+        ticket_id: UUID,
+        act: str,
+        actor: Staff = NEHA,
+        key: str | None = None,
+        seen: str | None = None,
     ) -> Outcome:
-        return await self.book.serve_caller(provider.provider_id, ticket_id, self.clinic_id, act, actor, key)
+        return await self.book.serve_caller(provider.provider_id, ticket_id, self.clinic_id, act, actor, key, seen)
+
+    async def page(self, ticket_id: UUID) -> str:
+        """Return what a press of a page says of how the caller's turn stands on it."""
+        sql = "SELECT booking.turn_of(ticket) FROM booking.ticket WHERE ticket_id = $1"
+        turn: str = await self.race.db.fetch_value(sql, ticket_id)
+        return turn
 
     async def poll(self) -> None:
         self.connected.see(self.clinic_id)
@@ -300,3 +312,83 @@ async def test_a_caller_who_takes_it_themselves_is_not_called(race: RaceEnvironm
         assert (await desk.serve(provider, ticket, act)).code == "wrong_state"
     assert await race.db.fetch_value("SELECT let_go_at IS NULL FROM booking.ticket WHERE ticket_id = $1", ticket)
     assert await violations(race.db) == []
+
+
+async def offered_alone(race: RaceEnvironment, desk: Desk) -> tuple[Provider, UUID]:
+    """Have a caller be offered a slot that nobody else waits for."""
+    provider = await race.provider()
+    holder, caller = await race.patients(2)
+    held = await race.held(provider, holder)
+    ticket = await desk.waiting(provider, caller)
+    await race.release(provider, held, holder)
+    return provider, ticket
+
+
+@pytest.mark.parametrize("act", ["call", "book", "let_go"])
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_a_press_is_not_about_what_the_next_moment_offers(
+    race: RaceEnvironment, desk: Desk, act: str, guarded: bool
+) -> None:
+    """A group offer goes to another and the next time is free, both due and neither done yet as the desk presses."""
+    if not guarded:
+        await rewrite(race.db, "booking.serve_caller", ("former.offer_id <> waiter.offer_id", "false"))
+    provider = await race.provider(slots=2)
+    bystander, holder, *letting_go = await race.patients(5)
+    await race.held(provider, bystander, slot=1)
+    await race.pass_time(HOLD_TIME - OFFER_TIME)
+    held = await race.held(provider, holder)
+    going = [(patient, await race.waiting(provider, patient)) for patient in letting_go]
+    silent, winner, caller = await race.patients(3)
+    await race.waiting(provider, silent)
+    winning, ticket = await race.waiting(provider, winner), await desk.waiting(provider, caller)
+    await race.release(provider, held, holder)
+    for waiter in going[:2]:
+        await race.leave(provider, waiter)
+    third, third_ticket = going[2]
+    taken = await race.book.answer(provider.provider_id, third_ticket, Patient(third))
+    assert isinstance(taken.booking_id, UUID)
+    await race.release(provider, taken.booking_id, third)
+    assert (await race.book.answer(provider.provider_id, winning, Patient(winner))).code == "answered"
+    shown = await desk.page(ticket)
+    assert shown.startswith("called ")
+    await desk.poll_for(OFFER_TIME)
+    assert await desk.page(ticket) == shown
+    answer = await desk.serve(provider, ticket, act)
+    assert (await state_of(race, winning))[0] == "accepted"
+    assert answer.code == ("offer_over" if guarded else {"call": "accepted", "book": "booked", "let_go": "left"}[act])
+    assert (await state_of(race, ticket))[0] == ("offered" if guarded else "left" if act == "let_go" else "accepted")
+
+
+async def test_an_old_page_serves_only_what_it_showed(race: RaceEnvironment, desk: Desk) -> None:
+    """Two desks at once, and a screen that was without network: what it would do is refused, and nothing is lost."""
+    provider = await race.provider()
+    holder, caller = await race.patients(2)
+    held = await race.held(provider, holder)
+    ticket = await desk.waiting(provider, caller)
+    waits = await desk.page(ticket)
+    await race.release(provider, held, holder)
+    first = await desk.page(ticket)
+    # On the other desk they still wait: who presses there that they are out of the queue has not seen the offer.
+    assert (await desk.serve(provider, ticket, "let_go", RAVI, seen=waits)).code == "wrong_state"
+    await desk.poll_for(OFFER_TIME)
+    await race.book.advance(provider.provider_id)
+    await desk.poll()
+    second = await desk.page(ticket)
+    for act in ("call", "let_go"):
+        assert (await desk.serve(provider, ticket, act, RAVI, seen=first)).code == "offer_over"
+    # One desk calls them; on the other they are still to be called, and are let go: not under the call.
+    assert (await desk.serve(provider, ticket, "call", seen=second)).code == "accepted"
+    assert (await desk.serve(provider, ticket, "let_go", RAVI, seen=second)).code == "wrong_state"
+    assert (await desk.serve(provider, ticket, "book", seen=await desk.page(ticket))).code == "booked"
+    assert await violations(race.db) == []
+
+
+@pytest.mark.parametrize("act", ["call", "book", "let_go"])
+async def test_a_press_for_a_caller_that_is_sent_twice_is_one(race: RaceEnvironment, desk: Desk, act: str) -> None:
+    provider, ticket = await offered_alone(race, desk)
+    if act != "call":
+        assert (await desk.serve(provider, ticket, "call")).code == "accepted"
+    seen = await desk.page(ticket)
+    first = await desk.serve(provider, ticket, act, key="k", seen=seen)
+    assert first.code == {"call": "accepted", "book": "booked", "let_go": "released"}[act]
+    assert await desk.serve(provider, ticket, act, key="k", seen=seen) == first

@@ -323,6 +323,27 @@ async def test_what_came_last_is_undone_first(environment: Environment, booked: 
     assert await press_undo(db, booked) == ("too_late", "here")  # what comes back cannot be undone again
 
 
+async def test_an_undo_that_is_pressed_twice_was_done(environment: Environment, booked: UUID) -> None:
+    db, seen = environment.db, "SELECT booking.hashed_instant(until) FROM reception.last_act($1, $2, public.app_now())"
+
+    async def press(act: str, actor: Staff = WARD) -> str:
+        sql = "SELECT code FROM reception.undo($1, $2, $3, $4, $5)"
+        return str(await db.fetch_value(sql, PROVIDER, booked, ONLINE, str(actor), act))
+
+    await environment.pass_until(environment.instant(9, 5))
+    sql = "SELECT code FROM reception.record($1, $2, $3, $4::text::reception.act, $5)"
+    assert await db.fetch_value(sql, PROVIDER, booked, ONLINE, "arrive", str(WARD)) == "recorded"
+    arrival = await db.fetch_value(seen, PROVIDER, booked)
+    await environment.pass_time(seconds=1)
+    await db.execute("SELECT booking.refund($1, $2, $3)", PROVIDER, booked, str(WARD))
+    refund = await db.fetch_value(seen, PROVIDER, booked)
+    assert await press(arrival) == "not_last"
+    assert [await press(refund) for _ in range(2)] == ["undone", "undone"]
+    assert await press(refund, OTHER) == "not_last"
+    assert [await press(arrival) for _ in range(2)] == ["undone", "undone"]
+    assert await press("x" * 9_000) == "too_late"
+
+
 async def test_what_the_desk_takes_back_costs_its_patient_nothing(environment: Environment) -> None:
     asha, start = environment.ids["asha"], environment.instant(24 + 13)
     for _ in range(11):

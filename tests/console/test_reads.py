@@ -36,7 +36,7 @@ WHERE pronamespace = 'console'::regnamespace AND prosrc !~ (
 """
 SHOWS_PATIENT = {
     *("find_booking", "asks", "day_sheet", "today_order", "own_day", "find_people", "booking_choices", "phone_queue"),
-    *("booking_history", "booking_receipts"),
+    *("booking_history", "booking_money", "booking_receipts", "desk_payments"),
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
@@ -54,7 +54,9 @@ SHOWS_NONE = {
     *("join_by_phone", "serve_caller"),
     *("walk_in_doctors", "walk_in", "token_slip", "overbook", "desk_rules", "put_desk_rules"),
     *("board_setup", "renew_board"),
-    *("change_booking", "send_link", "no_show_rule", "set_no_show_rule"),
+    *("change_booking", "send_link", "failed_refunds", "settle_refund", "no_show_rule", "set_no_show_rule"),
+    *("record_payment", "return_payment", "send_pay_link"),
+    *("till", "open_tills", "open_till", "close_till", "reopen_till", "tills"),
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
     *("clinics", "see_system", "keys", "add_key", "revoke_key"),
     *("office", "holiday", "week", "provider", "services", "remove_leave", "set_clinic_closed", "close_service"),
@@ -64,8 +66,9 @@ SHOWS_NONE = {
 NOT_NOTED = {
     *("office", "holiday", "week", "provider", "services", "day_version", "own_day_version"),
     *("walk_in_doctors", "token_slip", "desk_rules", "no_show_rule", "board_setup"),
+    *("till", "open_tills", "tills"),
 }
-"""What may leave no row: reads of a clinic’s own set-up, with nobody in it but its doctors; a version; a token."""
+"""What may leave no row: reads of a clinic’s set-up, with nobody in it but its doctors; a version; a token; a till."""
 _REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
@@ -110,9 +113,13 @@ class Calls:
             **{"p_phone": PHONE, "p_takes_sms": True, "p_phone_hash": b"x" * 32, "p_letter": None, "p_digits": None},
             **{"p_person_id": None, "p_service_ids": None, "p_birth_year": None, "p_sex": None, "p_purpose": "x"},
             **{"p_starts_at": starts, "p_key": "1", "add_person.p_version": "1"},
-            **{"serve_caller.p_act": "let_go", "record_attendance.p_seen": None},
+            **{"serve_caller.p_act": "let_go", "record_attendance.p_seen": None, "serve_caller.p_seen": None},
             **{"p_ticket_id": UUID(int=1), "p_service_id": 1},
+            **{"p_refund_id": UUID(int=1), "settle_refund.p_reference": "412345678901"},
             **{"p_start": starts, "p_wants_text": True, "p_every": 4, "p_walk_in_cap": 1, "p_overbook_cap": 1},
+            **{"p_payment_id": UUID(int=1), "p_till_id": UUID(int=1), "p_method": "cash", "p_reference": ""},
+            **{"p_amount_minor": 100, "p_float_minor": 0, "p_seen_minor": 0, "p_is_sure": False, "p_note": ""},
+            **{"p_counted": [0, 0, 0], "p_expected": [0, 0, 0], "p_last_day": None},
             "p_monday": date(2026, 1, 5),
             "p_kind": "cancel",
             "add_to_breach.p_kind": "described",

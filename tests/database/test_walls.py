@@ -90,6 +90,8 @@ TRIGGERS = {
         "receipts.on_payment",
         "ledger.payment",
     ): "what needs a receipt is noted in the transaction of the payment, so that none is left out",
+    ("receipts.on_refund", "ledger.refund"): "so is what needs a credit note, in that of the refund",
+    ("receipts.on_desk_payment", "till.payment"): "as with payments online",
     (
         "notices.on_event",
         "booking.event_log",

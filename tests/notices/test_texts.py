@@ -45,6 +45,8 @@ ROW: dict[str, Any] = {
     "funding": "online",
     "is_paid": False,
     "is_paid_twice": False,
+    "is_part": False,
+    "is_started": False,
     "is_unanswered": False,
     "is_replaced": False,
     "is_by_staff": False,
@@ -65,7 +67,7 @@ ROWS = [
     *(
         ROW | {"kind": kind} | _reminder(kind)
         for kind in TEXTS
-        if not re.search("offer_|expired_|withdrawn_|replaced|_kept|_part|_reply|_refund|_twice", kind)
+        if not re.search("offer_|expired_|withdrawn_|replaced|_kept|_part|_reply|_refund|_twice|_started", kind)
     ),
     *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
     *(ROW | {"kind": kind, "is_paid": True} for kind in ("expired", "withdrawn")),
@@ -78,6 +80,8 @@ ROWS = [
     ROW | {"kind": "cancelled", "returned_minor": 9_999_900},
     ROW | {"kind": "cancelled", "is_replaced": True, "returned_minor": 9_999_900},
     ROW | {"kind": "refunded", "is_paid_twice": True, "returned_minor": 9_999_900},
+    ROW | {"kind": "refunded", "is_part": True, "returned_minor": 9_999_900},
+    ROW | {"kind": "refunded", "is_started": True, "returned_minor": 9_999_900},
 ]
 
 
@@ -205,7 +209,7 @@ def test_links_lead_to_the_turn_or_to_what_they_are_about() -> None:
         assert re.findall(r"https?://\S+", email(**row).text) == [link, f"{SITE}/notifications"]
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "Refunded: Rs 500 to"), ("hi", "रिफ़ंड हुआ: ₹500।")])
+@pytest.mark.parametrize(("language", "said"), [("en", "Refund processed: Rs 500."), ("hi", "रिफ़ंड भेजा: ₹500।")])
 def test_a_refund_names_its_amount(language: str, said: str) -> None:
     assert f"HealthPlus: {said}" in sms(kind="refunded", returned_minor=50_000, language=language).text
 
@@ -233,4 +237,4 @@ def test_what_is_kept_and_what_goes_back_is_said_to_the_paisa(is_replaced: bool)
         text = told(kind="cancelled", is_replaced=is_replaced, **money).text
         said = f"Wed 25 Nov, 10:20 am IST is {'replaced' if is_replaced else 'cancelled'}: Rs 123.45 kept,"
         assert f"{said} Rs 376.55 back." in text
-        assert "Refunded: Rs 376.55 of what you paid." in told(kind="refunded", **money).text
+        assert "Refund processed: Rs 376.55 of what you paid." in told(kind="refunded", **money).text

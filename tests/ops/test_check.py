@@ -25,6 +25,21 @@ EARLIER = "UPDATE {0} SET {1} = {1} - interval '2 minutes 1 second'"
 _DATED = (("booking.event_log", "at"), ("ledger.payment", "authorised_at"), ("ledger.payment", "captured_at"))
 LATER = as_owner("; ".join(EARLIER.format(*dated) for dated in _DATED), "booking.event_log", "ledger.payment")
 CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment"
+PART = as_owner(
+    """INSERT INTO ledger.refund (
+        provider_id, hold_id, authorisation, booking_id, key, is_rest, amount_minor, why, ordered_by, ordered_at,
+        from_at, state, tries)
+    SELECT provider_id, hold_id, authorisation, booking_id, 'key', false, {}, 'desk', 'staff:1', app_now(), app_now(),
+        '{}', {} FROM ledger.payment""",
+    "ledger.refund",
+)
+PAID = """
+    INSERT INTO till.payment (
+        provider_id, booking_id, clinic_id, session_id, kind, of_id, method, amount_minor, currency, actor, key,
+        paid_at)
+    SELECT provider_id, booking_id, clinic_id, gen_random_uuid(), '{kind}', {of}, 'cash', 100, 'INR', 'staff:1', '1',
+        app_now()
+    FROM booking.booking WHERE state = 'booked'"""
 FAULTS = {
     "no_overlap": """
         ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap;
@@ -126,8 +141,17 @@ FAULTS = {
     "receipts_numbered_once": as_owner(
         "UPDATE booking.queue_entry SET number = number + 1 WHERE kind = 'joined' AND number = 2", "booking.queue_entry"
     ),
+    "refunds_within_payments": f"{CAPTURE}; {PART.format(50001, 'ordered', 1)}",
+    "failed_refunds_are_tried_again": f"{CAPTURE}; {PART.format(1, 'failed', 3)}",
     "receipts_in_a_row": f"{CAPTURE}; SELECT receipts.issue(9); UPDATE receipts.series SET last_number = 2",
     "receipts_match_money": f"{CAPTURE}; DELETE FROM receipts.due",
+    "desk_receipts_match_money": f"{PAID.format(kind='payment', of='NULL')}; DELETE FROM receipts.due",
+    "desk_gives_back_what_it_took": PAID.format(kind="return", of="gen_random_uuid()") + "; DELETE FROM receipts.due",
+    "tills_add_up": """
+        INSERT INTO till.session (clinic_id, staff_id, day, currency, float_minor, opened_at)
+        SELECT 1, 1, current_date, 'INR', 0, app_now();
+        INSERT INTO till.closing
+        SELECT clinic_id, session_id, 1, 1, 0, 0, 1, 0, 0, '', app_now(), 'staff:1' FROM till.session""",
     "refund_missing": f"{CAPTURE}; UPDATE ledger.payment SET due = 'refund'; {LATER}",
 }
 

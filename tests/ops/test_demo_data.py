@@ -53,6 +53,9 @@ async def test_every_provider_has_two_shifts_of_36_slots_a_day(db: Database) -> 
         FROM schedule.shift GROUP BY provider_id, weekday"""
     )
     assert len(days) == 2 * 40 * 7
+    assert await db.fetch_value("SELECT count(*) FROM receipts.due") == 0  # what was paid has its receipts
+    paid = await db.fetch_value("SELECT count(*) FROM ledger.payment WHERE captured_at IS NOT NULL")
+    assert 0 < paid == await db.fetch_value("SELECT count(*) FROM receipts.document")
     assert await db.fetch_value("SELECT count(*) FROM notices.notice") == 0  # nobody is sent a message about them
     assert {tuple(day) for day in days} == {(2, 36)}
     assert await db.fetch_value("SELECT count(*) FROM booking.book WHERE next_free_at IS NOT NULL") == 80

@@ -34,9 +34,9 @@ class RazorpayRig(Rig):
         self._method = method
         self.methods = (method, method)
         # What is not needed is captured, if it is not yet, and then refunded.
-        self.differs = {"lost": frozenset({"refund"})}
+        self.differs = {"lost": frozenset({"refund", "note_refunds"})}
         if method == "upi":
-            self.differs["given_back"] = frozenset({"void", "refund"})
+            self.differs["given_back"] = frozenset({"void", "refund", "note_refunds"})
             self.differs["found"] = frozenset({"capture", "note_states"})
 
     def gateway(self, answer_seconds_max: float | None = None) -> AbstractAsyncContextManager[Gateway]:

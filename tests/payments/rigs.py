@@ -67,6 +67,10 @@ class Rig(ABC):
     def peaceful(self) -> msgspec.Struct:
         """Return a plan without any, nor webhooks."""
 
+    def refunding(self) -> Any:
+        """Return a plan in which what goes back takes a second, and some of it fails; None: this bank has none."""
+        return None
+
     @abstractmethod
     async def plan_faults(self, plan: Any) -> Counter[str]:
         """Have the bank play other faults; return how often it has played each until now."""
@@ -116,6 +120,9 @@ class SandboxRig(Rig):
 
     def peaceful(self) -> FaultPlan:
         return FaultPlan(webhooks="none")
+
+    def refunding(self) -> FaultPlan:
+        return FaultPlan(webhooks="none", refund_pending=0.3, refund_fails=0.3, later_seconds=1)
 
     async def plan_faults(self, plan: Any) -> Counter[str]:
         async with (

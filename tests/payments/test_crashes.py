@@ -150,6 +150,20 @@ class Play:
         await set_terms_of(self.environment, held, 12345)
         await self.cancelled(held)
 
+    async def part(self, held: UUID) -> None:
+        """Have the desk give back a part, and then the patient cancel."""
+        await self.booked(held)
+        assert (
+            await self.environment.db.fetch_value(
+                "SELECT (booking.refund($1, $2, 'staff:1', 12345)).code", PROVIDER, held
+            )
+            == "refunded"
+        )
+        await self.environment.pass_time(minutes=3, seconds=1)
+        await self.payments.captures.poll()
+        await self.book.cancel(PROVIDER, held, self.environment.actor("asha"))
+        await self.payments.captures.poll()
+
     async def kept_early(self, held: UUID) -> None:
         """Have the patient cancel before it was taken: it is captured, and then the rest refunded."""
         await set_terms_of(self.environment, held, 12345)
@@ -205,9 +219,9 @@ async def begin(environment: Environment) -> UUID:
     await environment.db.execute(
         as_owner(
             """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, booking.idempotency,
-                ledger.payment, payments.intent""",
+                ledger.payment, ledger.refund, payments.intent""",
             "booking.event_log",
-            "ledger.payment",
+            *("ledger.payment", "ledger.refund"),
         )
     )
     await start_clock(environment.db)
@@ -250,7 +264,8 @@ async def recover(environment: Environment, rig: Rig, gateway: Gateway, held: UU
     booked = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
     kept = await environment.db.fetch_value("SELECT coalesce(sum(kept_minor), 0) FROM ledger.payment")
     left = sum(fact.amount_minor - fact.refunded_minor for fact in facts if fact.state in ("captured", "refunded"))
-    assert left == 50000 * booked + kept
+    parts = await environment.db.fetch_value("SELECT ledger.booking_parts_minor($1, $2)", PROVIDER, held)
+    assert left == (50000 - parts) * booked + kept
     assert "authorised" not in at_bank.values()
 
 
@@ -270,9 +285,7 @@ CANCELLED = {"begin_payment", "authorise", "confirm_lane", "take_due", "capture"
 KINDS = {
     "booked": {"begin_payment", "authorise", "confirm_lane", "take_due", "capture", "note_states"},
     "remembered": {"begin_payment", "authorise", "confirm_lane", "capture", "note_states"},
-    "cancelled": CANCELLED | {"refund"},
-    "kept": CANCELLED | {"refund"},
-    "kept_early": CANCELLED | {"refund"},
+    **dict.fromkeys(("cancelled", "kept", "kept_early", "part"), CANCELLED | {"refund", "note_refunds"}),
     "kept_whole": CANCELLED,
     "lost": {"begin_payment", "authorise", "confirm_lane", "confirm", "void_due", "void", "note_states", "take_due"},
     "late": {"begin_payment", "authorise", "confirm_lane", "confirm", "take_due", "capture", "note_states"},

@@ -236,6 +236,24 @@ async def _settle_all(environment: BankEnvironment, process: Payments) -> None:
         await environment.pass_time(seconds)
 
 
+async def settle_refunds(environment: BankEnvironment) -> None:
+    """Have refunds that fail be tried as often as they are by themselves, and once more when the bank works again."""
+    process = environment.processes[0]
+    for _ in range(5):
+        await environment.pass_time(3 * HOUR_SECONDS)
+        await asyncio.sleep(1.3)  # what is pending is not any more, by the bank's own clock
+        while (await process.captures.poll())[0]:
+            pass
+    played = await environment.rig.plan_faults(environment.rig.peaceful())
+    assert min(played["refund_pending"], played["refund_fails"]) > 0
+    await environment.db.execute(
+        "SELECT ledger.try_refund_again(refund, 'staff:1', public.app_now()) FROM ledger.refund "
+        "WHERE state = 'failed' AND is_last"
+    )
+    while (await process.captures.poll())[0]:
+        pass
+
+
 async def cancel_some(environment: BankEnvironment) -> None:
     """Have some cancel once their money has been taken, so that it goes back."""
     rows = await environment.db.fetch(
@@ -250,7 +268,8 @@ async def check_ledgers(environment: BankEnvironment) -> Counter[str]:
     """Compare the bank's ledger and ours: the same money in the same state, none kept for nothing or taken twice."""
     assert await all_violations(environment.db) == []
     found = environment.rig.at_bank()
-    at_bank = {one.name: (one.key, one.state) for one in found}
+    # What failed at first went back under another key.
+    at_bank = {one.name: (one.key, "refunded" if one.refunded_minor else one.state) for one in found}
     left = sum(one.amount_minor - one.refunded_minor for one in found if one.state in ("captured", "refunded"))
     assert max(environment.rig.moves().values()) == 1
     rows = await environment.db.fetch("SELECT authorisation, state::text FROM ledger.payment")
@@ -322,8 +341,12 @@ async def test_no_money_is_lost_or_taken_twice(environment: BankEnvironment, pay
         faults = await rig.plan_faults(rig.peaceful())
         await asyncio.sleep(LATER_SECONDS)  # what is still to be authorised is, by the bank's own clock
         await settle_all(environment)
+        if refunding := rig.refunding():
+            await rig.plan_faults(refunding)
         await cancel_some(environment)
         await settle_all(environment)
+        if refunding:
+            await settle_refunds(environment)
     states = await check_ledgers(environment)
     lags = await ordered_after(environment)
     failed = sum(faults[fault] for fault in ("fail_before", "fail_after", "never_answer", "slow"))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 
 from healthplus.accounts.actors import Actor, Staff, System
@@ -16,7 +17,7 @@ from healthplus.payments.payments import Payments
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.terms import set_terms
 from tests.payments.conftest import Bank
-from tests.payments.steps import capture, facts, money, money_back, pay, send, webhook
+from tests.payments.steps import capture, money, money_back, pay, send, webhook
 
 FEE = 50000
 MICROSECOND = timedelta(microseconds=1)
@@ -43,8 +44,10 @@ async def booked(payments: Payments, environment: Environment, *, captured: bool
 
 
 async def at_bank(bank: Bank, held: UUID) -> GatewayPayment:
+    """Return the payment as the bank has it, without the refunds, whose sum it says."""
     (payment,) = await bank.fetch(f"{PROVIDER}:{held}")
-    return payment
+    assert payment.refunded_minor == sum(refund.amount_minor for refund in payment.refunds)
+    return msgspec.structs.replace(payment, refunds=[])
 
 
 @pytest.mark.parametrize("captured", [False, True])
@@ -161,29 +164,6 @@ async def test_a_repeated_payment_of_what_was_cancelled_books_nothing(
         await payments.captures.poll()
     await settle(payments, environment)
     assert await money_back(payments, held) == ("kept" if minor == FEE else "refunded", minor, FEE - minor)
-
-
-@pytest.mark.parametrize("captured", [False, True])
-async def test_a_process_of_release_4_leaves_the_rest_to_newer_ones(
-    payments: Payments, bank: Bank, environment: Environment, captured: bool
-) -> None:
-    """It would refund the whole."""
-    await set_terms(environment.db, ONLINE, {ALWAYS: 100})
-    held = await booked(payments, environment, captured=captured)
-    await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
-    if not captured:  # this it may do
-        assert await payments.captures.poll() == (1, 0)
-    await environment.pass_time(days=300)
-    seen = "SELECT count(*) FROM ledger.payment WHERE due IS NOT NULL AND at <= public.app_now()"
-    bank.fails = {"refund"}
-    for _ in range(2):  # nor after a try that failed
-        assert await environment.db.fetch_value(seen) == 0
-        assert await payments.captures.poll() == (1, 1)
-        assert await payments.captures.poll() == (0, 0)
-        await environment.pass_time(seconds=31)
-    bank.fails.clear()
-    await settle(payments, environment)
-    assert await money_back(payments, held) == ("refunded", 100, FEE - 100)
 
 
 async def test_what_is_kept_is_written_once(payments: Payments, environment: Environment) -> None:
@@ -313,23 +293,26 @@ async def test_what_the_bank_let_go_before_it_was_taken_is_kept_by_nobody(
     await settle(payments, environment)
 
 
-async def test_another_refund_than_is_due_is_not_noted(
-    payments: Payments, bank: Bank, environment: Environment, secret: str, caplog: pytest.LogCaptureFixture
+async def test_what_was_given_back_by_hand_at_the_bank_is_taken_note_of(
+    payments: Payments, bank: Bank, environment: Environment, secret: str
 ) -> None:
-    """Somebody refunded all of it at the bank by hand, or a process of the release before: people have to look."""
+    """All of it, where the terms keep something: no more goes back, and nothing is left to be kept."""
     await set_terms(environment.db, ONLINE, {ALWAYS: "20%"})
     held = await booked(payments, environment, captured=True)
     await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
     name = f"sandbox-{PROVIDER}:{held}"
     await bank.refund(name, FEE, "INR")
-    await send(payments, secret, webhook(held, "refunded", name, refunded=FEE))
-    assert await payments.captures.poll() == (1, 1)
+    for _ in range(2):
+        await send(payments, secret, webhook(held, "refunded", name, refunded=FEE))
     await environment.pass_time(hours=1)
     await payments.reconciliation.poll()
-    assert [record.levelname for record in caplog.records if "another amount" in record.message] == ["ERROR"] * 2
-    assert await money(environment) == ("captured", "refund")
-    assert [state for state, _ in await facts(environment)] == ["authorised", "captured"]
-    assert "refund_missing" in {violation.invariant for violation in await all_violations(environment.db)}
+    while (await payments.captures.poll())[0]:
+        pass
+    assert await money(environment) == ("refunded", None)
+    rows = await environment.db.fetch("SELECT amount_minor, why, is_rest, state::text FROM ledger.refund")
+    assert [tuple(row) for row in rows] == [(FEE, "gateway", False, "processed")]
+    assert (await at_bank(bank, held)).refunded_minor == FEE
+    assert await all_violations(environment.db) == []
 
 
 async def test_a_step_counts_after_its_instant_and_not_at_it(environment: Environment) -> None:

@@ -49,6 +49,8 @@ class Visit:
     start: datetime
     booking: UUID = field(init=False)
     floor: int = 0
+    parts: int = 0
+    """What the desk has given back in parts."""
     is_flagged: bool = False
     is_for_the_clinic: bool = False
 
@@ -63,7 +65,7 @@ class Visit:
         """Return what cancelling keeps at an instant."""
         if self.is_flagged or self.is_for_the_clinic:
             return 0
-        return max(self.floor, keeps(self.ladder, self.fee, self.start, at))
+        return min(self.fee - self.parts, max(self.floor, keeps(self.ladder, self.fee, self.start, at)))
 
     async def pay(self, change_prices: bool) -> None:
         slots = (self.provider, self.clinic, self.start, 1)
@@ -116,12 +118,27 @@ class Visit:
         self.is_flagged = True
         await self._check_shown(self.booking)
 
+    async def give_back(self, part: float) -> None:
+        """Have the desk give back a part of what is left, unless nothing is or it has not been taken yet."""
+        amount = int((self.fee - self.parts) * part)
+        answer = await self.db.fetch_value(
+            "SELECT (booking.refund($1, $2, 'staff:1', $3)).code", self.provider, self.booking, amount
+        )
+        is_taken = await self.db.fetch_value(
+            "SELECT bool_or(state = 'captured') FROM ledger.payment WHERE provider_id = $1", self.provider
+        )
+        assert answer == ("refunded" if is_taken and amount else "amount")
+        if answer == "refunded":
+            self.parts += amount
+            await set_clock(self.db, await product_now(self.db) + timedelta(minutes=3))
+            await self.settle()
+
     async def _check_shown(self, booking: UUID) -> None:
         now = await product_now(self.db)
         shown = await self.book.terms(self.provider, booking, self.patient)
         assert shown is not None
         kept = self.kept(now)
-        assert (shown.kept_minor, shown.returned_minor) == (kept, self.fee - kept)
+        assert (shown.kept_minor, shown.returned_minor) == (kept, self.fee - self.parts - kept)
         assert all(self.kept(at) <= kept for at in self._edges() if now <= at <= shown.until)
         assert shown.until == self.start or self.kept(shown.until + MICROSECOND) > kept
 
@@ -252,7 +269,7 @@ async def play(db: Database, bank: Bank, data: st.DataObject) -> None:
     times = starts(await product_now(db))
     await visit.pay(data.draw(st.booleans(), label="prices change"))
     for _ in range(data.draw(st.integers(0, 6), label="steps")):
-        match data.draw(st.sampled_from(("wait", "edge", "move", "move by staff", "flag", "settle"))):
+        match data.draw(st.sampled_from(("wait", "edge", "move", "move by staff", "flag", "settle", "give back"))):
             case "wait":
                 ahead = visit.start - await product_now(db)
                 await visit.wait(await product_now(db) + ahead * data.draw(st.floats(0, 0.99)))
@@ -265,6 +282,8 @@ async def play(db: Database, bank: Bank, data: st.DataObject) -> None:
                 await visit.move(data.draw(times), Staff(1))
             case "flag":
                 await visit.flag()
+            case "give back" if await product_now(db) + timedelta(minutes=10) < visit.start:
+                await visit.give_back(data.draw(st.floats(0, 0.99)))
             case "settle" if await product_now(db) + timedelta(minutes=3) < visit.start:
                 await visit.settle()
     late = data.draw(st.timedeltas(timedelta(), timedelta(days=20)), label="late")
@@ -281,8 +300,9 @@ async def play(db: Database, bank: Bank, data: st.DataObject) -> None:
     assert (money.kept_minor, money.returned_minor) == (kept_minor, fee - kept_minor)
     (at_bank,) = await bank.fetch(f"{visit.provider}:{visit.booking}")
     assert (at_bank.state, at_bank.amount_minor) == (money.money if money.money != "kept" else "captured", fee)
-    assert at_bank.refunded_minor == (0 if at_bank.state in ("captured", "voided") else fee - kept_minor)
-    assert at_bank.state == "captured" if kept_minor == fee else at_bank.state in ("voided", "refunded")
+    assert at_bank.refunded_minor == (0 if at_bank.state == "voided" else fee - kept_minor)
+    is_all_kept = kept_minor == fee - visit.parts
+    assert at_bank.state == "captured" if is_all_kept else at_bank.state in ("voided", "refunded")
 
 
 async def check_receipts(visit: Visit, money: Money, kept_minor: int) -> None:

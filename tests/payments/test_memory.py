@@ -122,7 +122,7 @@ class _Counted(Captures):
         super().__init__(database, gateway)
         self.notes: list[int] = []
 
-    async def _note(self, answers: list[tuple[int, UUID, str, PaymentState]]) -> None:
+    async def _note(self, answers: list[tuple[int, UUID, str, PaymentState, str]]) -> None:
         self.notes.append(len(answers))
         await super()._note(answers)
 
@@ -179,7 +179,7 @@ async def test_a_row_that_a_verb_has_locked_is_waited_for_by_nobody(
     payments: Payments, environment: Environment, held: UUID
 ) -> None:
     await pay(payments, environment, held)
-    answers = [PROVIDER], [held], [f"sandbox-{PROVIDER}:{held}"], ["captured"]
+    answers = [PROVIDER], [held], [f"sandbox-{PROVIDER}:{held}"], ["captured"], ["card"]
     async with environment.db.transaction() as verb:
         await verb.execute("SELECT FROM ledger.payment FOR UPDATE")
         await asyncio.wait_for(environment.db.execute(queries.note_states, *answers), 5)

@@ -190,9 +190,9 @@ async def record_all(
     await db.execute(
         as_owner(
             """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, ledger.payment,
-                payments.intent, payments.webhook_event""",
+                ledger.refund, payments.intent, payments.webhook_event""",
             "booking.event_log",
-            "ledger.payment",
+            *("ledger.payment", "ledger.refund"),
         )
     )
     await start_clock(db)
@@ -207,7 +207,8 @@ async def record_all(
     for state, source, number in reports:
         event = f"{state} {number}" if source == "webhook" else None
         await db.execute(
-            queries.record_gateway_event, PROVIDER, held, "money", state, 50000, "INR", source, event, None
+            *(queries.record_gateway_event, PROVIDER, held, "money", state, 50000, "INR", source, event),
+            *(None, None, None),
         )
     payment = await db.fetch("SELECT state::text, due::text, booking_id = hold_id FROM ledger.payment")
     return (

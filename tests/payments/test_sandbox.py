@@ -36,6 +36,13 @@ def key() -> str:
     return f"1:{uuid4()}"
 
 
+async def fetch(bank: SandboxGateway, key: str) -> list[GatewayPayment]:
+    """Return the payments under a key, without the refunds, whose sums they say."""
+    found = await bank.fetch(key)
+    assert all(one.refunded_minor == sum(refund.amount_minor for refund in one.refunds) for one in found)
+    return [msgspec.structs.replace(one, refunds=[]) for one in found]
+
+
 async def authorise(bank: SandboxGateway, key: str, amount: int = 500) -> str:
     answer = await bank.authorise(key, amount, "INR", "sandbox-ok")
     assert isinstance(answer, Authorisation)
@@ -119,7 +126,7 @@ async def test_every_step_says_what_is_so(bank: Bank, key: str, steps: list[str]
     answered = ["refunded" if isinstance(answer, GatewayRefund) else answer for answer in answered]
     assert answered == states
     refunded = 500 if answered[-1] == "refunded" else 0
-    assert await bank.fetch(key) == [GatewayPayment(name, answered[-1], 500, "INR", refunded)]
+    assert await fetch(bank, key) == [GatewayPayment(name, answered[-1], 500, "INR", refunded)]
 
 
 async def test_a_part_is_given_back_once(bank: Bank, key: str) -> None:
@@ -128,13 +135,36 @@ async def test_a_part_is_given_back_once(bank: Bank, key: str) -> None:
     for amount in (0, 501):
         with pytest.raises(PaymentUnavailable, match="how much"):
             await bank.refund(name, amount, "INR")
-    for _ in range(2):
-        assert await bank.refund(name, 123, "INR") == GatewayRefund(name, "", 123, "processed")
+    first = await bank.refund(name, 123, "INR")
+    assert isinstance(first, GatewayRefund)
+    assert (first.name, first.key, first.amount_minor, first.state) == (name, "", 123, "processed")
+    assert await bank.refund(name, 123, "INR") == first
+    (payment,) = await bank.fetch(key)
+    assert payment.refunds == [first]
     with pytest.raises(PaymentUnavailable, match=r"123 of INR 500 .* not 377"):
         await bank.refund(name, 377, "INR")
     with pytest.raises(PaymentUnavailable, match="not USD 123"):
         await bank.refund(name, 123, "USD")
-    assert await bank.fetch(key) == [GatewayPayment(name, "refunded", 500, "INR", 123)]
+    assert await fetch(bank, key) == [GatewayPayment(name, "refunded", 500, "INR", 123)]
+
+
+async def test_parts_are_given_back_by_key_and_never_more_than_was_taken(bank: Bank, key: str) -> None:
+    name = await authorise(bank, key)
+    assert await bank.refund(name, 100, "INR", "early") == "authorised"
+    await bank.capture(name, 500, "INR")
+    first = await bank.refund(name, 100, "INR", "one")
+    assert isinstance(first, GatewayRefund)
+    assert await bank.refund(name, 100, "INR", "one") == first
+    with pytest.raises(PaymentUnavailable, match="100 of INR 500"):
+        await bank.refund(name, 101, "INR", "one")
+    second = await bank.refund(name, 300, "INR", "two")
+    assert isinstance(second, GatewayRefund)
+    assert second.name != first.name
+    with pytest.raises(PaymentUnavailable, match=r"100 of INR 500 .* left"):
+        await bank.refund(name, 101, "INR", "three")
+    assert await fetch(bank, key) == [GatewayPayment(name, "captured", 500, "INR", 400)]
+    await bank.refund(name, 100, "INR")
+    assert await fetch(bank, key) == [GatewayPayment(name, "refunded", 500, "INR", 500)]
 
 
 async def test_a_refund_that_does_not_say_how_much_is_refused(bank: Bank, sandbox_bank: Settings, key: str) -> None:

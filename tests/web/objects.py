@@ -118,6 +118,45 @@ async def _token(db: Database, clinic_id: int, _: int) -> object:
     )
 
 
+async def _refund(db: Database, clinic_id: int, provider_id: int) -> object:
+    """Make a refund that failed for good, of a payment for an appointment that took place."""
+    booking_id = await _booking(db, clinic_id, provider_id)
+    await db.execute(
+        "UPDATE booking.booking SET funding = 'online', fee_minor = 500 WHERE provider_id = $1 AND booking_id = $2",
+        provider_id,
+        booking_id,
+    )
+    await db.execute(
+        """INSERT INTO ledger.payment (
+            provider_id, hold_id, booking_id, authorisation, amount_minor, state, at, authorised_at, authorised_source,
+            captured_at, captured_source)
+        SELECT $1, $2, $2, 'money', 500, 'captured', now_at, now_at, 'answer', now_at, 'answer'
+        FROM public.app_now() AS now_at""",
+        provider_id,
+        booking_id,
+    )
+    return await db.fetch_value(
+        """INSERT INTO ledger.refund (
+            provider_id, hold_id, authorisation, booking_id, key, is_rest, amount_minor, why, ordered_by, ordered_at,
+            from_at, state, tries, failed_at)
+        SELECT $1, $2, 'money', $2, 'key', false, 100, 'desk', 'staff:1', now_at, now_at, 'failed', 4, now_at
+        FROM public.app_now() AS now_at RETURNING refund_id""",
+        provider_id,
+        booking_id,
+    )
+
+
+async def _till(db: Database, clinic_id: int, provider_id: int) -> object:
+    """Open a till of somebody at the desk."""
+    staff_id = await _desk_account(db, clinic_id, provider_id)
+    return await db.fetch_value(
+        "INSERT INTO till.session (clinic_id, staff_id, day, currency, float_minor, opened_at) "
+        "SELECT $1, $2, till.today($1, now_at), 'INR', 50000, now_at FROM public.app_now() AS now_at "
+        "RETURNING session_id",
+        *(clinic_id, staff_id),
+    )
+
+
 OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "staff_id": _desk_account,
     "provider_id": _provider,
@@ -130,9 +169,11 @@ OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "breach_id": _breach,
     "key_id": _key,
     "token_id": _token,
+    "till_id": _till,
     "day": _day,
     "booking_id": _booking,
     "ticket_id": _ticket,
+    "refund_id": _refund,
 }
 """How to make what a route's path names, at a clinic and nowhere else, for a provider there."""
 OF_NO_CLINIC = {"day"}

@@ -189,7 +189,7 @@ async def test_correcting_who_came_and_refunding(
     assert await state_of(db, booking) == ("fulfilled", environment.instant(9).timestamp(), "free")
     assert await db.fetch_value("SELECT due::text FROM ledger.payment") in ("void", "refund", None)
     # It is given back once.
-    assert "Give all back" not in (await shows(desk, f"{ASK}?number={number_of(booking)}")).split("Why")[0]
+    assert "Give money back" not in (await shows(desk, f"{ASK}?number={number_of(booking)}")).split("Why")[0]
 
 
 async def test_an_attendance_is_taken_back(

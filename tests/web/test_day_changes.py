@@ -217,7 +217,7 @@ async def test_refunds_of_two_at_once(
     assert (await environment.book.attend(PROVIDER, booking, "arrived", Staff(9))).code == "arrived"
     other = await log_in(app, db, "ward", ONLINE, "ward.two")
     mine = await log_in(app, db, "ward", ONLINE, "ward.three")
-    assert "₹500 goes back" in words(await mine.get(f"{visit}?do=refund"))
+    assert re.search(r'name="amount" value="500"', (await mine.get(f"{visit}?do=refund")).text)
     seen = hidden(await mine.get(f"{visit}?do=refund"), "seen")
     form = {"kind": "refund", "seen": seen, "reason": "Doctor was called away"}
     answers = await asyncio.gather(*(one.post(f"{visit}/change", form) for one in (mine, other)))
@@ -225,6 +225,40 @@ async def test_refunds_of_two_at_once(
     assert await db.fetch_value("SELECT funding::text FROM booking.booking") == "free"
     kinds = await db.fetch("SELECT kind FROM booking.event WHERE kind = 'refunded'")
     assert len(kinds) == 1
+
+
+async def test_a_part_goes_back_and_two_desks_do_not_both_give_it(
+    app: Litestar, visit: str, booking: UUID, environment: Environment, db: Database
+) -> None:
+    await db.execute("SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment")
+    await environment.pass_until(environment.instant(9, 5))
+    assert (await environment.book.attend(PROVIDER, booking, "arrived", Staff(9))).code == "arrived"
+    browsers = [await log_in(app, db, "ward", ONLINE, name) for name in ("ward.two", "ward.three")]
+    one = browsers[0]
+    for amount, said in (
+        ("", "An amount"),
+        ("x", "An amount such as"),
+        ("0", "This is needed"),
+        ("501", "not so much"),
+    ):
+        wrong = await change(one, visit, kind="refund", amount=amount or "-1")
+        assert (wrong.status_code in (409, 422), said in words(wrong)) == (True, True), said
+    seen = hidden(await one.get(f"{visit}?do=refund"), "seen")
+    form = {"kind": "refund", "seen": seen, "reason": "No X-ray", "amount": "120.50"}
+    answers = await asyncio.gather(*(browser.post(f"{visit}/change", form) for browser in browsers))
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+    winner = browsers[[answer.status_code for answer in answers].index(303)]
+    assert "379.50" in words(await winner.get(f"{visit}?do=refund"))
+    rows = await db.fetch("SELECT amount_minor, why, state::text FROM ledger.refund")
+    assert [tuple(row) for row in rows] == [(12050, "desk", "ordered")]
+    assert await db.fetch_value("SELECT state || ' ' || funding FROM booking.booking") == "arrived online"
+    timeline = words(await winner.get(f"{visit}/money"))
+    assert "Refund ordered: ₹120.50" in timeline
+    assert "can be taken back" in timeline
+    assert "₹120.50" in await shows(winner, f"{visit}/history")
+    assert goes_to(await take_back(winner, visit))
+    assert await db.fetch_value("SELECT state::text FROM ledger.refund") == "withdrawn"
+    assert "Refund ordered" not in words(await winner.get(f"{visit}/money"))
 
 
 async def test_a_row_has_one_undo_that_takes_back_what_came_last(

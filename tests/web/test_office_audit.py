@@ -23,7 +23,7 @@ from tests.web.objects import OBJECTS, make_objects
 from tests.web.staff import DOCTOR, SHIFT, goes_to, hidden, log_in, picture, words
 from tests.web.test_staff_routes import desk_routes
 
-_CLINIC = {"name": "A", "address": "B", "city": "Pune", "state": "M", "sure": "1"}
+_CLINIC = {"upi_id": "clinic@okaxis", "name": "A", "address": "B", "city": "Pune", "state": "M", "sure": "1"}
 _LEAVE = {"from_day": "2083-03-01", "key": "k"}
 _SERVICE = {"provider": "{provider_id}", "name": "X-ray", "fee": "100", "length_minutes": "10", "day_1": "1"}
 _TIMES = {**SHIFT, "weekday": "1", "starts": "13:00", "ends": "16:30"}
@@ -50,6 +50,8 @@ _MOVE = {"kind": "move", "start": "{start}", "reason": "x"}
 _NEW = {"phone": "9876543210", "name": "Meera", "consent": CURRENT.version}
 _BOOKED = {"person": "{person_id}", "provider": str(PROVIDER), "start": "{start}", "key": "1"}
 _RULES = {"walk_in_every": "4", "walk_in_cap": "9", "overbook_cap": "1"}
+_PAID = {"method": "cash", "amount": "100"}
+_COUNTED = {"cash_counted": "500", "card_counted": "0", "upi_counted": "0", "note": "x"}
 # In an order in which each finds what it changes.
 STEPS = [
     Step("/office/{clinic_id}/staff/new", "add_staff set_role make_link", {"log_on": "desk.two", "name": "D"}),
@@ -74,6 +76,8 @@ STEPS = [
     Step("/office/{clinic_id}/asks/{ask_id}/refuse", "refuse_ask"),
     Step("/desk/{clinic_id}/ask", _ASKED, {**_ASK, "kind": "cancel"}, role="desk"),
     Step("/office/{clinic_id}/asks/{ask_id}/confirm", "confirm_ask"),
+    Step("/office/{clinic_id}/refunds/{refund_id}/again", "retry_refund"),
+    Step("/office/{clinic_id}/refunds/{refund_id}/paid", "record_transfer", {"reference": "412345678901"}),
     Step("/office/breaches/new", "note_breach", {"known": "2026-11-01T09:00", "happened": "x", "data": "y"}),
     Step("/office/breaches/{breach_id}", "add_to_breach", {**_TOLD, "kind": "board_told"}),
     Step("/office/system/keys/new", "add_key", {"name": "A", "scope_search": "1", "per_minute": "1", "per_day": "1"}),
@@ -114,6 +118,17 @@ STEPS = [
     Step("/office/{clinic_id}/walk-ins", "set_desk_rules", _RULES, was="version"),
     Step("/desk/{clinic_id}/walk-in", "walk_in", {"person": "{other_id}", "provider": "{here}"}, role="desk"),
     Step("/desk/{clinic_id}/overbook", "overbook", {**_BOOKED, "person": "{other_id}", "reason": "x"}),
+    Step("/desk/{clinic_id}/till/open", "open_till", {"float": "500"}),
+    Step("/desk/{clinic_id}/{day}/visit/{token_id}/pay", "see_booking record_payment", _PAID, was="seen"),
+    Step(
+        "/desk/{clinic_id}/{day}/visit/{token_id}/return",
+        "return_payment",
+        {**_PAID, "give": "{payment_id}", "reason": "x"},
+        was="seen",
+    ),
+    Step("/desk/{clinic_id}/{day}/visit/{token_id}/pay-link", "send_pay_link"),
+    Step("/desk/{clinic_id}/till/{till_id}/close", "close_till", _COUNTED, was="expected"),
+    Step("/desk/{clinic_id}/till/{till_id}/reopen", "reopen_till", {"reason": "x"}),
 ]
 ELSEWHERE = {
     **dict.fromkeys(("add_staff", "make_link", "disable", "enable", "note_breach", "add_to_breach")),
@@ -181,7 +196,8 @@ async def test_every_page_is_there_in_each_language(
         access = handler.opt["access"]
         if method != "GET" or access not in {*RIGHTS, "logged_in"} or path in _NOT_HERE:
             continue
-        browser = next(browsers[role] for role in ROLES if may_open(role, path, access))
+        roles = ROLES if "{till_id}" not in path else ("ward",)  # a till is one's own, or of who manages tills
+        browser = next(browsers[role] for role in roles if may_open(role, path, access))
         query = next((query for end, query in _ASKED_FOR.items() if path.endswith(end)), {})
         for language in LANGUAGES:
             called.clear()
@@ -253,17 +269,24 @@ async def test_every_change_leaves_its_row_in_the_audit(
         "SELECT person_id FROM accounts.person WHERE patient_id = $1", environment.ids["chand"]
     )
     await db.execute("SELECT reception.meet($1, $2, public.app_now())", AT_CLINIC, values["other_id"])
+    owes = "UPDATE booking.booking SET funding = 'clinic', fee_minor = 30000 WHERE booking_id = $1 RETURNING patient_id"
+    reached = "UPDATE accounts.patient SET takes_sms = true, phone = '+919812300321' WHERE patient_id = $1"
+    await db.execute(reached, await db.fetch_value(owes, values["token_id"]))
     values["here"] = await db.fetch_value(
         "SELECT provider_id FROM booking.booking WHERE booking_id = $1", values["token_id"]
     )
     paths = ("POST /office", "POST /desk/{clinic_id}")
     changing = {name.removeprefix("POST "): one for name, one in desk_routes(app) if name.startswith(paths)}
-    unsent = changing.keys() - {step.route for step in STEPS} - _ON_ITS_DAY - _OF_CALLERS
+    sent = {step.route.replace("token_id}/", "booking_id}/") for step in STEPS}
+    unsent = changing.keys() - sent - _ON_ITS_DAY - _OF_CALLERS
     assert unsent == set(), "a form of the office that no step here sends"
     wrong: set[str] = set()
     for step in STEPS:
         if "{ask_id}" in step.route:
             values["ask_id"] = await db.fetch_value(_OPEN_ASK, booking)
+        if "{refund_id}" in step.route:
+            values |= await make_objects(db, AT_CLINIC, ["refund_id"])
+        values["payment_id"] = await db.fetch_value("SELECT payment_id FROM till.payment")
         last = await db.fetch_value("SELECT max(entry_id) FROM staff.audit_entry")
         called.clear()
         await send(browsers[step.role], step, values)
@@ -271,7 +294,8 @@ async def test_every_change_leaves_its_row_in_the_audit(
         assert [row for row, _ in groupby(map(tuple, await db.fetch(_NOTED, last)))] == [
             (action, actors[step.role], ELSEWHERE.get(action, AT_CLINIC), False) for action in step.actions.split()
         ], step.route
-        wrong |= await misused(db, step.route, changing[step.route].opt["access"], called)
+        route = step.route.replace("token_id}/", "booking_id}/")
+        wrong |= await misused(db, step.route, changing[route].opt["access"], called)
     assert wrong == set()
 
 
@@ -282,6 +306,6 @@ async def send(browser: Browser, step: Step, values: dict[str, object]) -> None:
         files = {"photo": ("a.png", picture("PNG"), "image/png")}
         assert goes_to(await browser.http.post(path, files=files, data=form))
         return
-    page = re.sub("/(end|ask|change)$", "", path) if step.was else path
+    page = re.sub("/(end|ask|change|close)$", "", path).replace("/return", "/pay") if step.was else path
     was = {step.was: hidden(await browser.get(page), step.was)} if step.was else {}
     assert goes_to(await browser.post(path, {**form, **was}))

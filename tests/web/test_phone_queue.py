@@ -89,7 +89,7 @@ async def serve(desk: Browser, page: str, act: str, key: str = "") -> str:
     answer = await desk.get(page)
     address = re.search(r'action="(/desk/\d+/queue/[0-9a-f-]{36})"', answer.text)
     assert address, words(answer)
-    found = {name: hidden(answer, name) for name in ("provider", "key", "back")} | ({"key": key} if key else {})
+    found = {name: hidden(answer, name) for name in ("provider", "key", "seen", "back")} | ({"key": key} if key else {})
     return goes_to(await desk.post(address[1], {**found, "do": act}))
 
 
@@ -157,12 +157,17 @@ async def test_what_comes_too_late_is_said(
     page = await desk.get(QUEUE)
     other = await log_in(app, db, "ward", AT_CLINIC)
     ticket = await db.fetch_value("SELECT ticket_id FROM booking.ticket")
-    press = {"provider": hidden(page, "provider"), "do": "call", "back": "queue"}
+    press = {**{name: hidden(page, name) for name in ("provider", "seen")}, "do": "call", "back": "queue"}
     assert goes_to(await other.post(f"{QUEUE}/{ticket}", {**press, "key": "o"}))
     refused = await desk.post(f"{QUEUE}/{ticket}", {**press, "key": "d"})
     assert refused.status_code == 409
     assert "somebody did something else meanwhile" in words(refused)
     assert "Calling" in words(refused)
+    # Nor does the old page let them go under the other's call.
+    refused = await desk.post(f"{QUEUE}/{ticket}", {**press, "do": "let_go", "key": "l"})
+    assert refused.status_code == 409
+    assert "Calling" in words(refused)
+    press["seen"] = hidden(refused, "seen")
     await environment.pass_time(minutes=6)
     refused = await desk.post(f"{QUEUE}/{ticket}", {**press, "do": "book", "key": "d"})
     assert refused.status_code == 409

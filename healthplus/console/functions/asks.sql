@@ -2,13 +2,13 @@
 
 -- The appointments at a clinic whose ids lie between two, those of one number (booking/numbers.py); `seen` is what an ask is about, and
 -- `free_starts` when it could be instead, in the 14 days from p_from on, or else from its own time on; `soon_until`: what begins before it is told
--- at once (booking.told_at).
+-- at once (booking.told_at); part_max_minor and by_terms_minor: how much can go back in parts, and what the terms would give back.
 CREATE FUNCTION console.find_booking(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_from uuid, p_booking_to uuid, p_from timestamptz DEFAULT NULL
 ) RETURNS TABLE (
     provider_id bigint, booking_id uuid, patient_id bigint, provider text, seen jsonb, starts_at timestamptz, ends_at timestamptz,
     has_begun boolean, paid_minor integer, currency text, time_zone text, open_kinds text[], free_starts timestamptz[],
-    starts_from timestamptz, soon_until timestamptz
+    starts_from timestamptz, soon_until timestamptz, part_max_minor integer, by_terms_minor integer
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -49,7 +49,7 @@ BEGIN
                     p_except => (one.found).booking_id, p_is_desk => true) AS run
                 WHERE run.starts_at <> lower((one.found).during)
                 ORDER BY run.starts_at LIMIT 300) ELSE '{}' END,
-            one.starts_from, now_at + booking.soon_time();
+            one.starts_from, now_at + booking.soon_time(), booking.part_max_minor(one.found), booking.by_terms_minor(one.found, now_at);
     END LOOP;
 END $$;
 
@@ -78,7 +78,9 @@ BEGIN
     is_possible := CASE p_kind
         WHEN 'move' THEN is_ahead
         WHEN 'cancel' THEN is_ahead
-        WHEN 'refund' THEN target.state IN ('arrived', 'fulfilled', 'no_show') AND booking.paid_minor(target) > 0
+        WHEN 'refund' THEN coalesce((p_wish ->> 'amount_minor')::integer <= booking.part_max_minor(target), false)
+            OR (target.state IN ('arrived', 'fulfilled', 'no_show') AND booking.paid_minor(target) > 0
+                AND coalesce((p_wish ->> 'amount_minor')::integer <= booking.paid_minor(target), true))
         WHEN 'correct' THEN target.state IN ('arrived', 'no_show') AND p_wish ->> 'state' <> target.state::text
         ELSE true END;
     IF NOT is_possible THEN
@@ -89,7 +91,7 @@ BEGIN
     THEN
         RETURN 'asked_before';
     END IF;
-    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'ask_change', false, p_kind || ': ' || p_reason, NULL,
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'ask_change', false, staff.ask_detail(p_kind, p_wish, 'done') || p_reason, NULL,
         p_clinic_id, target.patient_id, p_provider_id, p_booking_id);
     RETURN 'asked';
 END $$;
@@ -180,7 +182,7 @@ BEGIN
         code := 'refused';
         PERFORM staff.close_ask(p_ask_id, 'refused', caller.staff_id);
     ELSE
-        IF asked.kind IN ('cancel', 'refund') AND booking.paid_minor(target) > staff.proof_amount_minor((
+        IF asked.kind IN ('cancel', 'refund') AND booking.moved_minor(target, asked.wish) > staff.proof_amount_minor((
             SELECT currency FROM directory.clinic WHERE clinic_id = p_clinic_id))
         THEN
             PERFORM staff.require_proof(caller.is_proven);
@@ -193,7 +195,7 @@ BEGIN
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address,
         CASE code WHEN 'over' THEN 'ask_over' WHEN 'refused' THEN 'refuse_ask' ELSE 'confirm_ask' END, code NOT IN ('done', 'over', 'refused'),
-        asked.kind || CASE WHEN code IN ('done', 'over', 'refused') THEN '' ELSE ' ' || code END || ': ' || asked.reason, asked.asked_by,
+        staff.ask_detail(asked.kind::text, asked.wish, CASE WHEN code IN ('over', 'refused') THEN 'done' ELSE code END) || asked.reason, asked.asked_by,
         p_clinic_id, asked.patient_id, asked.provider_id, asked.booking_id);
     RETURN QUERY SELECT code, asked.provider_id;
 END $$;

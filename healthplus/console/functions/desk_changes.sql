@@ -29,7 +29,7 @@ BEGIN
     IF staff.part_of_seen(p_kind::staff.ask_kind, booking.as_seen(p_provider_id, p_booking_id)) IS DISTINCT FROM p_seen THEN
         code := 'over';
     ELSE
-        IF p_kind IN ('cancel', 'refund') AND booking.paid_minor(target) > staff.proof_amount_minor((
+        IF p_kind IN ('cancel', 'refund') AND booking.moved_minor(target, p_wish) > staff.proof_amount_minor((
             SELECT currency FROM directory.clinic WHERE clinic_id = p_clinic_id))
         THEN
             PERFORM staff.require_proof(caller.is_proven);
@@ -37,7 +37,7 @@ BEGIN
         code := booking.change(p_kind, p_provider_id, p_booking_id, p_wish, caller.actor);
     END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'change_booking', code <> 'done',
-        p_kind || CASE code WHEN 'done' THEN '' ELSE ' ' || code END || ': ' || p_reason, NULL, p_clinic_id, target.patient_id,
+        staff.ask_detail(p_kind, p_wish, code) || p_reason, NULL, p_clinic_id, target.patient_id,
         p_provider_id, p_booking_id);
     RETURN QUERY SELECT code, reception.undo_until(p_provider_id, p_booking_id, caller.actor, public.app_now());
 END $$;

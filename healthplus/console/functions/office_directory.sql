@@ -14,7 +14,7 @@ BEGIN
     RETURN new_id;
 END $$;
 
--- Changes what a clinic says of itself, all of p_clinic (name, address, postal_code, phone, gstin, latitude, longitude, facilities, lead_minutes):
+-- Changes what a clinic says of itself, all of p_clinic (name, address, postal_code, phone, gstin, upi_id, latitude, longitude, facilities, lead_minutes):
 -- {"code": "done"}, or 'stale'. It stays in its city.
 CREATE FUNCTION console.put_clinic(p_token_hash bytea, p_address text, p_clinic_id bigint, p_clinic jsonb, p_version text)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -14,7 +14,7 @@ BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'ticket_id', (one.waiter).ticket_id, 'provider_id', provider.provider_id, 'provider', provider.name, 'number', (one.waiter).number,
         'patient_id', patient.patient_id, 'name', coalesce(nullif(person.name, ''), patient.name), 'phone', patient.phone,
-        'state', (one.waiter).state, 'is_answered', (one.waiter).answered_at IS NOT NULL,
+        'state', (one.waiter).state, 'seen', booking.turn_of(one.waiter), 'is_answered', (one.waiter).answered_at IS NOT NULL,
         'place', CASE WHEN (one.waiter).state = 'waiting' THEN 1 + (
             SELECT count(*) FROM booking.ticket AS ahead
             WHERE ahead.provider_id = (one.waiter).provider_id AND ahead.state IN ('waiting', 'called')
@@ -82,7 +82,8 @@ END $$;
 
 -- Does something for one of a clinic's callers (booking.serve_caller); 'being_paid': they are paying by the link for what is held for them.
 CREATE FUNCTION console.serve_caller(
-    p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_ticket_id uuid, p_act text, p_key text
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_ticket_id uuid, p_act text, p_key text,
+    p_seen text
 ) RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
@@ -99,7 +100,7 @@ BEGIN
     THEN
         answer.code := 'being_paid';
     ELSE
-        answer := booking.serve_caller(p_provider_id, p_ticket_id, p_clinic_id, p_act, caller.staff_id, p_key);
+        answer := booking.serve_caller(p_provider_id, p_ticket_id, p_clinic_id, p_act, caller.staff_id, p_key, p_seen);
     END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'serve_caller',
         answer.code <> ALL ('{accepted,answered,booked,left,released}'), p_act || ' ' || answer.code, NULL, p_clinic_id, (

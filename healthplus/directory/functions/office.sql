@@ -5,7 +5,8 @@ CREATE FUNCTION directory.clinic_profile(p_clinic_id bigint) RETURNS jsonb LANGU
     FROM (
         SELECT jsonb_build_object(
             'clinic_id', clinic_id, 'name', clinic.name, 'address', address, 'city', city.name, 'state', city.state,
-            'postal_code', coalesce(postal_code, ''), 'phone', coalesce(phone, ''), 'gstin', coalesce(gstin, ''), 'latitude', clinic.latitude,
+            'postal_code', coalesce(postal_code, ''), 'phone', coalesce(phone, ''), 'gstin', coalesce(gstin, ''), 'upi_id', coalesce(upi_id, ''),
+            'latitude', clinic.latitude,
             'longitude', clinic.longitude, 'facilities', facilities, 'lead_minutes', lead_minutes, 'currency', currency, 'time_zone', time_zone,
             'closed_at', closed_since) AS profile
         FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id
@@ -47,15 +48,15 @@ BEGIN
     SELECT one.*, coalesce(one.latitude, area.latitude) AS place_latitude, coalesce(one.longitude, area.longitude) AS place_longitude
     INTO given
     FROM jsonb_to_record(p_clinic) AS one(
-        name text, address text, city text, state text, city_slug text, postal_code text, phone text, gstin text,
+        name text, address text, city text, state text, city_slug text, postal_code text, phone text, gstin text, upi_id text,
         latitude double precision, longitude double precision, facilities text[], lead_minutes smallint)
     LEFT JOIN directory.postal_code AS area USING (postal_code);
     IF p_clinic_id IS NULL THEN
-        INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, gstin, latitude, longitude, facilities,
-            lead_minutes)
+        INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, gstin, upi_id, latitude, longitude,
+            facilities, lead_minutes)
         VALUES ('office-' || gen_random_uuid(), directory.put_city(given.city, given.state, given.city_slug), given.name, given.address,
-            nullif(given.postal_code, ''), nullif(given.phone, ''), nullif(given.gstin, ''), given.place_latitude, given.place_longitude,
-            coalesce(given.facilities, '{}'), given.lead_minutes)
+            nullif(given.postal_code, ''), nullif(given.phone, ''), nullif(given.gstin, ''), nullif(given.upi_id, ''), given.place_latitude,
+            given.place_longitude, coalesce(given.facilities, '{}'), given.lead_minutes)
         RETURNING clinic_id INTO put_id;
         RETURN put_id;
     END IF;
@@ -66,7 +67,7 @@ BEGIN
     -- A clinic stays in its city, whose clock its shifts go by.
     UPDATE directory.clinic
     SET name = given.name, address = given.address, postal_code = nullif(given.postal_code, ''), phone = nullif(given.phone, ''),
-        gstin = nullif(given.gstin, ''), latitude = given.place_latitude, longitude = given.place_longitude,
+        gstin = nullif(given.gstin, ''), upi_id = CASE currency WHEN 'INR' THEN nullif(given.upi_id, '') END, latitude = given.place_latitude, longitude = given.place_longitude,
         facilities = coalesce(given.facilities, facilities), lead_minutes = given.lead_minutes
     WHERE clinic_id = p_clinic_id;
     RETURN put_id;

@@ -34,32 +34,43 @@ CREATE FUNCTION ledger.is_paid(p_provider_id bigint, p_booking_id uuid) RETURNS 
             AND kept_minor IS NULL AND ((state = 'authorised' AND due = 'capture') OR (state = 'captured' AND due IS NULL)))
 $$;
 
--- When a refund of a part is noted as due. A process of release 4 would refund the whole: so it is noted a thousand years late, where
--- only newer ones look. (To go with release 6.)
-CREATE FUNCTION ledger.part_due_at(p_at timestamptz) RETURNS timestamptz STABLE LANGUAGE sql AS $$ SELECT p_at + interval '1000 years' $$;
+-- Processes of release 6 look for refunds of a part at this time; they are noted like all others. (To go with release 8.)
+CREATE FUNCTION ledger.part_due_at(p_at timestamptz) RETURNS timestamptz STABLE LANGUAGE sql AS $$ SELECT p_at $$;
 
 -- Orders the money of a booking that has ended to be voided, or refunded where it was captured. p_kept_minor: what is kept of the money
--- that pays for it. A gateway captures all or nothing: where something is kept, all is captured first, and then the rest refunded.
--- p_from: not before then (NULL: at once), as it may be taken back until then.
+-- that pays for it, as far as it has not gone back in parts. A gateway captures all or nothing: where something is kept, all is captured
+-- first, and then the rest refunded. p_from: not before then (NULL: at once), as it may be taken back until then.
 CREATE FUNCTION ledger.order_return(
     p_provider_id bigint, p_booking_id uuid, p_now timestamptz, p_kept_minor integer DEFAULT 0, p_from timestamptz DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    money ledger.payment;
+    left_minor integer;
 BEGIN
-    UPDATE ledger.payment
-    SET returns_from = p_from,
-        at = CASE WHEN p_from IS NOT NULL THEN p_from WHEN due IS NULL AND p_kept_minor BETWEEN 1 AND amount_minor - 1 THEN ledger.part_due_at(p_now) ELSE p_now END,
-        kept_minor = CASE WHEN p_kept_minor > 0 AND (due = 'capture' OR due IS NULL) THEN least(p_kept_minor, amount_minor) END,
-        due = CASE
-            WHEN p_kept_minor > 0 AND due = 'capture' THEN 'capture'
-            WHEN p_kept_minor >= amount_minor AND due IS NULL THEN NULL
-            WHEN state = 'authorised' THEN 'void' ELSE 'refund' END::ledger.payment_step
-    WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
-        AND state IN ('authorised', 'captured') AND (due IS NULL OR due = 'capture');  -- what came twice is on its way back
+    FOR money IN
+        SELECT * FROM ledger.payment
+        WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
+            AND state IN ('authorised', 'captured') AND (due IS NULL OR due = 'capture')  -- what came twice is on its way back
+        FOR UPDATE
+    LOOP
+        left_minor := ledger.rest_minor(money);
+        UPDATE ledger.payment
+        SET returns_from = p_from,
+            at = coalesce(p_from, p_now),
+            kept_minor = CASE WHEN p_kept_minor > 0 AND left_minor > 0 THEN least(p_kept_minor, left_minor) END,
+            due = CASE
+                WHEN p_kept_minor > 0 AND due = 'capture' THEN 'capture'
+                WHEN p_kept_minor > 0 AND left_minor > 0 AND p_kept_minor >= left_minor AND due IS NULL THEN NULL
+                WHEN state = 'authorised' THEN 'void' ELSE 'refund' END::ledger.payment_step
+        WHERE provider_id = money.provider_id AND hold_id = money.hold_id AND authorisation = money.authorisation;
+    END LOOP;
 END $$;
 
--- Takes the order back, of the whole, that was given with this p_from, which has not come yet: the money pays again for what it paid for.
+-- Takes the order back, of the whole or of a part, that was given with this p_from, which has not come yet: the money pays again for what it
+-- paid for.
 CREATE FUNCTION ledger.take_back_return(p_provider_id bigint, p_booking_id uuid, p_from timestamptz, p_now timestamptz) RETURNS void
 LANGUAGE sql VOLATILE AS $$
+    SELECT ledger.take_back_parts(p_provider_id, p_booking_id, p_from, p_now);
     UPDATE ledger.payment
     SET due = CASE state WHEN 'authorised' THEN 'capture'::ledger.payment_step END, at = p_now, returns_from = NULL
     WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
@@ -67,19 +78,34 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 
 -- What becomes of a payment: `money` is its state, or with _due what is to be done next, or 'kept'; and how much of it is kept after its
--- booking was cancelled, and goes back or has gone. What was let go before it was taken is kept by nobody.
-CREATE FUNCTION ledger.money_back(p_payment ledger.payment, OUT money text, OUT kept_minor integer, OUT returned_minor integer)
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE
-            WHEN p_payment.state IN ('voided', 'refunded') THEN p_payment.state::text
-            WHEN p_payment.kept_minor = p_payment.amount_minor THEN 'kept'
-            WHEN p_payment.kept_minor IS NOT NULL THEN 'refund_due'
-            ELSE coalesce(p_payment.due::text || '_due', p_payment.state::text) END,
-        CASE WHEN p_payment.state = 'voided' THEN 0 ELSE coalesce(p_payment.kept_minor, 0) END,
-        CASE WHEN p_payment.state = 'voided' THEN p_payment.amount_minor
-            WHEN p_payment.state = 'refunded' OR p_payment.due IN ('void', 'refund') OR p_payment.kept_minor IS NOT NULL
-            THEN p_payment.amount_minor - coalesce(p_payment.kept_minor, 0) ELSE 0 END
-$$;
+-- booking was cancelled, and goes back or has gone, in parts or as a whole. What was let go before it was taken is kept by nobody. It is
+-- refunded once the gateway has processed that, or somebody has paid it otherwise.
+CREATE FUNCTION ledger.money_back(
+    p_payment ledger.payment, OUT money text, OUT kept_minor integer, OUT returned_minor integer, OUT returned_at timestamptz
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    parts_minor integer := ledger.parts_minor(p_payment.provider_id, p_payment.hold_id, p_payment.authorisation);
+    rest ledger.refund;
+BEGIN
+    SELECT * INTO rest FROM ledger.refund
+    WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation
+        AND is_rest AND is_last;
+    money := CASE
+        WHEN rest.state IN ('ordered', 'pending', 'failed') AND rest.paid_at IS NULL THEN 'refund_due'
+        WHEN p_payment.state IN ('voided', 'refunded') THEN p_payment.state::text
+        WHEN p_payment.kept_minor + parts_minor >= p_payment.amount_minor THEN 'kept'
+        WHEN p_payment.kept_minor IS NOT NULL THEN 'refund_due'
+        ELSE coalesce(p_payment.due::text || '_due', p_payment.state::text) END;
+    kept_minor := CASE WHEN p_payment.state = 'voided' THEN 0 ELSE coalesce(p_payment.kept_minor, 0) END;
+    returned_minor := CASE WHEN p_payment.state = 'voided' THEN p_payment.amount_minor
+        WHEN p_payment.state = 'refunded' OR p_payment.due IN ('void', 'refund') OR p_payment.kept_minor IS NOT NULL
+        THEN p_payment.amount_minor - coalesce(p_payment.kept_minor, 0) ELSE (  -- what can be taken back is told to nobody
+            SELECT coalesce(sum(amount_minor), 0)::integer FROM ledger.refund
+            WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation
+                AND NOT is_rest AND is_last AND state <> 'withdrawn' AND from_at <= (SELECT public.app_now())) END;
+    returned_at := coalesce(
+        rest.paid_at, rest.processed_at, CASE p_payment.state WHEN 'voided' THEN p_payment.voided_at ELSE p_payment.refunded_at END);
+END $$;
 
 -- The money for a booking as all that show it have it; nothing where there was none. Of several payments: that which pays for it, or the
 -- one of which something is kept, or else what was taken before what was not; the others came twice, and go back: their sum, and whether
@@ -89,7 +115,7 @@ CREATE FUNCTION ledger.money_of(p_provider_id bigint, p_booking_id uuid) RETURNS
     taken_at timestamptz, returned_at timestamptz, twice_minor integer, is_twice_returned boolean
 ) STABLE LANGUAGE sql AS $$
     SELECT back.money, payment.amount_minor, back.kept_minor, back.returned_minor, fact.currency, payment.hold_id, payment.authorisation,
-        fact.taken_at, fact.returned_at,
+        fact.taken_at, coalesce(back.returned_at, fact.returned_at),
         (sum(payment.amount_minor) OVER () - payment.amount_minor)::integer,
         count(*) FILTER (WHERE payment.state < 'voided') OVER () = (payment.state < 'voided')::integer
     FROM ledger.payment
@@ -108,16 +134,17 @@ CREATE FUNCTION ledger.money_of(p_provider_id bigint, p_booking_id uuid) RETURNS
 $$;
 
 -- Notes the states that payments have reached, of those that nobody else has locked; returns the payments whose state changed. Facts come
--- late, out of order and again, so a state never goes back, and of each only the first report counts. What is due may have changed
--- meanwhile: a booking cancelled while its money was captured is due to be refunded, but for what is kept. But what was voided and is
--- captured nonetheless is captured, and due to be refunded: a gateway without a call for it only lets an authorisation lapse, and a
--- capture may have been under way.
+-- late, out of order and again, so a state never goes back, and of each only the first report counts. p_methods: how they were paid, '' where
+-- that is not known. What is due may have changed meanwhile: a booking cancelled while its money was captured is due to be refunded, but for
+-- what is kept. But what was voided and is captured nonetheless is captured, and due to be refunded: a gateway without a call for it only lets
+-- an authorisation lapse, and a capture may have been under way.
 CREATE FUNCTION ledger.advance_payments(
     p_provider_ids bigint[], p_hold_ids uuid[], p_authorisations text[], p_states ledger.payment_state[], p_source ledger.source,
-    p_now timestamptz
+    p_now timestamptz, p_methods text[] DEFAULT NULL
 ) RETURNS TABLE (provider_id bigint, booking_id uuid, state ledger.payment_state) LANGUAGE sql VOLATILE AS $$
     WITH report AS (
-        SELECT * FROM unnest(p_provider_ids, p_hold_ids, p_authorisations, p_states) AS report (provider_id, hold_id, authorisation, state)
+        SELECT * FROM unnest(p_provider_ids, p_hold_ids, p_authorisations, p_states, p_methods)
+            AS report (provider_id, hold_id, authorisation, state, method)
     ), free AS MATERIALIZED (
         -- A verb may be changing one of these rows while it waits for another of them: waiting here could deadlock.
         SELECT report.* FROM ledger.payment JOIN report USING (provider_id, hold_id, authorisation)
@@ -125,9 +152,9 @@ CREATE FUNCTION ledger.advance_payments(
     ), noted AS (
         UPDATE ledger.payment
         SET state = CASE WHEN free.state = 'captured' AND payment.state = 'voided' THEN 'captured' ELSE greatest(payment.state, free.state) END,
+            method = coalesce(payment.method, nullif(free.method, '')),
             at = CASE WHEN free.state = 'captured' AND payment.state = 'voided' THEN p_now
                 WHEN free.state <= payment.state THEN at
-                WHEN free.state = 'captured' AND kept_minor < amount_minor THEN ledger.part_due_at(p_now)
                 WHEN free.state = 'captured' AND due = 'void' THEN greatest(returns_from, p_now)
                 ELSE p_now END,
             due = CASE WHEN free.state = 'captured' AND payment.state = 'voided' THEN 'refund'

@@ -116,6 +116,13 @@ BEGIN
     END IF;
 END $$;
 
+-- When a booking's patient was last sent where to pay its fee; NULL: never, or long ago.
+CREATE FUNCTION notices.pay_link_at(p_provider_id bigint, p_booking_id uuid) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT max(notice.created_at)
+    FROM booking.booking JOIN notices.notice USING (patient_id, provider_id, booking_id)
+    WHERE booking.provider_id = p_provider_id AND booking.booking_id = p_booking_id AND notice.kind = 'pay_link'
+$$;
+
 -- Tells somebody whom the desk had join a queue where they see their place; once.
 CREATE FUNCTION notices.tell_queued(p_provider_id bigint, p_ticket_id uuid, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN

@@ -60,10 +60,14 @@ class WebhookBody(msgspec.Struct):
     amount_minor: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     refunded_minor: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
+    refunds: list[GatewayRefund] = []
 
 
-class _State(msgspec.Struct):
+class StepAnswer(msgspec.Struct, omit_defaults=True):
+    """The bank's answer to a capture, void or refund: the payment's state afterwards, and that of the refund."""
+
     state: PaymentState
+    refund: GatewayRefund | None = None
 
 
 class SandboxGateway:
@@ -120,8 +124,9 @@ class SandboxGateway:
     async def refund(
         self, authorisation: str, amount_minor: int, currency: str, key: str = ""
     ) -> GatewayRefund | PaymentState:
-        state = await self._step(authorisation, "refund", {"amount_minor": amount_minor, "currency": currency})
-        return GatewayRefund(authorisation, key, amount_minor, "processed") if state == "refunded" else state
+        body = {"amount_minor": amount_minor, "currency": currency, "key": key}
+        answer = await self._ask("POST", f"/payments/{authorisation}/refund", StepAnswer, body)
+        return answer.refund or answer.state
 
     async def close(self, order: str) -> None:
         """Change nothing: the sandbox has no orders."""
@@ -140,11 +145,18 @@ class SandboxGateway:
             state = msgspec.convert(event.type.removeprefix("payment."), PaymentState)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None  # signed, so meant for someone; not for us
-        payment = GatewayPayment(event.authorisation, state, event.amount_minor, event.currency, event.refunded_minor)
+        payment = GatewayPayment(
+            event.authorisation,
+            state,
+            event.amount_minor,
+            event.currency,
+            event.refunded_minor,
+            refunds=event.refunds,
+        )
         return WebhookEvent(event.id, event.key, payment)
 
     async def _step(self, authorisation: str, step: str, body: dict[str, int | str]) -> PaymentState:
-        return (await self._ask("POST", f"/payments/{authorisation}/{step}", _State, body)).state
+        return (await self._ask("POST", f"/payments/{authorisation}/{step}", StepAnswer, body)).state
 
     async def _ask(self, method: str, path: str, answer_type: type[T], body: object = None) -> T:
         data = b"" if body is None else msgspec.json.encode(body)

@@ -28,15 +28,27 @@ CREATE FUNCTION receipts.taken(p_due receipts.due) RETURNS TABLE (
     WHERE p_due.source_kind = 'online' AND provider_id = p_due.provider_id AND hold_id = p_due.source_id
         AND hashtextextended(authorisation, 0) = hashtextextended(p_due.source_name, 0) AND authorisation = p_due.source_name
         AND (captured_at IS NOT NULL OR refunded_at IS NOT NULL)
+    UNION ALL
+    SELECT booking_id, amount_minor, currency, paid_at, method::text, 'desk', reference
+    FROM till.payment
+    WHERE p_due.source_kind = 'desk' AND provider_id = p_due.provider_id AND payment_id = p_due.source_id
 $$;
 
 -- What each kind of source says of money that went back.
 CREATE FUNCTION receipts.returned(p_due receipts.due) RETURNS TABLE (amount_minor integer, at timestamptz) STABLE LANGUAGE sql AS $$
-    SELECT amount_minor - coalesce(kept_minor, 0), refunded_at
+    SELECT ledger.rest_minor(payment), refunded_at
     FROM ledger.payment
     WHERE p_due.source_kind = 'online' AND provider_id = p_due.provider_id AND hold_id = p_due.source_id
         AND hashtextextended(authorisation, 0) = hashtextextended(p_due.source_name, 0) AND authorisation = p_due.source_name
-        AND p_due.refund_id = p_due.source_id AND refunded_at IS NOT NULL AND kept_minor IS DISTINCT FROM amount_minor
+        AND p_due.refund_id = p_due.source_id AND refunded_at IS NOT NULL AND ledger.rest_minor(payment) > 0
+    UNION ALL
+    SELECT amount_minor, least(pending_at, processed_at, failed_at)
+    FROM ledger.refund
+    WHERE p_due.source_kind = 'online' AND provider_id = p_due.provider_id AND refund_id = p_due.refund_id AND hold_id = p_due.source_id
+    UNION ALL
+    SELECT -amount_minor, paid_at
+    FROM till.payment
+    WHERE p_due.source_kind = 'desk' AND provider_id = p_due.provider_id AND payment_id = p_due.refund_id AND of_id = p_due.source_id
 $$;
 
 -- What a receipt for a payment for a booking says, besides its amount, date and names.
@@ -86,7 +98,7 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(18, 6) THEN
         RETURN 0;
     END IF;
-    todo := ARRAY (SELECT due FROM receipts.due ORDER BY since, refund_id NULLS FIRST LIMIT p_rows_max);
+    todo := ARRAY (SELECT due FROM receipts.due WHERE since <= now_at ORDER BY since, refund_id NULLS FIRST LIMIT p_rows_max);
     PERFORM receipts.store(ARRAY (
         SELECT ROW(paid.clinic_id, 'receipt', receipts.financial_year((taken.at AT TIME ZONE (said ->> 'time_zone'))::date), NULL,
             due.source_kind, due.provider_id, due.source_id, due.source_name, NULL, taken.booking_id, taken.amount_minor,
@@ -156,6 +168,34 @@ CREATE TRIGGER receipts_follow AFTER INSERT ON ledger.payment FOR EACH ROW WHEN 
 CREATE TRIGGER receipts_follow_update AFTER UPDATE ON ledger.payment FOR EACH ROW WHEN ((((old.captured_at IS NULL)
     AND (new.captured_at IS NOT NULL)) OR ((old.refunded_at IS NULL) AND (new.refunded_at IS NOT NULL))))
 EXECUTE FUNCTION receipts.on_payment();
+
+-- Notes that a part of a payment goes back, once the gateway has answered to the first order of it: if that fails, it is owed all the same.
+CREATE FUNCTION receipts.on_refund() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO receipts.due (source_kind, provider_id, source_id, source_name, refund_id, since)
+    VALUES ('online', NEW.provider_id, NEW.hold_id, NEW.authorisation, NEW.refund_id, least(NEW.pending_at, NEW.processed_at, NEW.failed_at))
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER receipts_follow_update AFTER UPDATE ON ledger.refund FOR EACH ROW WHEN (((NOT new.is_rest) AND (new.tries = 1)
+    AND (old.state = 'ordered'::ledger.refund_state) AND (new.state <> 'withdrawn'::ledger.refund_state)
+    AND (new.state <> 'ordered'::ledger.refund_state))) EXECUTE FUNCTION receipts.on_refund();
+
+-- The same for what a desk took, undid or gave back. What was given back may be undone for some minutes, and no credit note can be: so it
+-- waits that long for its own, and none is due for what was undone.
+CREATE FUNCTION receipts.on_desk_payment() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO receipts.due (source_kind, provider_id, source_id, source_name, refund_id, since)
+    SELECT 'desk', NEW.provider_id, coalesce(NEW.of_id, NEW.payment_id), '', CASE WHEN NEW.kind <> 'payment' THEN NEW.payment_id END,
+        CASE NEW.kind WHEN 'return' THEN NEW.paid_at + booking.undo_time() + interval '1 minute' ELSE NEW.paid_at END
+    WHERE NEW.kind <> 'undo' OR NEW.amount_minor < 0;
+    DELETE FROM receipts.due
+    WHERE NEW.kind = 'undo' AND NEW.amount_minor > 0 AND source_kind = 'desk' AND provider_id = NEW.provider_id AND refund_id = NEW.of_id;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER receipts_follow AFTER INSERT ON till.payment FOR EACH ROW EXECUTE FUNCTION receipts.on_desk_payment();
 
 -- Refuses to change a document, but for its names, which may go.
 CREATE FUNCTION receipts.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

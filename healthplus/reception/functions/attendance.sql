@@ -7,19 +7,22 @@ CREATE FUNCTION reception.can_be_undone(p_provider_id bigint, p_booking_id uuid)
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND finished_at > public.app_now() - booking.undo_time())
 $$;
 
--- What was done last of an appointment, recorded on the day or changed (is_change), by whom, and until when they can undo it; an actor of NULL:
--- nobody can. The one place that says what an undo is about.
+-- What was done last of an appointment, recorded on the day, changed (is_change) or paid (is_payment), by whom, and until when they can
+-- undo it; an actor of NULL: nobody can. The one place that says what an undo is about.
 CREATE FUNCTION reception.last_act(
-    p_provider_id bigint, p_booking_id uuid, p_now timestamptz, OUT is_change boolean, OUT actor text, OUT until timestamptz
+    p_provider_id bigint, p_booking_id uuid, p_now timestamptz, OUT is_change boolean, OUT is_payment boolean, OUT actor text,
+    OUT until timestamptz
 ) LANGUAGE sql STABLE AS $$
-    SELECT is_change, actor, until
+    SELECT is_change, is_payment, actor, until
     FROM (
-        SELECT false AS is_change, actor, act_at + booking.undo_time() AS until
+        SELECT false AS is_change, false AS is_payment, actor, act_at + booking.undo_time() AS until
         FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND before IS NOT NULL
         UNION ALL
-        SELECT true, actor, until FROM booking.last_act(p_provider_id, p_booking_id, p_now)
+        SELECT true, false, actor, until FROM booking.last_act(p_provider_id, p_booking_id, p_now)
+        UNION ALL
+        SELECT false, true, actor, paid_at + booking.undo_time() FROM till.last_payment(p_provider_id, p_booking_id, p_now)
     ) AS done
-    WHERE until > p_now ORDER BY until DESC, is_change DESC LIMIT 1
+    WHERE until > p_now ORDER BY until DESC, is_payment DESC, is_change DESC LIMIT 1
 $$;
 
 -- Until when somebody can undo what they did last of an appointment; NULL: not any more, or somebody else did more.
@@ -149,16 +152,18 @@ BEGIN
 END $$;
 
 -- Opens the book, and finds an appointment at a clinic with what was recorded of it; a target without an id: there is none, or none of theirs.
+-- is_repeat: the same was asked under p_key (NULL: none) before, and done.
 CREATE FUNCTION reception.open_attendance(
-    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text, p_operation text,
-    OUT now_at timestamptz, OUT target booking.booking, OUT kept reception.attendance
+    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text, p_operation text, p_key text,
+    OUT now_at timestamptz, OUT is_repeat boolean, OUT target booking.booking, OUT kept reception.attendance
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
 BEGIN
-    opened := booking.open_book(p_provider_id, p_actor, p_operation, NULL, NULL);
+    opened := booking.open_book(p_provider_id, p_actor, p_operation, p_key, p_key);
     now_at := opened.now_at;
-    IF (opened.answer).code IS NULL THEN
+    is_repeat := (opened.answer).code = 'undone';
+    IF (opened.answer).code IS NULL OR is_repeat THEN
         SELECT * INTO target FROM booking.booking
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
         SELECT * INTO kept FROM reception.attendance WHERE provider_id = p_provider_id AND booking_id = target.booking_id;
@@ -179,7 +184,7 @@ DECLARE
     sitting reception.session;
     now_is booking.booking_state;
 BEGIN
-    opened := reception.open_attendance(p_provider_id, p_booking_id, p_clinic_id, p_actor, 'record_attendance');
+    opened := reception.open_attendance(p_provider_id, p_booking_id, p_clinic_id, p_actor, 'record_attendance', NULL);
     target := opened.target;
     kept := opened.kept;
     IF target.booking_id IS NULL THEN
@@ -223,10 +228,22 @@ BEGIN
     SELECT * INTO code, state, token, undo_until FROM reception.answer('recorded', target);
 END $$;
 
+-- Keeps that an act was undone, under what the press said of it (NULL: nothing), so that the same press is told so again.
+CREATE FUNCTION reception.keep_undo(p_target booking.booking, p_actor text, p_pressed text, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+BEGIN
+    answer.code := 'undone';
+    answer.booking_id := p_target.booking_id;
+    PERFORM booking.store_result(p_target.provider_id, p_actor, 'undo_attendance', p_pressed, p_pressed, answer, p_now)
+    WHERE p_pressed IS NOT NULL;
+END $$;
+
 -- Takes back what the same person did last of an appointment, and with the coming of a walk-in their appointment: 'undone', or 'not_found',
 -- 'too_late' (three minutes are over, or somebody did more), 'overlap' (who was missed has booked something else at this time), or what
 -- booking.undo_act refuses with. p_seen: until when the act of the page that was pressed can be undone (booking.hashed_instant); where another
--- is the last by now, it is 'not_last'. NULL: not known.
+-- is the last by now, it is 'not_last', but for a press that is sent again: that act is undone. NULL: not known.
 CREATE FUNCTION reception.undo(
     p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_actor text, p_seen text DEFAULT NULL,
     OUT code text, OUT state text, OUT token integer, OUT undo_until timestamptz
@@ -238,12 +255,17 @@ DECLARE
     last record;
     kept reception.attendance;
     was_in booking.booking_state;
+    pressed text := p_booking_id || ' ' || p_seen;
 BEGIN
-    opened := reception.open_attendance(p_provider_id, p_booking_id, p_clinic_id, p_actor, 'undo_attendance');
+    opened := reception.open_attendance(p_provider_id, p_booking_id, p_clinic_id, p_actor, 'undo_attendance', pressed);
     target := opened.target;
     kept := opened.kept;
     IF target.booking_id IS NULL THEN
         code := 'not_found';
+        RETURN;
+    END IF;
+    IF opened.is_repeat THEN
+        SELECT * INTO code, state, token FROM reception.answer('undone', target);
         RETURN;
     END IF;
     SELECT * INTO last FROM reception.last_act(p_provider_id, p_booking_id, opened.now_at);
@@ -251,9 +273,14 @@ BEGIN
         SELECT * INTO code, state, token FROM reception.answer('not_last', target);
         RETURN;
     END IF;
-    IF last.actor IS DISTINCT FROM p_actor OR last.is_change THEN
+    IF last.actor = p_actor AND last.is_payment THEN
+        code := till.undo(p_provider_id, p_booking_id, p_actor, opened.now_at);
+        SELECT * INTO code, state, token FROM reception.answer(code, target);
+        RETURN;
+    ELSIF last.actor IS DISTINCT FROM p_actor OR last.is_change THEN
         code := CASE WHEN last.actor = p_actor THEN booking.undo_act(p_provider_id, p_booking_id, p_clinic_id, p_actor) ELSE 'too_late' END;
         SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+        PERFORM reception.keep_undo(target, p_actor, pressed, opened.now_at) WHERE code = 'undone';
         SELECT * INTO code, state, token FROM reception.answer(code, target);
         RETURN;
     END IF;
@@ -276,5 +303,6 @@ BEGIN
     SELECT provider_id, booking_id, session_id, former.token, arrived_at, calls, called_from, entered_at, finished_at, left_at, act, act_at, actor
     FROM jsonb_populate_record(NULL::reception.attendance, nullif(kept.before -> 'kept', 'null')) AS former
     WHERE booking_id IS NOT NULL;
+    PERFORM reception.keep_undo(target, p_actor, pressed, opened.now_at);
     SELECT * INTO code, state, token FROM reception.answer('undone', target);
 END $$;

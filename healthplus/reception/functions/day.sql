@@ -14,7 +14,8 @@ LANGUAGE sql STABLE AS $$
             'token_label', reception.token_label(session.letter, token), 'calls', cardinality(calls),
             'since_at', coalesce(left_at, finished_at, entered_at, calls[cardinality(calls)], arrived_at),
             'can_arrive', stands.state = 'expected' AND reception.is_near(booking.during, p_now),
-            'place', place, 'line', line, 'to_pay_minor', CASE WHEN funding = 'clinic' THEN fee_minor ELSE 0 END,
+            'place', place, 'line', line, 'to_pay_minor', till.owed_minor(booking),
+            'paid_minor', till.paid_minor(booking.provider_id, booking_id),
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
             'undo_until_at', undo.until, 'undo_by', undo.actor) END
         ORDER BY lower(booking.during), booking_id), '[]')
@@ -48,10 +49,11 @@ CREATE FUNCTION reception.shown_on(p_clinic_id bigint, p_during tstzrange, p_now
         AND booking.state_at(booking, p_now) NOT IN ('reserved', 'expired')
 $$;
 
--- What changes with each change of a clinic's day sheets: its rules, its providers' books, and the minute.
+-- What changes with each change of a clinic's day sheets: its rules, its providers' books, what is paid at its desks, and the minute.
 CREATE FUNCTION reception.day_version(p_clinic_id bigint, p_now timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT md5(concat_ws('|',
-        string_agg(concat_ws(':', provider_id, version), ',' ORDER BY provider_id), walk_in_every, overbook_cap, date_trunc('minute', p_now)))
+        string_agg(concat_ws(':', provider_id, version), ',' ORDER BY provider_id), walk_in_every, overbook_cap, till.version(p_clinic_id, p_now),
+        date_trunc('minute', p_now)))
     FROM directory.clinic JOIN directory.provider_clinic USING (clinic_id) LEFT JOIN booking.book USING (provider_id)
     WHERE clinic_id = p_clinic_id GROUP BY clinic_id
 $$;

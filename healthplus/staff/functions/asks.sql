@@ -11,7 +11,10 @@ $$;
 CREATE FUNCTION staff.part_of_seen(p_kind staff.ask_kind, p_seen jsonb) RETURNS jsonb IMMUTABLE STRICT LANGUAGE sql AS $$
     SELECT CASE p_kind
         WHEN 'edit_patient' THEN jsonb_build_object('name', p_seen -> 'name', 'birth_year', p_seen -> 'birth_year', 'sex', p_seen -> 'sex')
-        ELSE jsonb_build_object('state', p_seen -> 'state', 'starts_at', p_seen -> 'starts_at', 'funding', p_seen -> 'funding') END
+        ELSE jsonb_build_object('state', p_seen -> 'state', 'starts_at', p_seen -> 'starts_at', 'funding', p_seen -> 'funding')
+            -- what has gone back of it already; it says nothing where that is nothing, as it did before there were parts
+            || CASE WHEN p_kind = 'refund' AND p_seen ->> 'parts_minor' <> '0' THEN jsonb_build_object('parts_minor', p_seen -> 'parts_minor')
+                ELSE '{}' END END
 $$;
 
 -- Whether a wish is one of its kind, and a reason one: pages and verbs take them as they are.
@@ -22,13 +25,19 @@ CREATE FUNCTION staff.is_ask(p_kind text, p_wish jsonb, p_reason text) RETURNS b
                 WHEN 'move' THEN jsonb_typeof(p_wish -> 'starts_at') = 'number'
                     AND (p_wish ->> 'starts_at')::numeric BETWEEN 0 AND 7258118400  -- until 2200
                 WHEN 'cancel' THEN true
-                WHEN 'refund' THEN true
+                WHEN 'refund' THEN jsonb_typeof(coalesce(p_wish -> 'amount_minor', 'null')) = 'null'
+                    OR (jsonb_typeof(p_wish -> 'amount_minor') = 'number' AND p_wish ->> 'amount_minor' ~ '^[1-9][0-9]{0,8}$')
                 WHEN 'correct' THEN p_wish ->> 'state' IN ('booked', 'arrived', 'fulfilled', 'no_show')
                 WHEN 'edit_patient' THEN p_wish ?| ARRAY['name', 'birth_year', 'sex']
                     AND (NOT p_wish ? 'name' OR jsonb_typeof(p_wish -> 'name') = 'string' AND length(btrim(p_wish ->> 'name')) BETWEEN 1 AND 200)
                     AND (jsonb_typeof(coalesce(p_wish -> 'birth_year', 'null')) = 'null' OR p_wish ->> 'birth_year' ~ '^[12][0-9]{3}$')
                     AND coalesce(p_wish ->> 'sex', 'unknown') IN ('female', 'male', 'other', 'unknown') END,
         false)
+$$;
+
+-- What the audit says of a change before its reason: the kind and, of a refund of a part, how much; or with which code it was refused.
+CREATE FUNCTION staff.ask_detail(p_kind text, p_wish jsonb, p_code text) RETURNS text IMMUTABLE LANGUAGE sql AS $$
+    SELECT concat_ws(' ', p_kind, CASE WHEN p_code <> 'done' THEN p_code WHEN p_kind = 'refund' THEN p_wish ->> 'amount_minor' END) || ': '
 $$;
 
 -- Notes an ask; NULL where the same was asked of this appointment and is open. What cannot be stored is told without its row, in which the

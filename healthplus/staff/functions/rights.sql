@@ -7,6 +7,8 @@ CREATE FUNCTION staff.roles_with(p_right text) RETURNS staff.role[] IMMUTABLE LA
         WHEN 'book' THEN '{desk,ward,administrator}'
         WHEN 'record_attendance' THEN '{desk,practitioner,ward,administrator}'
         WHEN 'change_booking' THEN '{ward,administrator}'
+        WHEN 'take_payment' THEN '{desk,ward,administrator}'
+        WHEN 'manage_tills' THEN '{ward,administrator}'
         WHEN 'ask_change' THEN '{desk}'
         WHEN 'manage_schedule' THEN '{ward,administrator}'
         WHEN 'ask_leave' THEN '{practitioner}'

@@ -10,11 +10,14 @@ from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.day.book import BookController
 from healthplus.web.desk.day.changes import ChangeController
 from healthplus.web.desk.day.day import DayController
+from healthplus.web.desk.day.money import DeskMoneyController
 from healthplus.web.desk.day.order import OrderController
 from healthplus.web.desk.day.own import OwnDayController
+from healthplus.web.desk.day.payments import PaymentController
 from healthplus.web.desk.day.people import PeopleController
 from healthplus.web.desk.day.phone_queue import PhoneQueueController
 from healthplus.web.desk.day.receipts import DeskReceiptController
+from healthplus.web.desk.day.tills import TillController
 from healthplus.web.desk.day.walk_ins import WalkInController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
@@ -31,8 +34,10 @@ _PAGES: dict[type[Exception], str] = {
     ProofDue: "/desk/prove",
 }
 DAY = (
-    *(DayController, OrderController, OwnDayController, ChangeController, DeskReceiptController),
+    *(DayController, OrderController, OwnDayController, ChangeController),
+    *(DeskReceiptController, DeskMoneyController),
     *(PeopleController, BookController, WalkInController, PhoneQueueController),
+    *(PaymentController, TillController),
 )
 """What a clinic's desk does on the day."""
 

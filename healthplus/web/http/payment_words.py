@@ -16,8 +16,12 @@ _TEXTS = {
     "captured": N_("Paid: %(amount)s on %(taken_on)s."),
     "void_due": N_("Refund started: your bank releases %(returned)s. You are not charged."),
     "voided": N_("Refunded: %(returned)s was released on %(returned_on)s. You were not charged."),
-    "refund_due": N_("Refund started: %(returned)s goes back to the account you paid from, usually within 7 days."),
-    "refunded": N_("Refunded: %(returned)s on %(returned_on)s. Your bank may take up to 7 days to show it."),
+    "refund_due": N_(
+        "Refund started: %(returned)s goes back to the account you paid from. UPI: 2 to 7 days, card: 5 to 10."
+    ),
+    "refunded": N_(
+        "Refunded: %(returned)s on %(returned_on)s. Your bank shows it in 2 to 7 days (UPI) or 5 to 10 (card)."
+    ),
     "kept": N_("Not refunded: %(amount)s. These are the clinic’s terms, which you were shown before you paid."),
 }
 """By the state of the money, each beginning as its label; with places for amounts and days."""
@@ -40,6 +44,10 @@ def payment_label(language: Language, money: str) -> str:
     return language.gettext(_LABELS[money])
 
 
+DESK_METHODS = {"cash": N_("Cash"), "card": N_("Card machine"), "upi": N_("UPI by QR")}
+"""How a fee is paid at a clinic's desk."""
+
+
 def payment_words(language: Language, payment: Money) -> str:
     """Return how a payment stands, beginning with the label, and what its patient can expect."""
     _ = language.gettext
@@ -58,6 +66,8 @@ def payment_words(language: Language, payment: Money) -> str:
     said = [_(_TEXTS[payment.money])]
     if payment.kept_minor and payment.money != "kept":
         said.append(_("%(kept)s is not refunded: these are the clinic’s terms, which you were shown before you paid."))
+    if payment.returned_minor and payment.money == "captured":
+        said.append(_("The clinic gives %(returned)s of it back."))
     if payment.twice_minor:
         said.append(
             _("You paid twice: %(twice)s of it was refunded.")

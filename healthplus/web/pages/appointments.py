@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
+from markupsafe import Markup
 
 from healthplus.booking.numbers import number_of
 from healthplus.booking.outcomes import CancelRefused, MoveRefused
@@ -17,8 +18,10 @@ from healthplus.database import Record, load
 from healthplus.directory.known_services import Service
 from healthplus.errors import BadInput, NotFound, NotFulfilled
 from healthplus.reviews.ratings import TEXT_MAX, rate
+from healthplus.till.upi import qr_svg, upi_link
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
+from healthplus.web.http.payment_words import DESK_METHODS
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language
 from healthplus.web.pages import appointment_calendar
@@ -210,6 +213,12 @@ async def _appointment_page(
 ) -> Response[str]:
     chosen = await _chosen(request, appointment)
     delay = await delay_of(request, appointment)
+    number, database = number_of(appointment["booking_id"]), services(request).database
+    link = (
+        upi_link(appointment["upi_id"], appointment["clinic"], appointment["owed_minor"], number)
+        if appointment["upi_id"] and appointment["owed_minor"]
+        else ""
+    )
     return page(
         request,
         "appointments/appointment.html",
@@ -218,7 +227,13 @@ async def _appointment_page(
         chosen=chosen,
         delay=delay,
         preparations=await preparations_of(request, chosen),
-        number=number_of(appointment["booking_id"]),
+        number=number,
+        desk_payments=await database.fetch(queries.desk_payments, appointment["provider_id"], appointment["booking_id"])
+        if appointment["funding"] == "clinic"
+        else [],
+        desk_methods=DESK_METHODS,
+        pay_link=link,
+        pay_qr=Markup(qr_svg(link)) if link else "",  # noqa: S704 - made of squares alone
         is_receipt_foreign=await is_receipt_foreign(request, appointment),
         error=error,
         field=field,

@@ -109,7 +109,10 @@ SELECT
         SELECT FROM receipts.document
         WHERE document.provider_id = booking.provider_id AND document.booking_id = booking.booking_id) AS has_receipt,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
-    money.returned_at, money.twice_minor, money.is_twice_returned
+    money.returned_at, money.twice_minor, money.is_twice_returned,
+    till.paid_minor(booking.provider_id, booking.booking_id) AS desk_paid_minor, till.owed_minor(booking) AS owed_minor,
+    -- where to pay by UPI, once the desk has sent that
+    CASE WHEN clinic.currency = 'INR' AND notices.pay_link_at(booking.provider_id, booking.booking_id) IS NOT NULL THEN clinic.upi_id END AS upi_id
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 LEFT JOIN directory.provider_photo USING (provider_id)
@@ -130,6 +133,17 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
 WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_id = $3
     AND booking.state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
+
+-- name: desk_payments
+-- What was paid for an appointment at the clinic's desk, and given back there; not what was recorded by mistake.
+SELECT kind::text AS kind, method::text AS method, amount_minor, paid_at, reference, (
+    SELECT receipts.number_text(document.kind, document.clinic_id, financial_year, number) FROM receipts.document
+    WHERE document.provider_id = $1 AND source_id = payment.payment_id AND source_kind = 'desk' AND document.kind = 'receipt') AS number
+FROM till.payment
+WHERE provider_id = $1 AND booking_id = $2 AND kind <> 'undo' AND NOT EXISTS (
+    SELECT FROM till.payment AS undone
+    WHERE undone.provider_id = $1 AND undone.booking_id = $2 AND undone.of_id = payment.payment_id AND undone.kind = 'undo')
+ORDER BY paid_at, kind
 
 -- name: free_starts
 -- When an appointment could start instead, from $3 and before $4, as booking.reschedule would have it: its own time is
@@ -155,3 +169,7 @@ CROSS JOIN LATERAL (
     WHERE run.starts_at <> lower(during)) AS first
 WHERE provider_id = $1 AND booking_id = $2 AND first.starts_at IS NOT NULL
 LIMIT 1 -- noqa: AM09
+
+-- name: money_steps
+-- The money of an appointment, step by step.
+SELECT payments.money_steps($1, $2)

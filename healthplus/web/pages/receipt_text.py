@@ -115,7 +115,7 @@ def _facts(document: Document, language: Language) -> list[Fact]:
         Fact(_("Booked for"), visit),
         Fact(_("With"), said.provider, "en"),
         Fact(_("Appointment number"), number_of(document.booking_id)),
-        Fact(_("Bank’s reference"), reference),
+        *([Fact(_("Bank’s reference"), reference)] if reference else []),
     ]
 
 

@@ -26,6 +26,7 @@ from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.manifest import ManifestController
+from healthplus.web.pages.money import MoneyController
 from healthplus.web.pages.notifications import NotificationsController
 from healthplus.web.pages.payment_return import PaymentReturnController
 from healthplus.web.pages.people import PeopleController
@@ -56,6 +57,7 @@ _CONTROLLERS = (
     ReportController,
     SignInController,
     AppointmentsController,
+    MoneyController,
     NotificationsController,
     EarlierTimesController,
     PrivacyController,

@@ -105,6 +105,13 @@ async def history(window: BrowserWindow) -> None:
     await go(window, f"{day.visit}/history")
 
 
+@state("desk-receipts")
+async def receipts(window: BrowserWindow) -> None:
+    day = await seen_and_paid(window)
+    await window.product.database.execute("SELECT receipts.issue(200)")
+    await go(window, f"{day.path}/visit/{day.bookings['Vikram Shetty']}/receipts")
+
+
 @state("office-no-shows")
 async def no_shows(window: BrowserWindow) -> None:
     path, _ = await office(window)

@@ -26,17 +26,20 @@ CREATE FUNCTION booking.cancelling(
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     starts_at timestamptz := lower(p_booking.during);
+    -- of what is left of it, where parts have gone back; nothing was paid for a hold
+    left_minor integer := p_booking.fee_minor - CASE p_booking.state
+        WHEN 'reserved' THEN 0 ELSE least(p_booking.fee_minor, ledger.booking_parts_minor(p_booking.provider_id, p_booking.booking_id)) END;
 BEGIN
     kept_minor := 0;
     IF booking.has_terms(p_booking) THEN
-        kept_minor := least(p_booking.fee_minor, greatest(
+        kept_minor := least(left_minor, greatest(
             p_booking.kept_min_minor, directory.kept_minor(p_booking.terms_id, p_booking.fee_minor, starts_at, p_at)));
         SELECT min(directory.begins_after(terms_step, starts_at)) INTO changes_at
         FROM directory.terms_step
         WHERE terms_id = p_booking.terms_id AND directory.begins_after(terms_step, starts_at) >= p_at
-            AND directory.kept_by(terms_step, p_booking.fee_minor) > cancelling.kept_minor;
+            AND least(left_minor, directory.kept_by(terms_step, p_booking.fee_minor)) > cancelling.kept_minor;
     END IF;
-    returned_minor := CASE p_booking.funding WHEN 'online' THEN p_booking.fee_minor - kept_minor ELSE 0 END;
+    returned_minor := CASE p_booking.funding WHEN 'online' THEN left_minor - kept_minor ELSE 0 END;
 END $$;
 
 -- The same with the steps of the terms as they are for this booking, the first to come first: after how many hours before its start

@@ -4,7 +4,8 @@
 CREATE FUNCTION booking.as_seen(p_provider_id bigint, p_booking_id uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'state', state, 'starts_at', extract(epoch FROM lower(during)), 'funding', booking.funding,
-        'name', coalesce(patient_name, ''), 'birth_year', birth_year, 'sex', sex)
+        'name', coalesce(patient_name, ''), 'birth_year', birth_year, 'sex', sex,
+        'parts_minor', ledger.booking_parts_minor(p_provider_id, p_booking_id))
     FROM booking.booking LEFT JOIN accounts.person USING (person_id)
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id
 $$;
@@ -79,22 +80,43 @@ END $$;
 
 -- What was paid online for an appointment and has not gone back, nor is to.
 CREATE FUNCTION booking.paid_minor(p_booking booking.booking) RETURNS integer LANGUAGE sql STABLE AS $$
-    SELECT coalesce(sum(amount_minor), 0)::integer FROM ledger.payment
+    SELECT coalesce(sum(ledger.rest_minor(payment)), 0)::integer FROM ledger.payment
     WHERE provider_id = p_booking.provider_id AND booking_id = p_booking.booking_id
         AND hold_id = ANY (ledger.holds_paid(p_booking.provider_id, p_booking.booking_id))
         AND p_booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
         AND ((state = 'authorised' AND due = 'capture') OR (state = 'captured' AND due IS NULL))
 $$;
 
--- Gives all back that was paid online for an appointment whose patient has come, or did not: the clinic forgoes its fee. 'refunded', or
--- 'wrong_state' (one that is still to come is cancelled instead, and what was not paid online goes back at the clinic), 'not_found'.
-CREATE FUNCTION booking.refund(p_provider_id bigint, p_booking_id uuid, p_actor text) RETURNS booking.outcome
-LANGUAGE plpgsql VOLATILE AS $$
+-- How much of that can go back in parts: something must be left, and it must have been taken, as a gateway takes all or nothing.
+CREATE FUNCTION booking.part_max_minor(p_booking booking.booking) RETURNS integer LANGUAGE sql STABLE AS $$
+    SELECT coalesce(max(ledger.rest_minor(payment)) - 1, 0)::integer FROM ledger.payment
+    WHERE provider_id = p_booking.provider_id AND booking_id = p_booking.booking_id
+        AND hold_id = ANY (ledger.holds_paid(p_booking.provider_id, p_booking.booking_id))
+        AND p_booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND state = 'captured' AND due IS NULL
+$$;
+
+-- How much a refund as staff wish it moves, with what has gone back in parts before: who gives back in many small ones gives back much.
+CREATE FUNCTION booking.moved_minor(p_booking booking.booking, p_wish jsonb) RETURNS integer LANGUAGE sql STABLE AS $$
+    SELECT coalesce((p_wish ->> 'amount_minor')::integer, booking.paid_minor(p_booking))
+        + ledger.booking_parts_minor(p_booking.provider_id, p_booking.booking_id)
+$$;
+
+-- What the terms of an appointment would give back now, or would have as it began: what the desk is proposed to give back.
+CREATE FUNCTION booking.by_terms_minor(p_booking booking.booking, p_now timestamptz) RETURNS integer LANGUAGE sql STABLE AS $$
+    SELECT (booking.cancelling(p_booking, least(p_now, lower(p_booking.during)))).returned_minor
+$$;
+
+-- Gives back what was paid online for an appointment: all that is left of it (p_amount_minor NULL), once it is recorded whether its patient came,
+-- so that the clinic forgoes its fee; or a part, while it stands. 'refunded', or 'wrong_state' (one that is still to come is cancelled instead, and
+-- what was not paid online goes back at the clinic), 'amount' (there is not so much), 'not_found'.
+CREATE FUNCTION booking.refund(p_provider_id bigint, p_booking_id uuid, p_actor text, p_amount_minor integer DEFAULT NULL)
+RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
     target booking.booking;
     before booking.booking;
     told_at timestamptz;
+    left_minor integer;
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, 'refund', NULL, NULL);
     IF (opened.answer).code IS NOT NULL THEN
@@ -103,14 +125,24 @@ BEGIN
     SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
     IF NOT FOUND OR NOT booking.may_act(p_actor, NULL) THEN
         RETURN booking.refuse('not_found');
-    ELSIF target.state NOT IN ('arrived', 'fulfilled', 'no_show') OR booking.paid_minor(target) = 0 THEN
+    END IF;
+    left_minor := booking.paid_minor(target);
+    IF left_minor = 0 OR (target.state = 'booked' AND coalesce(p_amount_minor >= left_minor, true)) THEN
         RETURN booking.describe('wrong_state', target);
+    ELSIF p_amount_minor > left_minor THEN
+        RETURN booking.describe('amount', target);
     END IF;
     before := target;
     told_at := booking.told_at(p_actor, opened.now_at, ARRAY[lower(target.during)]);
-    PERFORM ledger.order_return(p_provider_id, p_booking_id, opened.now_at, p_from => nullif(told_at, opened.now_at));
-    UPDATE booking.booking SET funding = 'free', fee_minor = 0
-    WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
+    IF p_amount_minor < left_minor THEN
+        IF NOT ledger.order_part(p_provider_id, p_booking_id, p_amount_minor, p_actor, opened.now_at, told_at) THEN
+            RETURN booking.describe('amount', target);
+        END IF;
+    ELSE
+        PERFORM ledger.order_return(p_provider_id, p_booking_id, opened.now_at, p_from => nullif(told_at, opened.now_at));
+        UPDATE booking.booking SET funding = 'free', fee_minor = 0
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
+    END IF;
     PERFORM booking.keep_staff_act(
         before, 'refunded', booking.append_event(p_provider_id, opened.now_at, 'refunded', p_booking_id, target.ticket_id, p_actor),
         p_actor, opened.now_at, told_at);
@@ -153,7 +185,7 @@ BEGIN
         WHEN 'move' THEN (booking.reschedule(
             p_provider_id, p_booking_id, to_timestamp((p_wish ->> 'starts_at')::double precision), p_actor, NULL, NULL)).code
         WHEN 'cancel' THEN (booking.cancel(p_provider_id, p_booking_id, p_actor, NULL)).code
-        WHEN 'refund' THEN (booking.refund(p_provider_id, p_booking_id, p_actor)).code
+        WHEN 'refund' THEN (booking.refund(p_provider_id, p_booking_id, p_actor, (p_wish ->> 'amount_minor')::integer)).code
         WHEN 'correct' THEN (booking.correct_attendance(
             p_provider_id, p_booking_id, (p_wish ->> 'state')::booking.booking_state, p_actor)).code
         ELSE booking.edit_patient(

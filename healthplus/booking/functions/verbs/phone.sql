@@ -80,14 +80,14 @@ END $$;
 
 -- The desk calls somebody whose ticket was offered something: the ticket takes it, and has it for a hold's time. As booking.accept, or
 -- booking.answer where several are called.
-CREATE FUNCTION booking.call_caller(p_ticket booking.ticket, p_actor text, p_key text) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION booking.call_caller(p_ticket booking.ticket, p_actor text) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
 BEGIN
     IF p_ticket.state = 'called' THEN
-        answer := booking.answer(p_ticket.provider_id, p_ticket.ticket_id, p_actor, p_key);
+        answer := booking.answer(p_ticket.provider_id, p_ticket.ticket_id, p_actor, NULL);
     ELSE
-        answer := booking.accept(p_ticket.provider_id, p_ticket.ticket_id, NULL, NULL, p_actor, p_key);
+        answer := booking.accept(p_ticket.provider_id, p_ticket.ticket_id, NULL, NULL, p_actor, NULL);
     END IF;
     UPDATE booking.phone_ticket SET called_at = public.app_now()
     WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id AND answer.code IN ('accepted', 'answered');
@@ -95,7 +95,7 @@ BEGIN
 END $$;
 
 -- Books what a caller's ticket was offered or holds, to be paid at the clinic: at the desk, nobody pays online.
-CREATE FUNCTION booking.book_caller(p_ticket booking.ticket, p_actor text, p_key text) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION booking.book_caller(p_ticket booking.ticket, p_actor text) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
 BEGIN
@@ -106,7 +106,7 @@ BEGIN
         answer.code := 'online_only';  -- they take and pay it on their own page
         RETURN answer;
     ELSIF p_ticket.state <> 'accepted' THEN
-        answer := booking.call_caller(p_ticket, p_actor, p_key);
+        answer := booking.call_caller(p_ticket, p_actor);
         IF answer.code <> 'accepted' THEN
             RETURN answer;
         END IF;
@@ -115,21 +115,43 @@ BEGIN
     UPDATE booking.booking SET funding = 'clinic'
     WHERE provider_id = p_ticket.provider_id AND booking_id = p_ticket.offer_id AND funding = 'online'
         AND booking.state_at(booking, public.app_now()) = 'reserved';
-    RETURN booking.confirm(p_ticket.provider_id, p_ticket.offer_id, NULL, p_actor, p_key);
+    RETURN booking.confirm(p_ticket.provider_id, p_ticket.offer_id, NULL, p_actor, NULL);
+END $$;
+
+-- How the turn of a ticket stands, as a press of the desk's page says it: what it showed, and of an offer which.
+CREATE FUNCTION booking.turn_of(p_ticket booking.ticket) RETURNS text IMMUTABLE LANGUAGE sql AS $$
+    SELECT concat_ws(' ', p_ticket.state, p_ticket.offer_id)
+$$;
+
+-- Does an act of booking.serve_caller for a ticket whose turn stands as the desk saw it.
+CREATE FUNCTION booking.act_for_caller(p_ticket booking.ticket, p_act text, p_actor text) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF p_act = 'call' THEN
+        RETURN booking.call_caller(p_ticket, p_actor);
+    ELSIF p_act = 'book' THEN
+        RETURN booking.book_caller(p_ticket, p_actor);
+    ELSIF p_ticket.state = 'accepted' THEN
+        RETURN booking.release(p_ticket.provider_id, p_ticket.offer_id, p_actor, NULL);
+    END IF;
+    RETURN booking.leave_queue(p_ticket.provider_id, p_ticket.ticket_id, p_actor, NULL);
 END $$;
 
 -- What the desk of a clinic does for one of its callers: p_act is 'call' (booking.call_caller), 'book' (booking.book_caller) or 'let_go': they do
--- not answer or do not want it any more, and what they were offered or hold goes to the next. 'not_found', 'wrong_state' of what they took
--- themselves, 'offer_over' where its time ran out and they are offered something else by now, or what the verb answers.
+-- not answer or do not want it any more, and what they were offered or hold goes to the next. p_seen: how the turn stood on the page that was
+-- pressed (booking.turn_of; NULL: not known). 'not_found', 'wrong_state' of what they took themselves, and where the turn stands otherwise by
+-- now, 'offer_over' where they are offered something else by now, or what the verb answers.
 CREATE FUNCTION booking.serve_caller(
-    p_provider_id bigint, p_ticket_id uuid, p_desk_clinic_id bigint, p_act text, p_staff_id bigint, p_key text
+    p_provider_id bigint, p_ticket_id uuid, p_desk_clinic_id bigint, p_act text, p_staff_id bigint, p_key text, p_seen text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     phone booking.phone_ticket;
     former booking.ticket;
     waiter booking.ticket;
     held booking.booking;
+    answer booking.outcome;
+    now_at timestamptz;
     staff_actor text := 'staff:' || p_staff_id;
+    request text := concat_ws(' ', p_act, p_ticket_id, p_desk_clinic_id);
 BEGIN
     IF NOT booking.lock_book(p_provider_id) THEN
         RETURN booking.refuse('not_found');
@@ -139,21 +161,29 @@ BEGIN
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
     END IF;
+    now_at := public.app_now();
+    IF p_key IS NOT NULL THEN
+        answer := booking.find_result(p_provider_id, staff_actor, 'serve_caller', p_key, request, now_at);
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
+        END IF;
+    END IF;
     -- Now, and not within the verb: what is called and booked is what the desk saw, and not what the next moment offers.
     SELECT * INTO former FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
-    PERFORM booking.advance_book(p_provider_id, public.app_now());
+    PERFORM booking.advance_book(p_provider_id, now_at);
     SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
     SELECT * INTO held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
-    IF former.state IN ('offered', 'called') AND waiter.state IN ('offered', 'called') AND former.offer_id <> waiter.offer_id THEN
+    IF former.state IN ('offered', 'called') AND waiter.state IN ('offered', 'called') AND former.offer_id <> waiter.offer_id
+        OR p_seen <> booking.turn_of(former) AND split_part(p_seen, ' ', 1) = former.state::text
+    THEN
         RETURN booking.describe_ticket('offer_over', p_provider_id, p_ticket_id);
-    ELSIF waiter.state = 'accepted' AND NOT booking.is_called(phone, held) THEN
+    ELSIF waiter.state = 'accepted' AND NOT booking.is_called(phone, held)
+        OR p_seen <> booking.turn_of(former) AND waiter.state IN ('waiting', 'offered', 'called', 'accepted')
+    THEN
         RETURN booking.describe_ticket('wrong_state', p_provider_id, p_ticket_id);
-    ELSIF p_act = 'call' THEN
-        RETURN booking.call_caller(waiter, staff_actor, p_key);
-    ELSIF p_act = 'book' THEN
-        RETURN booking.book_caller(waiter, staff_actor, p_key);
-    ELSIF waiter.state = 'accepted' THEN
-        RETURN booking.release(p_provider_id, waiter.offer_id, staff_actor, p_key);
     END IF;
-    RETURN booking.leave_queue(p_provider_id, p_ticket_id, staff_actor, p_key);
+    answer := booking.act_for_caller(waiter, p_act, staff_actor);
+    PERFORM booking.store_result(p_provider_id, staff_actor, 'serve_caller', p_key, request, answer, now_at)
+    WHERE p_key IS NOT NULL AND answer.code IN ('accepted', 'answered', 'booked', 'left', 'released');
+    RETURN answer;
 END $$;

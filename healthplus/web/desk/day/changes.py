@@ -18,6 +18,7 @@ from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
+from healthplus.money import in_units
 from healthplus.web.desk.day.histories import told_once
 from healthplus.web.desk.day.sheet import seen_until
 from healthplus.web.desk.office.asks import (
@@ -53,6 +54,8 @@ CHANGED = {
     "cancel": N_("Cancelled"),
     "refund": N_("Refunded"),
     "correct": N_("Corrected"),
+    "paid": N_("Payment recorded"),
+    "returned": N_("Recorded as given back"),
     "asked": N_("It is asked. A ward administrator confirms or refuses it."),
     "link": N_("They are texted a link. Once they sign in, they choose another time themselves"),
 }
@@ -73,12 +76,12 @@ _WHY_NOT = {
 """Why a change cannot be made of an appointment as it is."""
 _OVER = N_("Nothing was done: somebody changed this appointment meanwhile. What is shown now is right.")
 _NOT_SENT = {
-    "unreachable": N_("They cannot be reached by text, e-mail or on a device. Move it for them, or ask for it."),
+    "unreachable": N_("They cannot be reached by text, e-mail or on a device. Ask for it here instead."),
     "wrong_state": _OVER,
 }
 _NOT_CHANGED = {
     code: WORDS[code] for code in ("slot_full", "slot_held", "no_such_slot", "overlap", "same_day", "too_late")
-}
+} | {"amount": N_("There is not so much left to give back.")}
 
 
 class ChangeController(Controller):
@@ -124,7 +127,7 @@ class ChangeController(Controller):
         form, row, kind, wish = await _read_change(request, clinic_id, booking_id)
         if not form.is_good:
             return await _change_page(request, clinic_id, day, booking_id, form, status=422)
-        what = (row["provider_id"], booking_id, kind, wish, _seen_of(form), form.given["reason"].strip())
+        what = (row["provider_id"], booking_id, kind, wish, _seen_of(form, kind), form.given["reason"].strip())
         try:
             answer = await console(request).change(queries.change_booking, clinic_id, *what)
         except ProofDue:
@@ -152,7 +155,7 @@ class ChangeController(Controller):
         if not form.is_good:
             return await _change_page(request, clinic_id, day, booking_id, form, status=422)
         outcome = "over"
-        if _seen_of(form) == _part_of(row["seen"]):
+        if _seen_of(form, kind) == _part_of(row["seen"], kind):
             what = (row["provider_id"], booking_id, kind, wish, form.given["reason"].strip())
             answer = await console(request).change(queries.ask, clinic_id, *what)
             assert answer is not None
@@ -177,10 +180,12 @@ async def _send_link(request: AnyRequest, clinic_id: int, day: date, booking_id:
 
 def change_notice(query: Mapping[str, str]) -> dict[str, Any]:
     """Return what a sheet says of the change that one comes from, and of whose appointment it can be taken back."""
+    changed = query.get("changed", "")
     return {
-        "changed": CHANGED.get(query.get("changed", ""), ""),
+        "changed": CHANGED.get(changed, ""),
         "undo": query.get("undo", ""),
         "seen": query.get("seen", ""),
+        "is_told": changed not in ("paid", "returned"),
     }
 
 
@@ -205,26 +210,49 @@ async def _read_change(
             form.fail("start", form.gettext("Choose a time."))
         else:
             wish = {"starts_at": start.timestamp()}
+    elif kind == "refund" and "amount" in form.given:
+        wish = _amount(form, row)
     elif kind == "correct":
         wish = {"state": form.choice("state", tuple(STATES.keys() - {"cancelled"}))}
     form.text("reason", REASON_LENGTH_MAX, required=True)
     return form, row, kind, wish
 
 
-def _part_of(seen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of an appointment a change is about, as staff.part_of_seen has it."""
-    return {name: seen[name] for name in ("state", "starts_at", "funding")}
+def _amount(form: Form, row: Record) -> dict[str, Any]:
+    """Return how much of what was paid is to go back; whether there is so much, the database says."""
+    amount_minor = form.fee("amount", row["currency"])
+    if amount_minor == 0:
+        form.fail("amount", form.gettext("This is needed."))
+    elif amount_minor and row["seen"]["state"] == "booked" and amount_minor >= row["paid_minor"]:
+        form.fail("amount", form.gettext("To give all of it back before the visit, cancel the appointment."))
+    return {"amount_minor": amount_minor}
 
 
-def _seen_of(form: Form) -> dict[str, Any]:
+def _proposed_minor(row: Record) -> int:
+    """Return how much is proposed to be given back: what the terms would, or else all of what can be; 0 is nothing."""
+    left: int = row["paid_minor"]
+    by_terms: int = row["by_terms_minor"]
+    if row["seen"]["state"] == "booked":
+        return by_terms if by_terms < left else 0
+    return by_terms if 0 < by_terms < left else left
+
+
+def _part_of(seen: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return what of an appointment a change of this kind is about, as staff.part_of_seen has it."""
+    part = {name: seen[name] for name in ("state", "starts_at", "funding")}
+    return part | ({"parts_minor": seen["parts_minor"]} if kind == "refund" and seen["parts_minor"] else {})
+
+
+def _seen_of(form: Form, kind: str) -> dict[str, Any]:
     """Return what the sender saw of an appointment, or something that none is."""
-    state, _, rest = form.given.get("seen", "").partition(" ")
-    starts, _, funding = rest.partition(" ")
+    state, starts, funding, parts, *_ = [*form.given.get("seen", "").split(" "), "", "", "", ""]
     try:
         starts_at = float(starts)
     except ValueError:
         starts_at = 0.0
-    return {"state": state, "starts_at": starts_at if abs(starts_at) < 1e11 else 0.0, "funding": funding}
+    is_amount = parts.isascii() and parts.isdecimal() and len(parts) <= 10
+    seen = {"state": state, "starts_at": starts_at if abs(starts_at) < 1e11 else 0.0, "funding": funding}
+    return _part_of({**seen, "parts_minor": int(parts) if is_amount else 0}, kind)
 
 
 def _why_not(row: Record, kind: str) -> str:
@@ -257,14 +285,16 @@ async def _change_page(
     session = require_staff(request)
     does = session.may("change_booking", clinic_id)
     may = does or session.may("ask_change", clinic_id)
-    can = [kind for kind in possible_kinds(row) if kind in _KINDS] if may else []
+    can = [kind for kind in possible_kinds(row, in_parts=True) if kind in _KINDS] if may else []
     asked = form.given.get("kind", "")
     kind = asked if asked in _KINDS else can[0] if can else ""
     starts = row["free_starts"][:_TIMES_SHOWN]
     is_told_at_once = not row["has_begun"] and row["starts_at"] < row["soon_until"]
     later = starts[-1] + timedelta(seconds=1) if starts else row["starts_from"] + _SEARCHED
     form.given.setdefault("reason", form.gettext(_REASONS[kind]) if kind in _REASONS else "")
-    seen = _part_of(row["seen"])
+    seen = row["seen"]
+    if proposed := _proposed_minor(row):
+        form.given.setdefault("amount", f"{in_units(proposed, row['currency']).normalize():f}")
     return desk_page(
         request,
         "day/change.html",
@@ -279,7 +309,7 @@ async def _change_page(
         is_asked=asked == kind,
         why_not=_why_not(row, kind) if may and kind and kind not in can else "",
         does=does,
-        seen=f"{seen['state']} {seen['starts_at']!r} {seen['funding']}",
+        seen=f"{seen['state']} {seen['starts_at']!r} {seen['funding']} {seen['parts_minor']}",
         starts=starts,
         is_told_at_once=is_told_at_once,
         is_one_soon=any(start < row["soon_until"] for start in starts),

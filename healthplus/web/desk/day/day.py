@@ -110,18 +110,18 @@ def _cells(doctor: str, row: Row, starts_at: datetime, zone: ZoneInfo, currency:
     visit = row.visit
     to_pay = visit.get("to_pay_minor")
     return [
-        _cell(doctor),
+        cell(doctor),
         f"{starts_at.astimezone(zone):%H:%M}",
         f"{visit['ends_at'].astimezone(zone):%H:%M}" if visit else "",
-        *(_cell(visit.get(name)) for name in ("token_label", "name", "birth_year", "sex", "phone_end")),
+        *(cell(visit.get(name)) for name in ("token_label", "name", "birth_year", "sex", "phone_end")),
         STATES[row.state],
         number_of(UUID(visit["booking_id"])) if visit else "",
-        *(_cell(visit.get(name)) for name in ("services", "reason")),
+        *(cell(visit.get(name)) for name in ("services", "reason")),
         str(in_units(to_pay, currency)) if to_pay else "",
     ]
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     """Return a value for a table; what a spreadsheet would take for a formula is made text."""
     text = "" if value is None else str(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text

@@ -15,6 +15,8 @@ _COVERED = {
     *("record_attendance", "undo_attendance"),
 }
 """What leaves an event, whose words say more."""
+_WITH_AMOUNT = {"change_booking", "confirm_ask"}
+"""What of these says how much goes back, where that is a part."""
 
 
 def told_once(rows: Sequence[Record], reader: Reader) -> list[tuple[Record, list[Part]]]:
@@ -25,13 +27,17 @@ def told_once(rows: Sequence[Record], reader: Reader) -> list[tuple[Record, list
     """
     told: list[tuple[Record, list[Part]]] = []
     reasons: dict[int, str] = {}
+    amounts: dict[int, str] = {}
     for place, row in enumerate(rows):
         if not row["is_event"] and not row["is_refused"] and row["action"] in _COVERED:
             event = _event_of(place, rows)
             if event is not None:
-                _, _, reasons[event] = row["detail"].partition(": ")
+                act, _, reasons[event] = row["detail"].partition(": ")
+                amounts[event] = act.removeprefix("refund ") if row["action"] in _WITH_AMOUNT else ""
                 continue
         parts = details_of(dict(row), reader)
+        if amounts.get(place, "").isdecimal():
+            parts.append(reader.money(amounts[place]))
         reason = reasons.get(place, "")
         if reason and not any(reason in part.text for part in parts):
             parts.append(Part(f"“{reason}”", is_typed=True))

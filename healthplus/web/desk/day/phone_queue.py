@@ -112,7 +112,8 @@ class PhoneQueueController(Controller):
         if act not in ACTS:
             raise NotFound
         key = idempotency_key({**form, "ticket": str(ticket_id)}, "do", "ticket")
-        answer = await change(request, queries.serve_caller, clinic_id, provider_id, ticket_id, act, key)
+        seen = form.get("seen") or None
+        answer = await change(request, queries.serve_caller, clinic_id, provider_id, ticket_id, act, key, seen)
         services(request).book.changed(provider_id)
         if answer["code"] in SERVED:
             back = form.get("back", "") if re.fullmatch(r"\d{4}-\d\d-\d\d", form.get("back", ""), re.ASCII) else "queue"

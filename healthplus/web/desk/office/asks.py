@@ -27,7 +27,7 @@ from healthplus.web.services import AnyRequest, services
 KINDS = {
     "move": N_("Move it to another time"),
     "cancel": N_("Cancel it, and give all back that was paid"),
-    "refund": N_("Give all back that was paid"),
+    "refund": N_("Give money back"),
     "correct": N_("Correct who came"),
     "edit_patient": N_("Correct the patient’s name, year of birth or sex"),
 }
@@ -193,14 +193,15 @@ async def _ask_page(request: AnyRequest, clinic_id: int, form: Form) -> Response
     )
 
 
-def possible_kinds(row: Record) -> list[str]:
-    """Return what can be asked of an appointment as it is; the database decides."""
+def possible_kinds(row: Record, *, in_parts: bool = False) -> list[str]:
+    """Return what can be asked of an appointment as it is; the database decides. `in_parts`: a part can go back."""
     state = row["seen"]["state"]
     ahead = state == "booked" and not row["has_begun"]
     can = {
         "move": ahead,
         "cancel": ahead,
-        "refund": state in ("arrived", "fulfilled", "no_show") and row["paid_minor"] > 0,
+        "refund": (in_parts and row["part_max_minor"] > 0)
+        or (state in ("arrived", "fulfilled", "no_show") and row["paid_minor"] > 0),
         "correct": state in ("arrived", "no_show"),
         "edit_patient": True,
     }
@@ -238,6 +239,8 @@ def _is_sound(row: Record) -> bool:
             return isinstance(at, int | float) and 0 <= at < _SECONDS_MAX
         case "correct":
             return wish.get("state") in STATES
+        case "refund":
+            return isinstance(wish.get("amount_minor") or 0, int)
         case "edit_patient":
             return isinstance(wish.get("name", ""), str) and wish.get("sex") in (None, *SEXES)
     return True

@@ -51,6 +51,7 @@ _WORDS: dict[str, str] = {
     "not_next": N_("by the rule somebody else was next"),
     "slot_full": N_("the time was taken"),
     "slot_held": N_("the time was held"),
+    "amount": N_("there was not so much left"),
     "overlap": N_("the patient has another appointment then"),
     "same_day": N_("the patient has an appointment with this doctor on that day"),
     "online_only": N_("the patient pays online only"),
@@ -151,8 +152,14 @@ def _ask(detail: str, reader: Reader) -> Iterator[Part]:
     found = _ASK.fullmatch(detail)
     kind, code, reason = found.groups(default="") if found else (detail, "", "")
     yield reader.say(KINDS[kind]) if kind in KINDS else Part(kind, is_typed=True)
-    yield reader.word(code)
+    yield reader.money(code) if code.isdecimal() else reader.word(code)
     yield Part(f"“{reason}”" if reason else "", is_typed=True)
+
+
+def _refund(detail: str, reader: Reader) -> Iterator[Part]:
+    minor, _, reference = detail.partition(" ")
+    yield reader.money(minor) if minor.isdecimal() else reader.word(minor)
+    yield Part(reference, is_typed=True)
 
 
 def _shifts(detail: str, reader: Reader) -> Iterator[Part]:
@@ -256,6 +263,7 @@ def _typed(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - a r
 
 _READINGS: dict[str, _Reading] = {
     **dict.fromkeys(("change_booking", "ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
+    **dict.fromkeys(("retry_refund", "record_transfer"), _refund),
     **dict.fromkeys(("set_photo", "remove_photo", "see_patient"), _nothing),
     **dict.fromkeys(("book", "walk_in", "overbook"), _book),
     "record_attendance": _attendance,

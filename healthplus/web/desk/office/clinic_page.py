@@ -14,7 +14,7 @@ from healthplus.web.pages.rendering import language_of
 from healthplus.web.services import AnyRequest
 
 PICTURES_MAX = 6
-_FIELDS = ("name", "address", "postal_code", "phone", "gstin", "latitude", "longitude", "lead_minutes")
+_FIELDS = ("name", "address", "postal_code", "phone", "gstin", "upi_id", "latitude", "longitude", "lead_minutes")
 
 
 async def clinic_page(

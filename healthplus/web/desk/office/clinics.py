@@ -12,6 +12,7 @@ from healthplus.database import Range
 from healthplus.directory.gstin import checked_gstin
 from healthplus.errors import BadInput, Forbidden
 from healthplus.names import slug
+from healthplus.till.upi import checked_upi_id
 from healthplus.web.desk.office.clinic_page import clinic_page
 from healthplus.web.desk.office.closing import end_shifts, last_day_of
 from healthplus.web.desk.office.forms import Form
@@ -172,6 +173,7 @@ def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
         "postal_code": form.written("postal_code", 20, _POSTAL_CODE, form.gettext("A PIN code, such as 411004.")),
         "phone": form.phone("phone"),
         "gstin": _gstin(form),
+        "upi_id": _upi_id(form),
         "latitude": latitude,
         "longitude": longitude,
         "facilities": form.names("facilities", 20),
@@ -189,6 +191,15 @@ def _gstin(form: Form) -> str:
         return checked_gstin(text) if text else ""
     except BadInput:
         form.fail("gstin", form.gettext("15 letters and digits, such as 27AAPFU0939F1ZV; one of these is mistyped."))
+    return ""
+
+
+def _upi_id(form: Form) -> str:
+    text = form.text("upi_id", 130)
+    try:
+        return checked_upi_id(text) if text else ""
+    except BadInput:
+        form.fail("upi_id", form.gettext("A name, @ and a bank, such as clinic@okaxis."))
     return ""
 
 

@@ -15,8 +15,10 @@ from healthplus.web.desk.office.desk_accounts import DeskAccountsController
 from healthplus.web.desk.office.leave import LeaveController
 from healthplus.web.desk.office.no_shows import NoShowsController
 from healthplus.web.desk.office.providers import ProvidersController
+from healthplus.web.desk.office.refunds import RefundsController
 from healthplus.web.desk.office.services import ServicesController
 from healthplus.web.desk.office.system import SystemController
+from healthplus.web.desk.office.tills import TillsController
 from healthplus.web.desk.office.walk_ins import WalkInRulesController
 from healthplus.web.desk.office.week import WeekController
 
@@ -30,11 +32,13 @@ OFFICE: tuple[type[Controller], ...] = (
     ServicesController,
     NoShowsController,
     WalkInRulesController,
+    TillsController,
     ProvidersController,
     DeskAccountsController,
     AccountsController,
     AskController,
     AsksController,
+    RefundsController,
     ClinicAuditController,
     AuditController,
     BreachesController,

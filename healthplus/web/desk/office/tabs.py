@@ -26,8 +26,10 @@ CLINIC_TABS = (
     Tab("walk_ins", "/walk-ins", "manage_schedule", N_("Walk-ins")),
     Tab("clinic", "/clinic", "manage_schedule", N_("Clinic")),
     Tab("board", "/board", "manage_schedule", N_("Board")),
+    Tab("tills", "/tills", "manage_tills", N_("Tills")),
     Tab("staff", "/staff", "manage_desk_accounts", N_("Staff")),
     Tab("asks", "/asks", "change_booking", N_("Asks")),
+    Tab("refunds", "/refunds", "change_booking", N_("Refunds")),
     Tab("audit", "/audit", "see_audit", N_("Audit")),
 )
 ADMINISTRATION_TABS = (

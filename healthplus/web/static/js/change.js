@@ -1,5 +1,5 @@
 /** Keys of changing an appointment: from a focused row of a day sheet, and of the pages that they lead to. */
-const KINDS = { m: "?do=move", k: "?do=cancel", f: "?do=refund", e: "?do=correct", h: "/history" };
+const KINDS = { m: "?do=move", k: "?do=cancel", f: "?do=refund", e: "?do=correct", h: "/history", s: "/pay" };
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.repeat) return;
