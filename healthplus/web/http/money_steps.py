@@ -95,10 +95,12 @@ class _Payment:
         if captured and (method != "card" or authorised == captured):
             yield MoneyStep(self._say(_PAID.get(method, N_("Paid: %(amount)s")), amount), authorised)
             return
-        yield MoneyStep(self._say(N_("Blocked on your card: %(amount)s"), amount), authorised)
+        # Only money on a card is surely blocked first; until the gateway says how it was paid, the words fit all ways.
+        text = N_("Blocked on your card: %(amount)s") if method == "card" else N_("Approved by your bank: %(amount)s")
+        yield MoneyStep(self._say(text, amount), authorised)
         if captured:
             yield MoneyStep(self._say(N_("Charged: %(amount)s"), amount), captured)
-        elif payment["due"] == "capture":
+        elif payment["due"] == "capture" and method == "card":
             yield MoneyStep(self._say(N_("To be charged in a moment: %(amount)s"), amount), None)
 
     def _kept(self) -> Iterator[MoneyStep]:

@@ -11,7 +11,8 @@ from healthplus.web.languages import N_
 class PayMethod(NamedTuple):
     """A way to pay; of kind `test` are those of the sandbox that try out what a bank may do.
 
-    `is_at_once`: the money is taken as the patient pays, and not set aside first.
+    `is_at_once`: the money leaves the patient's account as they pay, and is not set aside first. So it is with net
+    banking at every gateway, also where the clinic gets it only later.
     """
 
     name: str
@@ -44,4 +45,5 @@ _KNOWN = {
 def pay_methods(gateway: Gateway) -> list[PayMethod]:
     """Return the ways to pay that a gateway has; one that is not known here is shown by its name."""
     known = [_KNOWN.get(name) or PayMethod(name, "card", name) for name in gateway.methods]
-    return [method._replace(is_at_once=method.name in gateway.methods_at_once) for method in known]
+    at_once = gateway.methods_at_once
+    return [one._replace(is_at_once=one.name in at_once or one.kind == "netbanking") for one in known]
