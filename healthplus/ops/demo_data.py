@@ -140,7 +140,7 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     await tx.execute(_queries.compare_later, now)
     await tx.execute(_queries.analyze)
     while await tx.fetch_value(receipts.issue, _RECEIPTS_MAX):
-        pass
+        await tx.execute(_queries.analyze_receipts)
     await tx.execute(_queries.refresh_availability, now)
     await count_words(tx)
 

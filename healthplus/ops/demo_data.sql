@@ -125,10 +125,15 @@ FROM generate_series(0, 30) AS ago
 ON CONFLICT DO NOTHING
 
 -- name: analyze
--- Before refresh_availability, and so that the very first queries get good plans.
+-- Before receipts are issued and refresh_availability, and so that the very first queries get good plans.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
-    directory.service, directory.postal_code, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient, ledger.payment,
+    directory.service, directory.postal_code, directory.city, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient,
+    accounts.person, ledger.payment, ledger.refund, receipts.due,
     reviews.rating, reviews.review
+
+-- name: analyze_receipts
+-- Else the next ones are planned as if there were none, and each is compared with all of them.
+ANALYZE receipts.document
 
 -- name: shown_providers
 -- The ids of providers.

@@ -234,12 +234,15 @@ async def test_a_day_of_a_till(desk: Browser, ward: Browser, visit: str, db: Dat
     assert goes_to(await desk.post(f"{one}/close", again)) == f"{one}?done=closed"
     said = await shows(ward, f"/office/{AT_CLINIC}/tills")
     assert "Cash ₹610, Card machine ₹0, UPI by QR ₹50" in said
+    assert re.search(r"Opened at [\d:]+ [ap]m with ₹500 in cash\.", said)  # which is no takings
     assert "missing" not in said
     assert "A slip was left out" in await shows(ward, one)
     table = (await ward.get(f"{one}/csv")).text
     assert f",{number_of(UUID(visit[-36:]))},Dr 1,payment,upi,50.00,'=1+1," in table
     assert ",expected,cash,600.00,,Change given wrong" in table
-    assert ",cash,INR,610.00,610.00,0.00," in (await ward.get(f"/office/{AT_CLINIC}/tills/csv")).text
+    tills = (await ward.get(f"/office/{AT_CLINIC}/tills/csv")).text
+    assert ",note,cash at opening" in tills
+    assert re.search(r",cash,INR,610\.00,610\.00,0\.00,.*,500\.00\r?$", tills, re.MULTILINE)
     with pytest.raises(PostgresError):
         await db.execute("UPDATE till.closing SET cash_counted_minor = 0")
 

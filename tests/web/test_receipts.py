@@ -128,7 +128,7 @@ async def test_the_receipt_of_a_paid_appointment(
             f"Appointment number {number}",
             "Consultation ₹500",
             "Total ₹500",
-            "Paid online ₹500",
+            "Paid by card ₹500",
             "entry 74",
         ),
     ):
@@ -150,7 +150,7 @@ async def test_the_receipt_of_a_paid_appointment(
         "asha",
         number,
         "Total ₹500",
-        "Paid online ₹500",
+        "Paid by card ₹500",
         "entry 74",
     ):
         assert text in shown, text
@@ -170,7 +170,7 @@ async def test_what_was_refunded_stands_by_its_credit_note(
     receipt = await said(http, f"{path}/receipt")
     number = re.search(r"credit note (C1/\S+)", receipt)
     assert number is not None
-    assert re.search(rf"Total ₹500 Paid online ₹500 Refunded on [\w ]+, credit note {number[1]} -₹500 Net ₹0", receipt)
+    assert re.search(rf"Total ₹500 Paid by card ₹500 Refunded on [\w ]+, credit note {number[1]} -₹500 Net ₹0", receipt)
     note = await said(http, f"{path}/receipt?number={number[1]}")
     assert re.search(rf"Credit note number {number[1]} Date .+ For receipt R1/\S+ of .+, for ₹500", note)
     assert "Refunded ₹500" in note

@@ -22,7 +22,8 @@ $$;
 CREATE FUNCTION receipts.taken(p_due receipts.due) RETURNS TABLE (
     booking_id uuid, amount_minor integer, currency text, at timestamptz, method text, account text, reference text
 ) STABLE LANGUAGE sql AS $$
-    SELECT booking_id, amount_minor, currency, coalesce(captured_at, refunded_at), 'online', payments.account_named(authorisation),
+    SELECT booking_id, amount_minor, currency, coalesce(captured_at, refunded_at), coalesce(nullif(method, ''), 'online'),
+        payments.account_named(authorisation),
         substr(authorisation, strpos(authorisation, '/') + 1)
     FROM ledger.payment
     WHERE p_due.source_kind = 'online' AND provider_id = p_due.provider_id AND hold_id = p_due.source_id

@@ -115,7 +115,7 @@ def _facts(document: Document, language: Language) -> list[Fact]:
         Fact(_("Booked for"), visit),
         Fact(_("With"), said.provider, "en"),
         Fact(_("Appointment number"), number_of(document.booking_id)),
-        *([Fact(_("Bank’s reference"), reference)] if reference else []),
+        *([Fact(_("Payment reference"), reference)] if reference else []),
     ]
 
 
@@ -137,7 +137,7 @@ def _after(document: Document, credit_notes: Sequence[Document], language: Langu
         return language.money(amount_minor, document.currency)
 
     gateway = _GATEWAYS.get(document.said.gateway)
-    method = _(_METHODS[document.said.method])
+    method = _(_METHODS.get(document.said.method, _METHODS["online"]))
     lines = [(f"{method} ({gateway})" if gateway else method, money(paid))]
     for note in credit_notes:
         on = {"date": language.long_date(note.at, zone), "number": note.number}

@@ -51,7 +51,7 @@ class TillsController(Controller):
         file = io.StringIO()
         table = csv.writer(file)
         table.writerow(
-            ["day", "till of", "opened", "closed", "method", "currency", "expected", "counted", "difference", "note"]
+            "day,till of,opened,closed,method,currency,expected,counted,difference,note,cash at opening".split(",")
         )
         for till in found["tills"]:
             currency = till["currency"]
@@ -71,6 +71,7 @@ class TillsController(Controller):
                         "" if counted is None else in_units(counted, currency),
                         "" if counted is None else in_units(counted - expected, currency),
                         cell(closing["note"]) if closing else "",
+                        in_units(till["float_minor"], currency) if method == "cash" else "",
                     ]
                 )
         name = f"attachment; filename=tills-{found['last_day']}.csv"
