@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 import msgspec
 
 _NAME = re.compile("[a-z][a-z0-9-]{0,29}")
+
+Secret = Annotated[str, msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?\\Z")]
+"""Never empty: whoever knows that it is could sign webhooks with it, and so book without paying."""
 
 
 class AccountKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -15,8 +19,8 @@ class AccountKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `key_id`: Razorpay's, which names the account in requests and on its pages; Stripe has none.
     """
 
-    secret: str
-    webhook_secret: str
+    secret: Secret
+    webhook_secret: Secret
     key_id: str = ""
     url: str = ""
 
@@ -35,10 +39,13 @@ def account_keys(text: str) -> dict[str, AccountKeys]:
     try:
         keys = msgspec.json.decode(text, type=dict[str, AccountKeys])
     except (msgspec.MsgspecError, UnicodeError) as error:
-        # What msgspec says of a wrong value has its place and kind, and not the value.
+        # What msgspec says of a wrong value has its place and kind, and not the value; but a name, which may be a
+        # secret in the wrong place, it says.
+        said = re.sub("unknown field `.*`", "unknown field", str(error), flags=re.DOTALL)
         example = '{"account": {"secret": "…", "webhook_secret": "…"}}'
-        raise ValueError(f"must be JSON like {example}: {error}.") from None
-    for name in keys:
-        if not is_account_name(name):
-            raise ValueError(f"names an account {name!r}: a name has small letters, digits and hyphens, up to 30.")
+        raise ValueError(f"must be JSON like {example}, each secret of letters, digits and signs: {said}.") from None
+    if not all(map(is_account_name, keys)):
+        raise ValueError(
+            "names an account wrongly: a name has small letters, digits and hyphens, up to 30, and is not sandbox."
+        )
     return keys

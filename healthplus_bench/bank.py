@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import date
 from typing import ClassVar, Self
 
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from healthplus.payments.gateway import (
     Authorisation,
     GatewayPayment,
     GatewayRefund,
+    ListedPayment,
     PaymentState,
     Returned,
     WebhookEvent,
@@ -96,6 +98,12 @@ class BankElsewhere:
         await asyncio.sleep(self._answer_seconds)
         self._read()
         return [self._payments[key]] if key in self._payments else []
+
+    def payments_of(self, day: date) -> AsyncIterator[list[ListedPayment]]:
+        raise PaymentUnavailable(f"The bank does not list what was paid on {day}.")
+
+    async def find(self, name: str) -> ListedPayment | None:
+        raise PaymentUnavailable(f"The bank does not look for {name}.")
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:  # noqa: ARG002
         raise BadSignature  # it sends none

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
-from healthplus.payments.gateway import GatewayPayment, GatewayRefund, PaymentState
+from healthplus.payments.gateway import GatewayPayment, GatewayRefund, ListedPayment, PaymentState
 from healthplus.payments.gateways.sandbox import (
     METHODS,
     METHODS_AT_ONCE,
@@ -35,6 +35,7 @@ STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
     "void": ("authorised", "voided"),
 }
 _POLL_SECONDS = 0.05
+_PAGE = 100
 PATIENT_SECONDS = 60
 """So long a patient who opened the bank's page has to answer; then what waits is approved."""
 
@@ -276,6 +277,24 @@ class Bank:
             GatewayPayment(name, state, amount_minor, currency, refunded_minor, refunds=self._refunds(name))
             for name, state, amount_minor, currency, refunded_minor in rows
         ]
+
+    def find(self, name: str) -> list[ListedPayment]:
+        """Return the payment of this name, if there is one."""
+        return self._listed("authorisation = ?", name)
+
+    def listed(self, since: float, until: float, after: str) -> list[ListedPayment]:
+        """Return some of the payments made from `since` until before `until`: the next after `after`, by name."""
+        made = "(SELECT min(at) FROM moved WHERE moved.authorisation = payment.authorisation)"
+        return self._listed(f"{made} >= ? AND {made} < ? AND authorisation > ?", since, until, after)
+
+    def _listed(self, condition: str, *values: object) -> list[ListedPayment]:
+        rows = self._ledger.execute(
+            f"""SELECT authorisation, key, iif(state = 'refunded', 'captured', state), amount_minor, currency,
+                refunded_minor
+            FROM payment WHERE state <> 'pending' AND {condition} ORDER BY authorisation LIMIT {_PAGE}""",
+            values,
+        )
+        return [ListedPayment(*row) for row in rows]
 
     def _advance(
         self, name: str, state: PaymentState, *, prompted: bool, refunded_minor: int = 0, is_move: bool = True

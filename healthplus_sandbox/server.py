@@ -84,6 +84,14 @@ def _answered(bank: Bank, key: str, *, is_approved: bool) -> _Answer:
     return _Answer(303, b"", more=f"Location: {back}\r\n")
 
 
+def _listed(bank: Bank, words: list[str]) -> object:
+    """Return one payment, by its name; or a page of those made from one second until before another, after a name."""
+    if len(words) == 1:
+        return bank.find(words[0])
+    since, until, after = msgspec.convert(words, tuple[float, float, str], strict=False)
+    return bank.listed(since, until, after)
+
+
 def _stepped(bank: Bank, name: str, step: str, asked: _StepRequest) -> object:
     if step == "refund":
         return bank.refund(name, asked.key, asked.amount_minor, asked.currency)
@@ -100,8 +108,8 @@ def _answer(bank: Bank, request: _Request) -> _Answer:
                 answer = _document(bank.authorise(_read_request(request.body)))
             case "POST", "payments", name, step if step in (*STEPS, "refund"):
                 answer = _document(_stepped(bank, name, step, _read_step(request.body)))
-            case "GET", "payments", key:
-                answer = _document(bank.payments(key))
+            case "GET", ("payments" | "listed") as what, *words:
+                answer = _document(bank.payments(words[0]) if what == "payments" else _listed(bank, words))
             case "GET", "pay", name if name == STYLE_PATH:
                 answer = _Answer(200, STYLE.encode(), "text/css; charset=utf-8")
             case "POST", "pay", key, ("approve" | "decline") as said:

@@ -353,3 +353,19 @@ SELECT console.reopen_till($1, $2, $3, $4, $5) AS answer
 -- name: tills
 -- The tills of a clinic's days.
 SELECT console.tills($1, $2, $3, $4)
+
+-- name: money_cases
+-- What did not agree with the gateways' lists.
+SELECT * FROM console.money_cases($1, $2, $3, $4, $5, $6, $7)
+
+-- name: money_checks
+-- When each account was last compared.
+SELECT * FROM console.money_checks($1, $2)
+
+-- name: look_at_case
+-- Have the gateway be looked at for a case.
+SELECT console.look_at_case($1, $2, $3) AS answer
+
+-- name: close_case
+-- Close a case by hand.
+SELECT console.close_case($1, $2, $3, $4) AS answer

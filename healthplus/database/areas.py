@@ -78,7 +78,11 @@ AREAS = (
     ),
     Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql", "delays.sql")),
     Area("backup", "backup"),
-    Area("payments", "payments", ("accounts.sql", "currency.sql", "gateway_events.sql", "money_steps.sql")),
+    Area(
+        "payments",
+        "payments",
+        ("accounts.sql", "currency.sql", "gateway_events.sql", "money_steps.sql", "day_checks.sql"),
+    ),
     Area("receipts", "receipts", ("receipts.sql",)),
     Area(
         "search",
@@ -94,7 +98,7 @@ AREAS = (
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql", "no_shows.sql"),
             *("desk_day.sql", "desk_changes.sql", "desk_people.sql", "walk_ins.sql"),
-            *("phone_queue.sql", "desk_board.sql", "refunds.sql", "till.sql"),
+            *("phone_queue.sql", "desk_board.sql", "refunds.sql", "till.sql", "money_cases.sql"),
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),

@@ -29,6 +29,7 @@ class Read(NamedTuple):
     book: Record
     money_due: list[Record]
     money_totals: list[Record]
+    money_checks: Record
     replicas: list[Record]
     backup: BackupState
 
@@ -36,11 +37,14 @@ class Read(NamedTuple):
 async def read_figures(database: Database, settings: Settings) -> Read:
     """Return what the database says; it takes milliseconds, however many bookings there are. Raises as `fetch`."""
     book = await database.fetch_row(queries.book_figures)
+    money_checks = await database.fetch_row(queries.money_checks)
     assert book is not None
+    assert money_checks is not None
     return Read(
         book,
         await database.fetch(queries.money_due),
         await database.fetch(queries.money_totals),
+        money_checks,
         await database.fetch(queries.replicas),
         await backup_state(database, settings),
     )
@@ -129,6 +133,11 @@ def _of_read(read: Read) -> Iterator[Metric]:
         payments.add_metric((row["state"], row["currency"]), row["payments"])
         money.add_metric((row["state"], row["currency"]), row["amount_minor"])
     yield from (payments, money)
+    open_cases, late_days = read.money_checks["open_cases"], read.money_checks["late_days"]
+    yield GaugeMetricFamily(
+        "healthplus_money_cases_open", "Payments that do not match, and are not seen to.", open_cases
+    )
+    yield GaugeMetricFamily("healthplus_day_checks_late", "Days to be compared since six hours or more.", late_days)
     yield GaugeMetricFamily("healthplus_replicas", "Servers that follow the database's.", len(read.replicas))
     lag_bytes = GaugeMetricFamily("healthplus_replica_lag_bytes", "What one has yet to apply.", labels=("replica",))
     lag = GaugeMetricFamily("healthplus_replica_lag_seconds", "How late one applies.", labels=("replica",))

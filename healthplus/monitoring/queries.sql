@@ -30,6 +30,12 @@ CROSS JOIN LATERAL (
     WHERE due IS NOT NULL) AS due
 GROUP BY step, currency, now_at ORDER BY step, currency
 
+-- name: money_checks
+-- What did not match and nobody has seen to; and the days that ought to have been compared with a gateway's list for six hours.
+SELECT (SELECT count(*) FROM payments.money_case WHERE closed_at IS NULL) AS open_cases,
+    (SELECT count(*) FROM payments.day_check
+        WHERE due_at IS NOT NULL AND (day + runs + 1)::timestamp AT TIME ZONE 'UTC' + interval '8 hours' < (SELECT public.app_now())) AS late_days
+
 -- name: money_totals
 -- How much money has ever reached each state, up to two minutes ago.
 SELECT currency, state::text AS state, payments, amount_minor FROM monitoring.money ORDER BY money.currency, money.state

@@ -137,6 +137,7 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     await tx.execute(_queries.put_books)
     await tx.execute(_queries.put_attendance, now)
     await tx.execute(_queries.advance_ids)
+    await tx.execute(_queries.compare_later, now)
     await tx.execute(_queries.analyze)
     while await tx.fetch_value(receipts.issue, _RECEIPTS_MAX):
         await tx.execute(_queries.analyze_receipts)

@@ -68,6 +68,11 @@ class Gateways:
         return self._known[account]
 
     @property
+    def accounts(self) -> list[str]:
+        """The accounts that are known here."""
+        return list(self._known)
+
+    @property
     def pages(self) -> tuple[str, ...]:
         """Where the gateways' own pages for patients are."""
         return tuple(dict.fromkeys(page for one in self._known.values() for page in _pages(one)))

@@ -17,7 +17,8 @@ booking is what it does not refund.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import date
 from typing import Literal, NoReturn, Protocol
 from urllib.parse import urlsplit
 
@@ -85,6 +86,22 @@ class GatewayPayment(msgspec.Struct, frozen=True):
     method: str = ""
     charge_minor: int | None = None
     refunds: list[GatewayRefund] = []
+
+
+class ListedPayment(msgspec.Struct, frozen=True):
+    """A payment as a gateway's list has it. `key`: for what it was, "" where that does not say so.
+
+    `returned_minor`: how much of what was captured has gone back or is on its way, in however many refunds; one that
+    failed is not among them. `charge_minor` as of GatewayPayment.
+    """
+
+    name: str
+    key: str
+    state: Literal["authorised", "captured", "voided"]
+    amount_minor: int
+    currency: str
+    returned_minor: int = 0
+    charge_minor: int | None = None
 
 
 def given_up(return_url: str) -> str:
@@ -172,6 +189,15 @@ class Gateway(Protocol):
         `order`: what was requested for it, by the gateway's name; None: the patient was led to none.
         """
 
+    def payments_of(self, day: date) -> AsyncIterator[list[ListedPayment]]:
+        """Iterate over all payments that were made on a day of UTC, under whatever key, a page at a time.
+
+        Of tries to pay that came to nothing, there are none.
+        """
+
+    async def find(self, name: str) -> ListedPayment | None:
+        """Return a payment by the gateway's name for it; None where there is none, or nothing came of it."""
+
     def read_return(self, fields: Mapping[str, str]) -> Returned:
         """Return the order for which the gateway's page sends the patient back with these fields.
 
@@ -229,6 +255,12 @@ class NoGateway:
         pass
 
     async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002
+        self._unavailable()
+
+    def payments_of(self, day: date) -> AsyncIterator[list[ListedPayment]]:  # noqa: ARG002
+        self._unavailable()
+
+    async def find(self, name: str) -> ListedPayment | None:  # noqa: ARG002
         self._unavailable()
 
     def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002

@@ -22,6 +22,7 @@ from healthplus.errors import HealthPlusError, PaymentDeclined
 from healthplus.idle import idle
 from healthplus.payments.accounts import Gateways, joined, queries
 from healthplus.payments.captures import Capture, Captures
+from healthplus.payments.day_checks import DayChecks
 from healthplus.payments.gateway import Declined, Pending
 from healthplus.payments.reconciliation import Reconciliation, key_of
 
@@ -88,6 +89,7 @@ class Payments:
         self._begin_lane = Lane(database, queries.begin_payment, lambda _, row: row)
         self.captures = Captures(background or database, gateways)
         self.reconciliation = Reconciliation(background or database, book, gateways)
+        self.day_checks = DayChecks(background or database, gateways, self.reconciliation)
         # A webhook is a request: its gateway waits, and must not wait behind what nobody waits for.
         self.webhooks = Reconciliation(database, book, gateways)
         self._looked: dict[UUID, float] = {}

@@ -195,3 +195,61 @@ SET check_at = CASE WHEN is_taken AND checked.asked_at > now_at - interval '1 ho
 FROM checked
 WHERE NOT is_over
     AND (intent.provider_id, intent.hold_id, intent.asked_at) = (checked.provider_id, checked.hold_id, checked.asked_at)
+
+-- name: plan_day_checks
+-- See that there is a row for each of the last $2 days of these accounts.
+SELECT payments.plan_day_checks($1::text[], $2, public.app_now())
+
+-- name: take_day_check
+-- The day of one of these accounts that is due to be compared; it comes up again after $2.
+SELECT account, day FROM payments.take_day_check($1::text[], public.app_now(), $2)
+
+-- name: go_on_with_day_check
+-- A comparison goes on: it comes up again after $3 from now.
+UPDATE payments.day_check SET due_at = (SELECT public.app_now()) + $3 WHERE account = $1 AND day = $2
+
+-- name: finish_day_check
+-- A day was compared as a whole.
+SELECT payments.finish_day_check($1, $2, $3, $4, $5, public.app_now())
+
+-- name: fail_day_check
+-- The gateway could not be asked: the longer that goes on, the later again.
+UPDATE payments.day_check SET
+    failures = failures + 1, due_at = (SELECT public.app_now()) + interval '1 minute' * least(60, 2 ^ least(failures, 6))
+WHERE account = $1 AND day = $2
+
+-- name: recorded_on
+-- What the ledger has of an account's payments that came from $2 until before $3, in the terms of the gateway's list.
+SELECT listed.* FROM ledger.payment CROSS JOIN LATERAL payments.as_listed(payment) AS listed
+WHERE payment.authorised_at >= $2 AND payment.authorised_at < $3 AND payments.account_named(payment.authorisation) = $1
+
+-- name: recorded_as
+-- The same of some payments, by their holds and the product's names for them.
+SELECT listed.* FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS asked (provider_id, hold_id, authorisation)
+CROSS JOIN LATERAL (  -- OFFSET 0: by the key, however many rows there are
+    SELECT payment FROM ledger.payment
+    WHERE payment.provider_id = asked.provider_id AND payment.hold_id = asked.hold_id AND payment.authorisation = asked.authorisation
+    OFFSET 0) AS found -- noqa: AM09
+CROSS JOIN LATERAL payments.as_listed(found.payment) AS listed
+
+-- name: hold_in_doubt
+-- Of a hold that a gateway names: its clinic, where there is such a hold.
+SELECT clinic_id FROM booking.booking WHERE provider_id = $1 AND booking_id = $2
+
+-- name: note_case
+-- Note what does not agree; true: it is new.
+SELECT payments.note_case($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, public.app_now()) AS is_new
+
+-- name: close_agreed
+-- Close the cases of payments $2 of an account that agree by now: all but those of these kinds and names.
+SELECT payments.close_agreed($1, $2::text[], $3::text[], public.app_now())
+
+-- name: take_case
+-- A case of one of these accounts for which somebody wants the gateway to be looked at; it comes up again after $2.
+UPDATE payments.money_case SET look_at = (SELECT public.app_now()) + $2
+WHERE case_id IN (
+    SELECT case_id FROM payments.money_case
+    WHERE look_at <= (SELECT public.app_now()) AND account = ANY ($1::text[])
+    ORDER BY look_at LIMIT 1
+    FOR UPDATE SKIP LOCKED)
+RETURNING account, name, provider_id, hold_id

@@ -39,7 +39,8 @@ def key_of(provider_id: int, hold_id: UUID) -> str:
     return f"{provider_id}:{hold_id}"
 
 
-def _ids_of(key: str) -> tuple[int, UUID]:
+def ids_of(key: str) -> tuple[int, UUID]:
+    """Return the provider and the hold of a key. Raises NotFound for what is none."""
     provider_id, _, hold_id = key.partition(":")
     try:
         ids = int(provider_id), UUID(hold_id)
@@ -67,7 +68,7 @@ class Reconciliation:
         event = self._gateways.require(account).read_webhook(headers, body)
         if event is None:
             return
-        ids = _ids_of(event.key)
+        ids = ids_of(event.key)
         order = await self._order_of(*ids) if event.order else None
         if event.is_doubtful or event.order != (order or ""):
             await self._look(*ids, account, order)
@@ -84,6 +85,10 @@ class Reconciliation:
         row = await self._database.fetch_row(queries.requested, provider_id, hold_id)
         if row is not None:
             await self._check(provider_id, hold_id, row["account"], row["order_name"])
+
+    async def look_again(self, provider_id: int, hold_id: UUID, account: str) -> None:
+        """Look at the gateway for a hold, whatever is known of it."""
+        await self._check(provider_id, hold_id, account, await self._order_of(provider_id, hold_id))
 
     async def leave(self, provider_id: int, hold_id: UUID, account: str, order: str) -> None:
         """Close what was requested for a hold, as it is requested in another way; then see if it was paid before."""

@@ -193,6 +193,9 @@ _CLASSES = {
         POST /office/breaches/new
         GET /office/breaches/{breach_id}
         POST /office/breaches/{breach_id}
+        GET /office/money
+        POST /office/money/{case_id}/look
+        POST /office/money/{case_id}/close
         GET /office/staff
         GET /office/staff/new
         POST /office/staff/new

@@ -26,7 +26,7 @@ NO_PRIVILEGE, NO_RIGHT, PROOF_DUE = "42501", "HP403", "HP428"
 NEEDS_PROOF = {
     *("add_to_desk", "remove_from_desk", "link_for_desk", "disable_desk_account", "enable_desk_account"),
     *("add_account", "set_role", "make_link", "disable_account", "enable_account"),
-    *("export_audit", "add_key", "revoke_key", "settle_refund"),
+    *("export_audit", "add_key", "revoke_key", "settle_refund", "close_case"),
 }
 """What is done only shortly after people have shown who they are; beside it, confirming what returns much money."""
 

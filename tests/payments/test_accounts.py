@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -106,7 +107,19 @@ def test_keys_are_read_and_never_shown() -> None:
         ('{"apollo": {"secret": "s"}}', "webhook_secret"),
         ('{"Apollo!": {"secret": "s", "webhook_secret": "x"}}', "small letters"),
         ('{"sandbox": {"secret": "s", "webhook_secret": "x"}}', "sandbox"),
+        ('{"sk_live_7777": {"secret": "s", "webhook_secret": "x"}}', "small letters"),  # a secret in the wrong place
+        ('{"apollo": {"secret": "s", "webhook_secret": "x", "whsec_7777": ""}}', "unknown field"),
+        ('{"apollo": {"secret": "s", "webhook_secret": "x", "whsec_7777`\\n7777`": ""}}', "unknown field"),
     ):
         with pytest.raises(ValueError, match=said) as raised:
             account_keys(text)
         assert "7777" not in str(raised.value)
+
+
+@pytest.mark.parametrize("bad", ["", " ", "whsec_7777 ", "whsec_7777\\n", "whsec_7777…"])
+@pytest.mark.parametrize("field", ["secret", "webhook_secret"])
+def test_nobody_signs_with_an_empty_secret(field: str, bad: str) -> None:
+    keys = {"secret": "s", "webhook_secret": "x"} | {field: bad.replace("\\n", "\n")}
+    with pytest.raises(ValueError, match=field) as raised:
+        account_keys(json.dumps({"apollo": keys}))
+    assert "7777" not in str(raised.value)

@@ -86,5 +86,5 @@ async def test_who_pays_twice_is_charged_once_and_told(
     assert money is not None
     assert (money.money, money.twice_minor, money.is_twice_returned) == ("captured", 50000, True)
     (text,) = await told(payments, environment)
-    assert "Refunded: Rs 500 that you paid twice." in text
+    assert "Refund processed: Rs 500 that you paid twice." in text
     assert bank.calls.count("refund") == 0  # the bank did it before it was asked to

@@ -219,6 +219,11 @@ OLD_ROWS = {
         "staff.add_account('a' || left(md5($2), 9), 'x', NULL, 'system:tests'), $1",
         timedelta(days=400),
     ),
+    "payments.money_case": (
+        "INSERT INTO payments.money_case (account, kind, name, amount_minor, currency, ours, theirs, found_at, "
+        "seen_at, closed_at, closed_by) SELECT 'x', 'kept', $2, 1, 'INR', '', '', $1, $1, $1, 'staff:1'",
+        timedelta(days=8 * 365 + 2),
+    ),
     "payments.webhook_event": (
         "INSERT INTO payments.webhook_event VALUES (1, $2, gen_random_uuid(), 'x', 'captured', $1)",
         timedelta(days=30),

@@ -62,6 +62,15 @@ async def _picture(db: Database, clinic_id: int, _: int) -> object:
     )
 
 
+async def _case(db: Database, *_: int) -> object:
+    return await db.fetch_value(
+        """INSERT INTO payments.money_case (
+            account, kind, name, amount_minor, currency, ours, theirs, found_at, seen_at)
+        SELECT 'sandbox', 'unknown_here', gen_random_uuid()::text, 50000, 'INR', 'nothing', 'captured', now, now
+        FROM public.app_now() AS now RETURNING case_id"""
+    )
+
+
 async def _breach(db: Database, *_: int) -> object:
     return await db.fetch_value("SELECT staff.note_breach('2020-01-01', 'staff:1', 'x', 'y', NULL, '')")
 
@@ -167,6 +176,7 @@ OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "ask_id": _ask,
     "picture": _picture,
     "breach_id": _breach,
+    "case_id": _case,
     "key_id": _key,
     "token_id": _token,
     "till_id": _till,

@@ -8,7 +8,7 @@ import inspect
 import io
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -249,6 +249,39 @@ async def test_a_breach(db: Database, administrator: Browser) -> None:
     assert len(await audit_entries(db, "add_to_breach")) == 5
     assert (await administrator.get("/office/breaches/2")).status_code == 404
     assert (await administrator.post("/office/breaches/2", told)).status_code == 404
+
+
+async def test_money_that_does_not_match(db: Database, administrator: Browser) -> None:
+    assert "Everything matches." in await shows(administrator, "/office/money")
+    add = """INSERT INTO payments.money_case (
+            account, kind, name, amount_minor, currency, ours, theirs, found_at, seen_at)
+        SELECT $1, $2, $3, 70000, 'INR', $4, $5, now, now FROM public.app_now() AS now RETURNING case_id"""
+    lost = await db.fetch_value(add, "apollo", "unknown_here", "pay_1", "nothing", "captured")
+    other = await db.fetch_value(add, "sandbox", "refund", "pay_2", "INR 0", "INR 70000")
+    booking = UUID(int=7)
+    await db.execute("UPDATE payments.money_case SET booking_id = $2 WHERE case_id = $1", other, booking)
+    page = await shows(administrator, "/office/money")
+    for said in (
+        "₹700 · Money that belongs to no booking here",
+        "not known",
+        "taken",
+        "Not as much has gone back",
+        number_of(booking),
+    ):
+        assert said in page, said
+    assert "pay_2" not in await shows(administrator, "/office/money?account=apollo")
+    assert "pay_1" not in await shows(administrator, "/office/money?clinic=1")
+    path = f"/office/money/{lost}"
+    assert goes_to(await administrator.post(f"{path}/look", {})) == "/office/money?done=looked"
+    assert "is being asked" in await shows(administrator, "/office/money")
+    refused = await administrator.post(f"{path}/close", {"note": " "})
+    assert refused.status_code == 422
+    assert goes_to(await administrator.post(f"{path}/close", {"note": "An old shop"})) == "/office/money?done=closed"
+    assert goes_to(await administrator.post(f"{path}/look", {})) == "/office/money?done=over"
+    assert "pay_1" not in await shows(administrator, "/office/money")
+    assert "An old shop" in await shows(administrator, "/office/money?state=closed")
+    assert (await administrator.post(f"/office/money/{UUID(int=1)}/look", {})).status_code == 404
+    assert len(await audit_entries(db, "close_case")) == 1
 
 
 async def test_what_is_late_is_said(db: Database, administrator: Browser) -> None:

@@ -305,11 +305,14 @@ async def test_the_patient_pays_the_clinic_by_its_upi_id(
 
 
 async def test_receipts_follow_the_desk(desk: Browser, visit: str, booking: UUID, db: Database) -> None:
-    """At once for what was paid; for what was given back once that cannot be undone."""
-    assert goes_to(await pay(desk, visit))
-    issued = "SELECT kind::text, amount_minor, said ->> 'method' FROM receipts.document ORDER BY document.kind, number"
+    """At once for what was paid; for what was given back, in the way it was, once that cannot be undone."""
+    assert goes_to(await pay(desk, visit, method="card", reference="433512"))
+    issued = (
+        "SELECT kind::text, amount_minor, said ->> 'method', said ->> 'reference' FROM receipts.document "
+        "ORDER BY document.kind, number"
+    )
     await db.execute("SELECT receipts.issue(9)")
-    assert [tuple(row) for row in await db.fetch(issued)] == [("receipt", 30000, "cash")]
+    assert [tuple(row) for row in await db.fetch(issued)] == [("receipt", 30000, "card", "433512")]
     payment_id = await db.fetch_value("SELECT payment_id FROM till.payment")
     await move_clock(db, minutes=5)
     done = goes_to(await give_back(desk, visit, payment_id, amount="100"))
@@ -321,9 +324,9 @@ async def test_receipts_follow_the_desk(desk: Browser, visit: str, booking: UUID
     await move_clock(db, minutes=5)
     await db.execute("SELECT receipts.issue(9)")
     assert [tuple(row) for row in await db.fetch(issued)] == [
-        ("receipt", 30000, "cash"),
-        ("credit_note", 12000, "cash"),
-    ]
+        ("receipt", 30000, "card", "433512"),
+        ("credit_note", 12000, "cash", ""),
+    ], "a till that gave cash for what a card paid has less cash, and so says the accountant's export"
     assert "Receipt R2/" in await shows(desk, f"{visit}/receipts")
 
 

@@ -191,6 +191,7 @@ async def pages(
             "ask_id": held["id"],
             "refund_id": held["id"],
             "breach_id": "1",
+            "case_id": "00000000-0000-4000-8000-000000000001",
             "key_id": held["id"],
             "service_id": "1",
             "person_id": person["id"],

@@ -80,6 +80,8 @@ STEPS = [
     Step("/office/{clinic_id}/refunds/{refund_id}/paid", "record_transfer", {"reference": "412345678901"}),
     Step("/office/breaches/new", "note_breach", {"known": "2026-11-01T09:00", "happened": "x", "data": "y"}),
     Step("/office/breaches/{breach_id}", "add_to_breach", {**_TOLD, "kind": "board_told"}),
+    Step("/office/money/{case_id}/look", "look_at_case"),
+    Step("/office/money/{case_id}/close", "close_case", {"note": "x"}),
     Step("/office/system/keys/new", "add_key", {"name": "A", "scope_search": "1", "per_minute": "1", "per_day": "1"}),
     Step("/office/system/keys/{key_id}/revoke", "revoke_key", {"sure": "1"}),
     Step("/office/new", "add_clinic", _CLINIC),
@@ -131,7 +133,9 @@ STEPS = [
     Step("/desk/{clinic_id}/till/{till_id}/reopen", "reopen_till", {"reason": "x"}),
 ]
 ELSEWHERE = {
-    **dict.fromkeys(("add_staff", "make_link", "disable", "enable", "note_breach", "add_to_breach")),
+    **dict.fromkeys(
+        ("add_staff", "make_link", "disable", "enable", "note_breach", "add_to_breach", "look_at_case", "close_case")
+    ),
     **dict.fromkeys(("add_key", "revoke_key")),
     "add_clinic": 4,  # the new one
 }

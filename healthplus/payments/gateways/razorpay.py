@@ -16,7 +16,8 @@ import hmac
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import date
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
@@ -34,12 +35,14 @@ from healthplus.payments.gateway import (
     Declined,
     GatewayPayment,
     GatewayRefund,
+    ListedPayment,
     PaymentState,
     Pending,
     Returned,
     WebhookEvent,
     given_up,
 )
+from healthplus.payments.gateways.days import seconds_of
 from healthplus.payments.gateways.razorpay_objects import (
     ErrorPlace,
     Event,
@@ -52,6 +55,7 @@ from healthplus.payments.gateways.razorpay_objects import (
     fact_of,
     has_note,
     is_money,
+    listed_of,
     note_of,
     refund_of,
     state_of,
@@ -205,6 +209,24 @@ class RazorpayGateway:
             payments += (await self._ask_or_fail("GET", f"/orders/{order}/payments", Payments)).items
         found = [payment for payment in payments if is_money(payment)]
         return [fact_of(payment, await self._refunds_of(payment)) for payment in found]
+
+    async def payments_of(self, day: date) -> AsyncIterator[list[ListedPayment]]:
+        since, until = seconds_of(day)
+        skip = 0
+        while True:  # its list has the last first, and of a day that is over it does not grow
+            query = {"from": str(since), "to": str(until - 1), "count": str(_LIST_MAX), "skip": str(skip)}
+            page = (await self._ask_or_fail("GET", "/payments", Payments, query=query)).items
+            yield [listed_of(payment) for payment in page if is_money(payment)]
+            if len(page) < _LIST_MAX:
+                return
+            skip += len(page)
+
+    async def find(self, name: str) -> ListedPayment | None:
+        try:
+            payment = await self._ask("GET", f"/payments/{name}", Payment)
+        except _BadRequest:
+            return None
+        return listed_of(payment) if is_money(payment) else None
 
     def read_return(self, fields: Mapping[str, str]) -> Returned:
         if "error[code]" in fields:  # nothing was paid, and nobody has signed that

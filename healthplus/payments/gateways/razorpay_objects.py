@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from healthplus.errors import PaymentUnavailable
-from healthplus.payments.gateway import GatewayPayment, GatewayRefund, PaymentState, RefundState
+from healthplus.payments.gateway import GatewayPayment, GatewayRefund, ListedPayment, PaymentState, RefundState
 
 OrderId = Annotated[str, msgspec.Meta(pattern="^order_[0-9A-Za-z]{1,40}\\Z")]
 PaymentId = Annotated[str, msgspec.Meta(pattern="^pay_[0-9A-Za-z]{1,40}\\Z")]
@@ -130,4 +130,18 @@ def fact_of(payment: Payment, refunds: list[Refund]) -> GatewayPayment:
         payment.method or "",
         payment.fee,  # Razorpay's fee has the tax on it in it
         known if state != "voided" else [],
+    )
+
+
+def listed_of(payment: Payment) -> ListedPayment:
+    """Return a payment as it stands in a list."""
+    state = state_of(payment)
+    return ListedPayment(
+        payment.id,
+        note_of(payment.notes),
+        "captured" if state == "refunded" else state,
+        payment.amount,
+        payment.currency,
+        (payment.amount_refunded or 0) if state in ("captured", "refunded") else 0,
+        payment.fee,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import date
 from types import TracebackType
 from typing import Annotated, Self, TypeVar
 
@@ -15,11 +16,13 @@ from healthplus.payments.gateway import (
     Declined,
     GatewayPayment,
     GatewayRefund,
+    ListedPayment,
     PaymentState,
     Pending,
     Returned,
     WebhookEvent,
 )
+from healthplus.payments.gateways.days import seconds_of
 from healthplus.payments.gateways.loopback import LoopbackClient
 from healthplus.signatures import is_signed
 
@@ -136,6 +139,16 @@ class SandboxGateway:
 
     async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002
         return await self._ask("GET", f"/payments/{key}", list[GatewayPayment])
+
+    async def payments_of(self, day: date) -> AsyncIterator[list[ListedPayment]]:
+        since, until = seconds_of(day)
+        after = ""
+        while page := await self._ask("GET", f"/listed/{since}/{until}/{after}", list[ListedPayment]):
+            yield page
+            after = page[-1].name
+
+    async def find(self, name: str) -> ListedPayment | None:
+        return next(iter(await self._ask("GET", f"/listed/{name}", list[ListedPayment])), None)
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
         if not is_signed(self._secret, headers.get(SIGNATURE.lower(), ""), body):

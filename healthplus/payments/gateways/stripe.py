@@ -11,39 +11,44 @@ import functools
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from datetime import date
 from types import TracebackType
-from typing import NoReturn, Self, TypeVar
+from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
 import stripe
-from stripe.params import RefundListParams
+from stripe.params import PaymentIntentListParams, RefundListParams
 from stripe.params.checkout import SessionCreateParams
 
 from healthplus.errors import BadInput, BadSignature, PaymentUnavailable
-from healthplus.metrics import GATEWAY_FAILURES
 from healthplus.payment_keys import AccountKeys
 from healthplus.payments.gateway import (
     Authorisation,
     Declined,
     GatewayPayment,
     GatewayRefund,
+    ListedPayment,
     PaymentState,
     Pending,
     Returned,
     WebhookEvent,
     given_up,
 )
+from healthplus.payments.gateways.days import seconds_of
+from healthplus.payments.gateways.stripe_answers import Refused, answered, unavailable
 from healthplus.payments.gateways.stripe_objects import (
     KEY,
     PAID,
     REFUND_KEY,
     Charge,
     Intent,
+    Intents,
     Refund,
     Refunds,
     Session,
+    listed_of,
     payment_of,
     read_event,
     state_of,
@@ -70,16 +75,6 @@ logging.getLogger("stripe").setLevel(logging.WARNING)
 stripe.log = None
 stripe._util.STRIPE_LOG = None
 stripe.enable_telemetry = False
-
-
-class _Refused(Exception):
-    """Stripe has answered that it does not do something; `is_kept`: it says so to every repeat with the same key."""
-
-    def __init__(self, status: int | None, *, is_kept: bool, is_other: bool) -> None:
-        self.status = status
-        self.is_kept = is_kept
-        self.is_other = is_other
-        """The key came with other parameters before."""
 
 
 class StripeGateway:
@@ -142,10 +137,10 @@ class StripeGateway:
     async def _known(self, order: str) -> Session | None:
         try:
             return await self._session(order)
-        except _Refused as refused:
+        except Refused as refused:
             if refused.status == 404:
                 return None
-            _unavailable(refused)
+            unavailable(refused)
 
     @staticmethod
     def _authorised(session: Session, *, is_same: bool) -> Authorisation:
@@ -156,7 +151,7 @@ class StripeGateway:
 
     async def _session(self, order: str) -> Session:
         asked = self._v1.checkout.sessions.retrieve_async(order, {"expand": _SESSION})
-        return await self._answered(asked, Session)
+        return await answered(asked, Session)
 
     async def _open(self, key: str, amount: int, currency: str, return_url: str, order: str) -> Session:
         """Make a session. The same request again leads to the same one."""
@@ -193,9 +188,9 @@ class StripeGateway:
             call = functools.partial(self._v1.checkout.sessions.create_async, asked)
             try:
                 return await self._post(idempotency_key, call, Session)
-            except _Refused as refused:
+            except Refused as refused:
                 if not refused.is_other:
-                    _unavailable(refused)
+                    unavailable(refused)
         raise PaymentUnavailable
 
     async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
@@ -224,12 +219,12 @@ class StripeGateway:
         """Do a step; where that is no longer possible, see what has become of the payment."""
         try:
             intent = await self._post(f"{authorisation}:{step}", call, Intent)
-        except _Refused as refused:
+        except Refused as refused:
             if refused.status != 400:
-                _unavailable(refused)
+                unavailable(refused)
             intent = await self._intent(authorisation)
             if intent.status == "requires_capture":  # it was possible, and refused all the same
-                _unavailable(refused)
+                unavailable(refused)
         payment = payment_of(intent, await self._refunds(intent))
         if payment is None:
             raise PaymentUnavailable
@@ -258,10 +253,10 @@ class StripeGateway:
                 {"idempotency_key": tried},
             )
             try:
-                return (await self._answered(call, Refund)).seen
-            except _Refused as refused:
+                return (await answered(call, Refund)).seen
+            except Refused as refused:
                 if not refused.is_kept and not refused.is_other:
-                    _unavailable(refused)
+                    unavailable(refused)
         raise PaymentUnavailable
 
     async def close(self, order: str) -> None:
@@ -269,9 +264,9 @@ class StripeGateway:
             await self._post(
                 f"{order}:expire", lambda options: self._v1.checkout.sessions.expire_async(order, {}, options), Session
             )
-        except _Refused as refused:
+        except Refused as refused:
             if refused.status not in (400, 404):  # it was paid, or has ended by itself
-                _unavailable(refused)
+                unavailable(refused)
 
     async def fetch(self, key: str, order: str | None = None) -> list[GatewayPayment]:  # noqa: ARG002
         if order is None:
@@ -281,6 +276,29 @@ class StripeGateway:
             return []
         payment = payment_of(session.payment_intent, await self._refunds(session.payment_intent))
         return [payment] if payment else []
+
+    async def payments_of(self, day: date) -> AsyncIterator[list[ListedPayment]]:
+        since, until = seconds_of(day)
+        asked: PaymentIntentListParams = {
+            "created": {"gte": since, "lt": until},
+            "limit": 100,
+            "expand": [f"data.{_CHARGE[0]}"],
+        }
+        while True:
+            page = await self._read(self._v1.payment_intents.list_async(asked), Intents)
+            yield [listed for intent in page.data if (listed := listed_of(intent))]
+            if not page.data or not page.has_more:
+                return
+            asked = {**asked, "starting_after": page.data[-1].id}
+
+    async def find(self, name: str) -> ListedPayment | None:
+        try:
+            asked = self._v1.payment_intents.retrieve_async(name, {"expand": _CHARGE})
+            return listed_of(await answered(asked, Intent))
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            unavailable(refused)
 
     def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002
         raise BadSignature  # it leads the patient back, and signs nothing
@@ -300,10 +318,7 @@ class StripeGateway:
             return None  # signed, so meant for someone; not for us
 
     async def _intent(self, name: str) -> Intent:
-        try:
-            return await self._answered(self._v1.payment_intents.retrieve_async(name, {"expand": _CHARGE}), Intent)
-        except _Refused as refused:
-            _unavailable(refused)
+        return await self._read(self._v1.payment_intents.retrieve_async(name, {"expand": _CHARGE}), Intent)
 
     async def _refunds(self, intent: Intent) -> list[Refund]:
         """Return all refunds of a payment: a charge has its last ones only."""
@@ -325,10 +340,7 @@ class StripeGateway:
         params: RefundListParams = {"payment_intent": name, "limit": 100}
         if after:
             params["starting_after"] = after
-        try:
-            return await self._answered(self._v1.refunds.list_async(params), Refunds)
-        except _Refused as refused:
-            _unavailable(refused)
+        return await self._read(self._v1.refunds.list_async(params), Refunds)
 
     async def _post(
         self,
@@ -339,31 +351,18 @@ class StripeGateway:
         """Ask for something that is done once for its key. Where Stripe has kept a failure, ask with the next key."""
         for tried in _keys(key):
             try:
-                return await self._answered(call({"idempotency_key": tried}), answer_type)
-            except _Refused as refused:
+                return await answered(call({"idempotency_key": tried}), answer_type)
+            except Refused as refused:
                 if not refused.is_kept:
                     raise
         raise PaymentUnavailable
 
-    @staticmethod
-    async def _answered(call: Awaitable[stripe.StripeObject], answer_type: type[T]) -> T:
-        """Return what Stripe answers. Raises _Refused, and PaymentUnavailable where it answers nothing of use."""
+    async def _read(self, call: Awaitable[stripe.StripeObject], answer_type: type[T]) -> T:
+        """As `answered`, of what Stripe has no good reason to refuse."""
         try:
-            said = (await call).last_response
-            assert said is not None
-            return msgspec.json.decode(said.body, type=answer_type)
-        except (stripe.APIConnectionError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            GATEWAY_FAILURES.add("unreachable")
-            raise PaymentUnavailable from error
-        except stripe.StripeError as error:
-            # None of it goes on from here: it has whole answers in it.
-            raise _Refused(
-                error.http_status,
-                is_kept=error.headers is not None and error.headers.get("idempotent-replayed") == "true",
-                is_other=isinstance(error, stripe.IdempotencyError),
-            ) from None
-        except msgspec.MsgspecError as error:  # of another version of its API
-            raise PaymentUnavailable from error
+            return await answered(call, answer_type)
+        except Refused as refused:
+            unavailable(refused)
 
 
 def _keys(key: str) -> Iterator[str]:
@@ -371,12 +370,6 @@ def _keys(key: str) -> Iterator[str]:
     for number in range(1, _KEYS_MAX + 1):
         yield f"{key}:{number}"
     yield f"{key}:at {int(time.time()) // _KEY_SECONDS}"  # noqa: TID251 - it keeps them for a day by its own clock
-
-
-def _unavailable(refused: _Refused) -> NoReturn:
-    if refused.status not in (404, 409):  # what it does not know, or is doing just now: it works
-        GATEWAY_FAILURES.add("refused")
-    raise PaymentUnavailable from None
 
 
 def _is_ordered(refund: Refund, key: str) -> bool:

@@ -8,7 +8,14 @@ import msgspec
 
 from healthplus.errors import BadInput
 from healthplus.money import currency_digits
-from healthplus.payments.gateway import GatewayPayment, GatewayRefund, PaymentState, RefundState, WebhookEvent
+from healthplus.payments.gateway import (
+    GatewayPayment,
+    GatewayRefund,
+    ListedPayment,
+    PaymentState,
+    RefundState,
+    WebhookEvent,
+)
 
 KEY, REFUND_KEY, PAID = "key", "refund_key", "paid"
 """What our objects there have in their metadata: for what it is; of a refund also its own key, and what was paid."""
@@ -97,6 +104,13 @@ class Intent(msgspec.Struct):
     latest_charge: Charge | str | None = None
 
 
+class Intents(msgspec.Struct):
+    """A page of payments, the last made first."""
+
+    data: list[Intent]
+    has_more: bool = False
+
+
 class Session(msgspec.Struct):
     """A page where the patient pays, and the payment once they have tried to."""
 
@@ -172,6 +186,24 @@ def payment_of(intent: Intent, refunds: list[Refund]) -> GatewayPayment | None:
         _charged_minor(charge, intent.currency) if charge else None,
         seen,
     )
+
+
+def listed_of(intent: Intent) -> ListedPayment | None:
+    """Return a payment as it stands in a list; None where no money was ever set aside."""
+    match state_of(intent):
+        case "authorised" | "captured" | "voided" as state:
+            charge = intent.latest_charge if isinstance(intent.latest_charge, Charge) else None
+            returned = charge.amount_refunded if charge is not None and state == "captured" else 0
+            return ListedPayment(
+                intent.id,
+                intent.metadata.get(KEY, ""),
+                state,
+                from_stripe(intent.amount, intent.currency),
+                intent.currency.upper(),
+                from_stripe(returned, intent.currency),
+                _charged_minor(charge, intent.currency) if charge else None,
+            )
+    return None
 
 
 def _charged_minor(charge: Charge, currency: str) -> int | None:

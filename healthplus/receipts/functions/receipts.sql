@@ -35,19 +35,21 @@ CREATE FUNCTION receipts.taken(p_due receipts.due) RETURNS TABLE (
     WHERE p_due.source_kind = 'desk' AND provider_id = p_due.provider_id AND payment_id = p_due.source_id
 $$;
 
--- What each kind of source says of money that went back.
-CREATE FUNCTION receipts.returned(p_due receipts.due) RETURNS TABLE (amount_minor integer, at timestamptz) STABLE LANGUAGE sql AS $$
-    SELECT ledger.rest_minor(payment), refunded_at
+-- What each kind of source says of money that went back. `method`, `reference`: of a desk's, which may give back in cash what a card paid;
+-- NULL: by the way it came.
+CREATE FUNCTION receipts.returned(p_due receipts.due) RETURNS TABLE (amount_minor integer, at timestamptz, method text, reference text)
+STABLE LANGUAGE sql AS $$
+    SELECT ledger.rest_minor(payment), refunded_at, NULL, NULL
     FROM ledger.payment
     WHERE p_due.source_kind = 'online' AND provider_id = p_due.provider_id AND hold_id = p_due.source_id
         AND hashtextextended(authorisation, 0) = hashtextextended(p_due.source_name, 0) AND authorisation = p_due.source_name
         AND p_due.refund_id = p_due.source_id AND refunded_at IS NOT NULL AND ledger.rest_minor(payment) > 0
     UNION ALL
-    SELECT amount_minor, least(pending_at, processed_at, failed_at)
+    SELECT amount_minor, least(pending_at, processed_at, failed_at), NULL, NULL
     FROM ledger.refund
     WHERE p_due.source_kind = 'online' AND provider_id = p_due.provider_id AND refund_id = p_due.refund_id AND hold_id = p_due.source_id
     UNION ALL
-    SELECT -amount_minor, paid_at
+    SELECT -amount_minor, paid_at, method::text, CASE kind WHEN 'return' THEN reference END
     FROM till.payment
     WHERE p_due.source_kind = 'desk' AND provider_id = p_due.provider_id AND payment_id = p_due.refund_id AND of_id = p_due.source_id
 $$;
@@ -119,7 +121,8 @@ BEGIN
             receipts.financial_year((returned.at AT TIME ZONE (said ->> 'time_zone'))::date), NULL,
             due.source_kind, due.provider_id, due.source_id, due.source_name, due.refund_id, receipt.booking_id, returned.amount_minor,
             receipt.currency, returned.at, now_at, receipt.person_name, receipt.payer_name,
-            said || jsonb_build_object('of', receipts.number_text(receipt.kind, receipt.clinic_id, receipt.financial_year, receipt.number),
+            said || jsonb_strip_nulls(jsonb_build_object('method', returned.method, 'reference', returned.reference))
+                || jsonb_build_object('of', receipts.number_text(receipt.kind, receipt.clinic_id, receipt.financial_year, receipt.number),
                 'of_at', receipt.at, 'of_minor', receipt.amount_minor))::receipts.document
         FROM unnest(todo) AS due
         CROSS JOIN LATERAL receipts.returned(due) AS returned

@@ -234,6 +234,23 @@ CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer)
     SELECT count(*) FROM gone
 $$;
 
+-- What did not match and was closed: as long as the books of its year may be asked about.
+CREATE FUNCTION retention.forget_money_cases(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM payments.money_case WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM payments.money_case WHERE closed_at < p_now - interval '8 years'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_day_checks(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM payments.day_check WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM payments.day_check WHERE day < (p_now AT TIME ZONE 'UTC')::date - 400
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 -- Those of a year and a month, so that a year can be looked back on.
 CREATE FUNCTION retention.forget_rehearsals(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH gone AS (

@@ -5,7 +5,7 @@ CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $
         change_password, add_app, remove_app, add_passkey, remove_passkey, use_link,
         add_staff, set_role, make_link, disable, enable,
         see_page, see_accounts, see_patient, see_booking, see_history, see_money, see_in_the_way, see_ask, see_refunds, see_audit, export_audit, see_clinics, see_system, see_keys,
-        see_breaches, see_breach,
+        see_breaches, see_breach, see_money_cases, look_at_case, close_case,
         add_patient, book, record_attendance, undo_attendance, walk_in, overbook,
         change_booking, send_link, retry_refund, record_transfer,
         record_payment, return_payment, send_pay_link, open_till, close_till, reopen_till,

@@ -55,6 +55,23 @@ async def leave(window: BrowserWindow) -> None:
     await window.press("Add leave")
 
 
+@state("office-money")
+async def money(window: BrowserWindow) -> None:
+    await window.product.database.execute(
+        """INSERT INTO payments.money_case (
+            account, kind, name, provider_id, booking_id, clinic_id, amount_minor, currency, ours, theirs,
+            found_at, seen_at)
+        SELECT 'apollo', kind, 'pay_Qk29dkX81bJ3aZ' || kind, provider_id, booking_id, clinic_id, 70000, 'INR', ours,
+            theirs, now, now
+        FROM public.app_now() AS now, (SELECT * FROM booking.booking WHERE state = 'booked' LIMIT 1) AS booking,
+            (VALUES ('unknown_here', 'nothing', 'captured'), ('refund', 'INR 0', 'INR 70000')) AS one (
+                kind, ours, theirs)
+        ON CONFLICT DO NOTHING"""
+    )
+    await office(window, "demo-admin")
+    await go(window, "/office/money")
+
+
 @state("office-provider")
 async def provider(window: BrowserWindow) -> None:
     path, provider_id = await office(window, "demo-admin")

@@ -273,6 +273,7 @@ _READINGS: dict[str, _Reading] = {
     **dict.fromkeys(("see_breach", "note_breach", "add_to_breach"), _breach),
     **dict.fromkeys(("add_key", "revoke_key"), _number),
     **dict.fromkeys(("add_clinic", "change_clinic", "add_picture", "change_picture", "add_passkey"), _typed),
+    **dict.fromkeys(("look_at_case", "close_case"), _typed),
     **dict.fromkeys(("add_payment_account", "assign_payment_account", "remove_payment_account"), _typed),
     "change_shifts": _shifts,
     **dict.fromkeys(("add_leave", "remove_leave"), _leave),

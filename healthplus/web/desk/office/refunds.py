@@ -43,7 +43,7 @@ class RefundsController(Controller):
             form.fail("reference", form.gettext("The number that your bank gave the transfer, as 412345678901."))
         if not form.is_good:
             form.errors[f"refund-{refund_id}"] = form.errors.pop("reference")
-            return await _refunds_page(request, clinic_id, form)
+            return await _refunds_page(request, clinic_id, form, refund_id)
         return await _settle(request, clinic_id, refund_id, reference)
 
 
@@ -58,7 +58,13 @@ async def _settle(request: AnyRequest, clinic_id: int, refund_id: UUID, referenc
     return see_other(request, f"/office/{clinic_id}/refunds", {"done": row["answer"]})
 
 
-async def _refunds_page(request: AnyRequest, clinic_id: int, form: Form | None = None) -> Response[str]:
+async def _refunds_page(
+    request: AnyRequest, clinic_id: int, form: Form | None = None, refund_id: UUID | None = None
+) -> Response[str]:
+    """Show the refunds, with what was typed for one of them. Raises NotFound where that is not among them."""
+    refunds = await console(request).fetch(queries.failed_refunds, clinic_id)
+    if refund_id is not None and refund_id not in [row["refund_id"] for row in refunds]:
+        raise NotFound
     return office_page(
         request,
         "refunds.html",
@@ -66,6 +72,6 @@ async def _refunds_page(request: AnyRequest, clinic_id: int, form: Form | None =
         "refunds",
         form,
         clinic=await read_clinic(request, clinic_id),
-        refunds=await console(request).fetch(queries.failed_refunds, clinic_id),
+        refunds=refunds,
         number_of=number_of,
     )

@@ -13,6 +13,7 @@ from healthplus.web.desk.office.clinic_pictures import ClinicPicturesController
 from healthplus.web.desk.office.clinics import ClinicController, OfficesController
 from healthplus.web.desk.office.desk_accounts import DeskAccountsController
 from healthplus.web.desk.office.leave import LeaveController
+from healthplus.web.desk.office.money import MoneyController
 from healthplus.web.desk.office.no_shows import NoShowsController
 from healthplus.web.desk.office.providers import ProvidersController
 from healthplus.web.desk.office.refunds import RefundsController
@@ -42,5 +43,6 @@ OFFICE: tuple[type[Controller], ...] = (
     ClinicAuditController,
     AuditController,
     BreachesController,
+    MoneyController,
     SystemController,
 )

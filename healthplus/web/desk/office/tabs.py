@@ -36,6 +36,7 @@ ADMINISTRATION_TABS = (
     Tab("clinics", "/system/clinics", "see_operations", N_("Clinics")),
     Tab("accounts", "/staff", "manage_staff", N_("Accounts")),
     Tab("audit", "/audit", "see_audit", N_("Audit")),
+    Tab("money", "/money", "see_operations", N_("Money")),
     Tab("breaches", "/breaches", "manage_breaches", N_("Data breaches")),
     Tab("keys", "/system/keys", "manage_keys", N_("Keys")),
     Tab("system", "/system", "see_operations", N_("System")),
