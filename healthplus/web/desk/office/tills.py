@@ -51,7 +51,19 @@ class TillsController(Controller):
         file = io.StringIO()
         table = csv.writer(file)
         table.writerow(
-            "day,till of,opened,closed,method,currency,expected,counted,difference,note,cash at opening".split(",")
+            [
+                "day",
+                "till of",
+                "opened",
+                "closed",
+                "method",
+                "currency",
+                "expected",
+                "counted",
+                "difference",
+                "note",
+                "cash at opening",
+            ]
         )
         for till in found["tills"]:
             currency = till["currency"]
