@@ -46,10 +46,13 @@ class Gateways:
         """
         known: dict[str, Gateway] = {SANDBOX: sandbox} if sandbox else {}
         for row in await database.fetch(queries.accounts):
-            if own := keys.get(row["account"]):
-                known[row["account"]] = await stack.enter_async_context(_gateway(row, own))
-            else:
+            own = keys.get(row["account"])
+            if own is None:
                 logger.error("payment account %s has no keys in HEALTHPLUS_PAYMENT_KEYS", row["account"])
+            elif row["gateway"] == "razorpay" and not own.key_id:
+                logger.error("payment account %s has no key_id in HEALTHPLUS_PAYMENT_KEYS", row["account"])
+            else:
+                known[row["account"]] = await stack.enter_async_context(_gateway(row, own))
         return cls(known)
 
     def of(self, account: str) -> Gateway:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
 import pytest
 
 from healthplus.errors import BadSignature, NotFound, PaymentUnavailable
-from healthplus.payment_keys import account_keys
+from healthplus.payment_keys import AccountKeys, account_keys
 from healthplus.payments.accounts import Gateways, joined, split
 from healthplus.payments.payments import Payments
 from healthplus.signatures import sign
@@ -123,3 +124,18 @@ def test_nobody_signs_with_an_empty_secret(field: str, bad: str) -> None:
     with pytest.raises(ValueError, match=field) as raised:
         account_keys(json.dumps({"apollo": keys}))
     assert "7777" not in str(raised.value)
+
+
+async def test_an_account_whose_keys_are_not_whole_takes_nothing(
+    environment: Environment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Razorpay would refuse every request of one without a key id."""
+    await environment.db.execute(
+        "INSERT INTO payments.account (account, gateway, owner) VALUES ('a', 'razorpay', 'A'), ('b', 'razorpay', 'B')"
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        keys = {"a": AccountKeys("secret", "webhook"), "b": AccountKeys("secret", "webhook", "rzp_key")}
+        gateways = await Gateways.open(stack, environment.db, keys, None)
+        assert gateways.of("a").methods == ()
+        assert gateways.of("b").methods != ()
+    assert "payment account a has no key_id" in caplog.text
