@@ -102,6 +102,6 @@ AREAS = (
         ),
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
-    Area("retention", "retention", ("expired.sql", "expired_reception.sql", "forget.sql")),
+    Area("retention", "retention", ("expired.sql", "expired_reception.sql", "expired_staff.sql", "forget.sql")),
 )
 """A function may use those above it; PL/pgSQL, which looks functions up when it runs, also those below."""
