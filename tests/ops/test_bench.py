@@ -11,7 +11,7 @@ import pytest
 
 from healthplus.database import Database
 from healthplus.errors import PaymentUnavailable
-from healthplus.payments.gateway import GatewayPayment
+from healthplus.payments.gateway import GatewayPayment, GatewayRefund
 from healthplus_bench.bank import METHOD, BankElsewhere
 from healthplus_bench.client import percentile_ms
 from healthplus_bench.commands import run
@@ -174,7 +174,7 @@ async def test_two_processes_ask_one_bank_elsewhere() -> None:
     assert await other.capture(authorised.name, 500, "INR") == "captured"
     assert await one.void(authorised.name) == "captured"
     assert await one.fetch("1:a") == [GatewayPayment(authorised.name, "captured", 500, "INR")]
-    assert await one.refund(authorised.name, 400, "INR") == "refunded"
+    assert await one.refund(authorised.name, 400, "INR") == GatewayRefund(authorised.name, "", 400, "processed")
     assert await other.fetch("1:a") == [GatewayPayment(authorised.name, "refunded", 500, "INR", 400)]
     assert await one.fetch("1:b") == []
     with pytest.raises(PaymentUnavailable):

@@ -220,6 +220,7 @@ def test_rights_follow_roles_and_clinics() -> None:
         "add_patient",
         "book",
         "record_attendance",
+        "take_payment",
         "ask_change",
     }
 

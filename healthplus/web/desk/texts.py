@@ -25,6 +25,8 @@ RIGHTS: dict[Right, str] = {
     "add_patient": N_("Add patients"),
     "book": N_("Book by phone, add walk-ins, and join callers to the queue"),
     "record_attendance": N_("Record who arrived, was called, was seen, left or did not come"),
+    "take_payment": N_("Take payments at the desk, and keep your own till"),
+    "manage_tills": N_("See all tills of the clinic, and open closed ones again"),
     "change_booking": N_("Move, cancel and refund appointments, and correct what was recorded"),
     "ask_change": N_("Ask the ward administrator to change an appointment"),
     "manage_schedule": N_("Change shifts, leave, services, fees and terms"),
