@@ -15,9 +15,8 @@ from healthplus.database import Database, Record, load, repeat
 queries = load(Path(__file__).with_name("queries.sql"))
 
 EVERY_SECONDS = 1.0
-BATCH_MAX = 200
-MORE_SECONDS = 0.5
-"""After how long the next are issued where more wait than go at a time: in a rush, receipts take nobody's place."""
+BATCH_MAX = 100
+"""How many are issued a second: each takes the database 0.4 ms, and in a rush receipts take nobody's place."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -79,9 +78,8 @@ class Receipts:
         """Run until cancelled. A lost database is waited for."""
         await repeat(self._issue, EVERY_SECONDS, "receipts could not be issued", self._database, name="receipts")
 
-    async def _issue(self) -> float | None:
-        issued = await self._database.fetch_value(queries.issue, BATCH_MAX)
-        return MORE_SECONDS if issued == BATCH_MAX else None
+    async def _issue(self) -> None:
+        await self._database.fetch_value(queries.issue, BATCH_MAX)
 
 
 async def documents_of(database: Database, provider_id: int, booking_id: UUID) -> list[Document]:
