@@ -10,7 +10,7 @@ import msgspec
 _NAME = re.compile("[a-z][a-z0-9-]{0,29}")
 
 Secret = Annotated[str, msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?\\Z")]
-"""Never empty: whoever knows that it is could sign webhooks with it, and so book without paying."""
+"""Never empty: anybody who knows that it is could sign webhooks with it, and so book without paying."""
 
 
 class AccountKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Self
@@ -94,6 +94,11 @@ class Payments:
         self.webhooks = Reconciliation(database, book, gateways)
         self._looked: dict[UUID, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    def tasks(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        """Return the background tasks of payments, each of which runs until cancelled."""
+        captures = self.captures
+        return (captures.run, captures.run_from_memory, self.reconciliation.run, self.day_checks.run)
 
     async def pay(
         self,

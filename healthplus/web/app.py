@@ -168,12 +168,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             *_housekeeping(background, Book(background, change_feed.publish)),
             *(waiting.run, desks.run, charts.run, days.run, change_feed.run, notices.run, clock.run),
             *(admission.run, refused.run),
-            *(
-                payments.captures.run,
-                payments.captures.run_from_memory,
-                payments.reconciliation.run,
-                payments.day_checks.run,
-            ),
+            *payments.tasks(),
             *(reporter.run, reporter.run_samples),
         )
         await stack.enter_async_context(run_in_background(runs))

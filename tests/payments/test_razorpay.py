@@ -1,4 +1,4 @@
-"""The product with an account at Razorpay: what a patient pays there books, or goes back; whoever says what of it."""
+"""The product with an account at Razorpay: what a patient pays there books or goes back, whatever is reported."""
 
 from __future__ import annotations
 

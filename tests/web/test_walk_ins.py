@@ -200,8 +200,8 @@ async def test_a_ward_administrator_books_a_taken_time_for_a_reason(
     again = await ward.post(OVERBOOK, {**form, "reason": "High fever"})
     assert again.status_code == 409
     assert "taken back or cancelled since" in words(again)
-    anew = {**form, "reason": "High fever", "key": hidden(again, "key")}
-    assert "done=overbook" in goes_to(await ward.post(OVERBOOK, anew))
+    another = {**form, "reason": "High fever", "key": hidden(again, "key")}
+    assert "done=overbook" in goes_to(await ward.post(OVERBOOK, another))
 
 
 async def test_a_clinic_says_how_many_it_allows(app: Litestar, people: dict[str, UUID], db: Database) -> None:
