@@ -30,8 +30,9 @@ class WordCounter:
     async def run(self) -> None:
         """Count whenever a count is due, forever."""
         await repeat(
-            self._count_if_due, _CHECK_SECONDS, "words could not be counted", self._database, name="word counts"
+            self.count_if_due, _CHECK_SECONDS, "words could not be counted", self._database, name="word counts"
         )
 
-    async def _count_if_due(self) -> None:
+    async def count_if_due(self) -> None:
+        """Count unless that was done within the hour with this version's own words, or another process is counting."""
         await self._database.execute(_queries.count_words_if_due, _CURATED)

@@ -38,6 +38,7 @@ async def test_shifts_are_copied_to_days_and_to_doctors(ward: Browser, administr
     answer = await ward.post(f"{week}/copy", {"from_day": "0", f"to_{other_id}": "1"})
     assert answer.status_code == 422
     assert "This overlaps another shift of theirs" in words(answer)
+    await db.execute("SELECT booking.refresh_next_free($1, public.app_now())", other_id)
 
 
 _NOT_DEFAULT = {"slot_minutes": 20, "seats": 3, "slots_max": 4, "release_hours": 5}
