@@ -83,7 +83,7 @@ class SystemController(Controller):
     async def add_key(self, request: AnyRequest) -> Response[str]:
         form = await read_form(request)
         require_recent_proof(request, put_aside(f"{_PATH}/keys/new", form, *_FIELDS))
-        name = form.text("name", 200, required=True)
+        name = form.name("name", 200, required=True)
         scopes = [scope for scope in SCOPES if form.given.get(f"scope_{scope}")]
         if not scopes:
             form.fail("scope_search", form.gettext("Choose what the key is for."))
