@@ -25,3 +25,14 @@ BEGIN
         END LOOP;
     END LOOP;
 END $$;
+
+-- A joiner is no end of a word any more: people whose names have one are found by their whole words.
+DO $$
+DECLARE
+    named record;
+BEGIN
+    FOR named IN SELECT person_id, patient_id, name FROM accounts.person WHERE name ~ '[\u200C\u200D]' LOOP
+        UPDATE reception.clinic_person SET words = reception.lexemes(clinic_id, named.patient_id, named.name) WHERE person_id = named.person_id;
+        COMMIT;
+    END LOOP;
+END $$;
