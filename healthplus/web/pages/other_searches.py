@@ -19,7 +19,6 @@ from healthplus.search.find import (
     parse_request,
 )
 from healthplus.search.keyword import split_keyword
-from healthplus.text import comparable
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.searches import Filters, Search
 
@@ -102,11 +101,11 @@ async def _in_all_of_the_city(database: Database, search: Search) -> Search | No
 
 async def cities_with_part(database: Database, place: str, city: str = "") -> set[str]:
     """Return the cities, by slug, where clinics have a place in their addresses; `city`: no other is looked at."""
-    words = comparable(place).split()
+    words = place.casefold().split()
     return {
         row["city_slug"]
         for row in await find(database, SearchRequest(keyword=place, city=city), 0, _PLACES_COMPARED)
-        if all(word in comparable(row["address"] or "") for word in words)
+        if all(word in (row["address"] or "").casefold() for word in words)
     }
 
 

@@ -12,7 +12,6 @@ from healthplus.search.asked import untold
 from healthplus.search.find import SearchRequest, find
 from healthplus.search.keyword import Part, SplitKeyword, split_keyword
 from healthplus.search.vocabulary import plain_words
-from healthplus.text import comparable
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.other_searches import cities_with_part
 from healthplus.web.pages.searches import Search
@@ -114,7 +113,7 @@ async def names_a_part(database: Database, search: Search, rows: Sequence[Record
     """Return whether a need has words besides what it is for, and these are in the addresses of all who are found."""
     parts = (await split_keyword(database, search.need, None)).parts if search.need else []
     loose = [word for part in parts if not part.is_dropped and not part.has_meaning for word in part.words]
-    return bool(loose and rows) and all(word in comparable(row["address"] or "") for row in rows for word in loose)
+    return bool(loose and rows) and all(word in (row["address"] or "").casefold() for row in rows for word in loose)
 
 
 def hint_of_nearness(language: Language, search: Search) -> str:
