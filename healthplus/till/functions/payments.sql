@@ -26,7 +26,7 @@ CREATE FUNCTION till.left_minor(p_payment till.payment) RETURNS integer LANGUAGE
 $$;
 
 -- What a desk recorded last of a booking's money, if who did it can still undo it: three minutes long, nothing more was recorded since, and
--- its till is open.
+-- its till is open. Nor what was given back of a fee that was then paid online.
 CREATE FUNCTION till.last_payment(p_provider_id bigint, p_booking_id uuid, p_now timestamptz) RETURNS SETOF till.payment
 LANGUAGE sql STABLE AS $$
     SELECT last.* FROM (
@@ -34,6 +34,8 @@ LANGUAGE sql STABLE AS $$
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id
         ORDER BY paid_at DESC, kind = 'undo' DESC, payment_id LIMIT 1) AS last
     WHERE last.kind <> 'undo' AND last.paid_at > p_now - booking.undo_time() AND NOT till.is_closed(last.clinic_id, last.session_id)
+        AND (last.kind = 'payment' OR NOT EXISTS (
+            SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND funding = 'online'))
         AND NOT EXISTS (
             SELECT FROM till.payment AS later
             WHERE later.provider_id = p_provider_id AND later.booking_id = p_booking_id AND later.of_id = last.payment_id)
