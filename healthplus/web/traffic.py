@@ -298,6 +298,7 @@ _CLASSES = {
         POST /appointments/{provider_id}/{booking_id}
         GET /appointments/{provider_id}/{booking_id}/move
         GET /appointments/{provider_id}/{booking_id}/money
+        GET /appointments/{provider_id}/{booking_id}/pay
         GET /appointments/{provider_id}/{booking_id}/receipt
         GET /appointments/{provider_id}/{booking_id}/receipt.pdf
         GET /appointments/{provider_id}/{booking_id}/visit.ics

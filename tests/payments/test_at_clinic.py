@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any, cast
@@ -23,12 +22,12 @@ from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.fixtures.races import rewrite, switch_lock_off
 from tests.fixtures.terms import set_terms
 from tests.payments.conftest import Bank
-from tests.payments.steps import facts, money, money_back, send, webhook
+from tests.payments.steps import facts, money, money_back, pay_at_desk, pay_online, send, webhook
 
 FEE = 30000
 _PAID = "SELECT funding::text FROM booking.booking WHERE booking_id = $1"
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-_ISSUED = "SELECT kind::text, amount_minor, source_kind::text FROM receipts.document ORDER BY kind, number"
+_ISSUED = "SELECT kind::text, amount_minor, source_kind::text FROM receipts.document ORDER BY document.kind, number"
 
 
 async def book(environment: Environment, hour: int = 13) -> UUID:
@@ -52,26 +51,6 @@ async def settle(payments: Payments, environment: Environment) -> None:
         await payments.captures.poll()
 
 
-async def pay_online(
-    payments: Payments, environment: Environment, booking: UUID, method: str = "sandbox-ok", shown: int = FEE
-) -> PaidOnline:
-    back = "https://healthplus.example/appointments/1/2/pay?bank=later"
-    return await payments.pay_online(PROVIDER, booking, method, environment.actor("asha"), shown, back)
-
-
-async def pay_at_desk(db: Database, booking: UUID, amount_minor: int = FEE, seen_minor: int = 0) -> str:
-    given = {
-        "provider_id": PROVIDER, "booking_id": str(booking), "clinic_id": AT_CLINIC, "method": "cash",
-        "amount_minor": amount_minor, "actor": "staff:1", "key": f"{booking} {amount_minor} {seen_minor}",
-    }  # fmt: skip
-    answer: str = await db.fetch_value(
-        "SELECT till.record(jsonb_populate_record(NULL::till.payment, $1::jsonb), 1, 50000, $2, false)",
-        json.dumps(given),
-        seen_minor,
-    )
-    return answer
-
-
 async def give_back_at_desk(db: Database, booking: UUID) -> str:
     paid_id = await db.fetch_value("SELECT payment_id FROM till.payment WHERE booking_id = $1", booking)
     given = {
@@ -80,7 +59,7 @@ async def give_back_at_desk(db: Database, booking: UUID) -> str:
     }  # fmt: skip
     answer: str = await db.fetch_value(
         "SELECT till.give_back(jsonb_populate_record(NULL::till.payment, $1::jsonb), 1, NULL, $2)",
-        json.dumps(given),
+        given,
         FEE,
     )
     return answer
@@ -115,13 +94,13 @@ async def test_who_is_declined_may_try_again(payments: Payments, environment: En
     with pytest.raises(PaymentDeclined):
         await pay_online(payments, environment, booking, "sandbox-declined")
     assert await environment.db.fetch_value("SELECT count(*) FROM payments.intent") == 0
-    assert (await pay_online(payments, environment, booking, shown=FEE + 1)).code == "not_payable"
+    assert (await pay_online(payments, environment, booking, shown_minor=FEE + 1)).code == "not_payable"
     assert (await pay_online(payments, environment, booking)).code == "paid"
 
 
 async def test_only_what_is_to_be_paid_at_the_clinic_is_paid_so(payments: Payments, environment: Environment) -> None:
     held = await environment.held()
-    assert (await pay_online(payments, environment, held, shown=50000)).code == "not_payable"
+    assert (await pay_online(payments, environment, held, shown_minor=50000)).code == "not_payable"
     assert await environment.db.fetch_value("SELECT count(*) FROM payments.intent") == 0
     other = await payments.pay_online(PROVIDER, held, "sandbox-ok", environment.actor("bina"), 50000, "")
     assert other.code == "not_found"
@@ -179,8 +158,8 @@ async def test_what_was_paid_at_the_gateway_is_found(
     rows = await db.fetch("SELECT due::text FROM ledger.payment ORDER BY authorisation")
     assert [row["due"] for row in rows] == ["refund" if is_paid_at_desk else None, "refund"]
     await db.execute(  # this bank knows nothing of them
-        "UPDATE ledger.payment SET state = 'refunded', refunded_at = app_now(), refunded_source = 'webhook', due = NULL "
-        "WHERE due = 'refund'"
+        "UPDATE ledger.payment SET state = 'refunded', refunded_at = app_now(), refunded_source = 'webhook', "
+        "due = NULL WHERE due = 'refund'"
     )
 
 
