@@ -48,7 +48,7 @@ _LINK = {
     "sent": N_("The text is on its way. The page that it leads to says how they pay from their phone."),
     "sent_before": N_("This was sent within the last hour already."),
     "not_payable": N_(
-        "Nothing is owed, or it cannot be paid from a phone: the clinic takes nothing online, and its UPI id is not set."
+        "Nothing is owed, or it cannot be paid from a phone: the clinic takes nothing online and has no UPI id set."
     ),
     "unreachable": N_("They cannot be reached by any message. Show them the QR code instead."),
 }
