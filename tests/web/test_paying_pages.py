@@ -8,12 +8,13 @@ from litestar import Litestar
 from healthplus.database import Database
 from healthplus.errors import BadInput
 from healthplus.payments.accounts import SANDBOX
-from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
+from tests.fixtures.environment import AT_CLINIC, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.payments.orders import PAGES, Orders
 from tests.payments.steps import pay_at_desk
 from tests.web.client import Browser
 from tests.web.staff import book, goes_to, log_in, shows, words
+from tests.web.test_desk_payments import takes_nothing_online
 
 FORM = {"method": "sandbox-upi", "shown": "30000"}
 
@@ -51,7 +52,9 @@ async def test_a_patient_pays_and_the_desk_sees_it(
         changed = await asha.post(f"{visit}/pay", FORM | {"shown": shown})
         assert changed.status_code == 422
         assert "The fee has just changed." in words(changed)
-    assert goes_to(await asha.post(f"{visit}/pay", FORM | {"method": "sandbox-declined"})) == f"{visit}/pay?bank=declined"
+    assert (
+        goes_to(await asha.post(f"{visit}/pay", FORM | {"method": "sandbox-declined"})) == f"{visit}/pay?bank=declined"
+    )
     assert "Your bank declined" in await shows(asha, f"{visit}/pay?bank=declined")
     for _ in range(2):  # and by going back
         assert goes_to(await asha.post(f"{visit}/pay", FORM)) == f"{visit}?paid=1"
@@ -104,17 +107,13 @@ async def test_an_amount_that_the_gateway_has_not_is_said(
     refused = await asha.post(f"{visit}/pay", FORM | {"method": "card"})
     assert refused.status_code == 422
     assert "Pay at the clinic instead." in words(refused)
-    held = await environment.held(hour=10)
-    refused = await asha.post(f"/doctor/{PROVIDER}/hold/{held}", {"who": "me", "method": "card"})
+    held = await environment.hold(environment.instant(10), provider_id=OTHER_PROVIDER)
+    refused = await asha.post(f"/doctor/{OTHER_PROVIDER}/hold/{held.booking_id}", {"who": "me", "method": "card"})
     assert refused.status_code == 422
     assert "cannot take this amount. Call the clinic." in words(refused)
 
 
-async def test_a_clinic_that_takes_nothing_online_offers_nothing(
-    app: Litestar, asha: Browser, visit: str, db: Database
-) -> None:
-    await db.execute("INSERT INTO payments.account (account, gateway, owner) VALUES ('off', 'stripe', 'Owner')")
-    await db.execute("INSERT INTO payments.clinic_account VALUES ($1, 'off')", AT_CLINIC)
+async def test_a_clinic_that_takes_nothing_online_offers_nothing(asha: Browser, visit: str, db: Database) -> None:
+    await takes_nothing_online(db)
     assert "online, or at the clinic’s desk" not in await shows(asha, visit)
     assert goes_to(await asha.get(f"{visit}/pay")) == visit
-    assert "Pay online" not in await shows(Browser(app), "/help")

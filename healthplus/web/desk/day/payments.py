@@ -40,10 +40,11 @@ _NOT_DONE = {
     "till_closed": N_(
         "Nothing was recorded: your till of today is closed. A ward administrator can open it again, in the office."
     ),
+    "too_large": N_("Nothing was recorded: this is more than can be recorded for one appointment."),
     "more_than_owed": N_("This is more than is owed. If it is right, tick that it is, and send it again."),
     "too_much": N_("Nothing was recorded: this is more than is left of that payment."),
 }
-_FIELDS = {"more_than_owed": "amount", "too_much": "amount", "no_till": "float"}
+_FIELDS = {"more_than_owed": "amount", "too_large": "amount", "too_much": "amount", "no_till": "float"}
 _LINK = {
     "sent": N_("The text is on its way. The page that it leads to says how they pay from their phone."),
     "sent_before": N_("This was sent within the last hour already."),
