@@ -8,11 +8,10 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from healthplus.database import Database
 from healthplus.payments.gateways.sandbox import SIGNATURE, WebhookBody
 from healthplus.payments.payments import Paid, PaidOnline, Payments
 from healthplus.signatures import sign
-from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
+from tests.fixtures.environment import PROVIDER, Environment
 
 HEADER = SIGNATURE.lower()
 BACK = "https://healthplus.example/doctor/1/hold/2?bank=later"
@@ -31,18 +30,6 @@ async def pay_online(
 ) -> PaidOnline:
     """Pay online what was to be paid at the clinic."""
     return await payments.pay_online(PROVIDER, booking_id, method, environment.actor("asha"), shown_minor, BACK)
-
-
-async def pay_at_desk(db: Database, booking_id: UUID, amount_minor: int = 30000, clinic_id: int = AT_CLINIC) -> str:
-    """Record that the first payment of a fee was made at the desk, in a till that it opens."""
-    given = {
-        "provider_id": PROVIDER, "booking_id": str(booking_id), "clinic_id": clinic_id, "method": "cash",
-        "amount_minor": amount_minor, "actor": "staff:1", "key": f"{booking_id} {amount_minor}",
-    }  # fmt: skip
-    answer: str = await db.fetch_value(
-        "SELECT till.record(jsonb_populate_record(NULL::till.payment, $1::jsonb), 1, 50000, 0, false)", given
-    )
-    return answer
 
 
 async def capture(payments: Payments, environment: Environment) -> tuple[int, int]:

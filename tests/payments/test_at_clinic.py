@@ -21,8 +21,9 @@ from tests.fixtures.clock import until
 from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.fixtures.races import rewrite, switch_lock_off
 from tests.fixtures.terms import set_terms
+from tests.fixtures.till import pay_at_desk
 from tests.payments.conftest import Bank
-from tests.payments.steps import facts, money, money_back, pay_at_desk, pay_online, send, webhook
+from tests.payments.steps import facts, money, money_back, pay_online, send, webhook
 
 FEE = 30000
 _PAID = "SELECT funding::text FROM booking.booking WHERE booking_id = $1"

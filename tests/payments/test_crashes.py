@@ -24,8 +24,9 @@ from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.fixtures.terms import set_terms
+from tests.fixtures.till import pay_at_desk
 from tests.payments.rigs import Rig
-from tests.payments.steps import money, pay, pay_at_desk, pay_online
+from tests.payments.steps import money, pay, pay_online
 
 _T = TypeVar("_T")
 NAMES = {sql: name for area in (queries, booking.calls) for name, sql in area.items()}

@@ -10,8 +10,8 @@ from healthplus.errors import BadInput
 from healthplus.payments.accounts import SANDBOX
 from tests.fixtures.environment import AT_CLINIC, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
+from tests.fixtures.till import pay_at_desk
 from tests.payments.orders import PAGES, Orders
-from tests.payments.steps import pay_at_desk
 from tests.web.client import Browser
 from tests.web.staff import book, goes_to, log_in, shows, words
 from tests.web.test_desk_payments import takes_nothing_online
