@@ -770,10 +770,8 @@ class Machine(RuleBasedStateMachine):
         """Money comes for what is to be paid at the clinic, now and then after the desk was paid."""
         found = [(p, b) for p, book in self.books.items() for b in book.bookings]
         to_pay = [x for x in found if x[1].state in ("booked", "arrived", "fulfilled") and x[1].funding == "clinic"]
-        over = [x for x in found if x[1].state != "reserved"]
-        for provider, booking in [self.draw.choice(to_pay if to_pay and self.draw.random() < 0.8 else over)] * bool(
-            over
-        ):
+        standing = to_pay if to_pay and self.draw.random() < 0.8 else [x for x in found if x[1].state != "reserved"]
+        for provider, booking in self.draw.sample(standing, min(1, len(standing))):
             book, sql = self.books[provider], "SELECT payments.pay_online($1, $2, $3, $4, $5, 'answer')"
             if self.draw.random() < 0.2:
                 self.pay_at_desk(provider, booking)
