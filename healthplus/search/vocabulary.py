@@ -78,8 +78,7 @@ class Vocabulary:
         return phrase in self.places or bool(phrase in self.phrases and self.phrases[phrase].cities)
 
 
-def _load(path: Path) -> Vocabulary:
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
+def _load(content: dict[str, Any]) -> Vocabulary:
     phrases: defaultdict[str, Meaning] = defaultdict(Meaning)
     for provider_type, words in content["types"].items():
         for phrase in map(folded, words):
@@ -140,7 +139,15 @@ def folded(text: str) -> str:
 
 _HINDI_SIGNS = {0x0901: 0x0902, 0x093C: None}  # candrabindu as anusvara; no nukta
 
-VOCABULARY = _load(Path(__file__).with_name("words.toml"))
+_CONTENT = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+VOCABULARY = _load(_CONTENT)
+SPECIALITY_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        name: (*(slug.replace("-", " ") for slug in one["slugs"]), *one["words"])
+        for name, one in _CONTENT["specialities"].items()
+    }
+)
+"""What each speciality is called, by its own slug."""
 
 
 def sendable(text: str) -> str:
