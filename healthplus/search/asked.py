@@ -104,6 +104,20 @@ def asked(text: str) -> Asked:
     return Asked(" ".join(words), gender, language, fee, day, order)
 
 
+def near_postal_code(text: str) -> tuple[str, str]:
+    """Return a text without the postal code that it asks to be near, and the code; all of it and "" where it has none."""
+    found = _NEAR_POSTAL_CODE.search(sendable(text))
+    return (" ".join(text.replace(found[0], " ").split()), found[1] or found[2] or found[3]) if found else (text, "")
+
+
+_NEAR_POSTAL_CODE = re.compile(
+    r"(?<!\w)(?:(?:near|nearby|around|close to|next to)\s+(?:pin\s+|pincode\s+|pin code\s+)?([1-9][0-9]{5})"
+    r"|([1-9][0-9]{5})\s+(?:ke paas|ke pas|के पास))(?!\w)"
+    r"|^\s*([1-9][0-9]{5})\s*$",
+    re.IGNORECASE,
+)
+
+
 def untold(words: Sequence[str]) -> dict[str, str]:
     """Return what plain words ask for that no search can tell, by the phrases that do, the longest first."""
     found: dict[str, str] = {}

@@ -95,6 +95,10 @@ class SplitKeyword:
         """Return whether words.toml or the directory has a word of the keyword, or one that sounds like it."""
         return word in self._known or word in self._found.alike
 
+    def frequency_of(self, word: str) -> int:
+        """Return how often the directory has a word."""
+        return self._found.frequency[word].get(0, 0)
+
     def word_query(self, word: str) -> str:
         """Return the query of a word: itself or, if no listing has it, all words that start or sound like it."""
         return self._spelt_in_any_way(word, "")

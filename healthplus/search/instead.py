@@ -1,0 +1,59 @@
+"""What is searched for where nobody is found: the nearest spelling, a part of the words, another city or none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from msgspec import structs
+
+from healthplus.database import Database, Record
+from healthplus.search.fewer_words import needs_without
+from healthplus.search.find import SearchRequest, city_named
+from healthplus.search.ranking import find_ranked
+from healthplus.search.spelling import did_you_mean
+
+
+class Found(NamedTuple):
+    """Those found, and the request that found them: another than was asked for where that finds nobody at all."""
+
+    rows: list[Record]
+    request: SearchRequest
+
+
+async def find_or_instead(database: Database, request: SearchRequest, skip: int, count: int) -> Found:
+    """Return who is found, or else by the nearest request that finds somebody: its keyword or city are others then.
+
+    Filters stay: whoever asks for a day or a fee means it. Raises BadInput as `parse_request` does.
+    """
+    rows = await find_ranked(database, request, skip, count)
+    if rows or (skip and await find_ranked(database, request, 0, 1)):
+        return Found(rows, request)
+    async for other in _others(database, request):
+        if rows := await find_ranked(database, other, skip, count):
+            return Found(rows, other)
+        if skip and await find_ranked(database, other, 0, 1):
+            return Found([], other)
+    return Found([], request)
+
+
+async def _others(database: Database, request: SearchRequest) -> AsyncIterator[SearchRequest]:
+    """Yield the requests that may be meant, the nearest first."""
+    city = await city_named(database, request.city) if request.city else None
+    if request.city and city is None:
+        for name in await did_you_mean(database, request.city, None):
+            if city := await city_named(database, name):
+                break
+        request = structs.replace(request, city=city["slug"] if city else "")
+        yield request
+    if not request.keyword:
+        return
+    city_id = city["city_id"] if city else None
+    likely = await did_you_mean(database, request.keyword, city_id)
+    for keyword in likely:
+        yield structs.replace(request, keyword=keyword)
+    for keyword in dict.fromkeys((request.keyword, *likely[:1])):
+        is_for_known = bool(request.specialities or request.services)
+        for left in await needs_without(database, keyword, city_id, is_for_known=is_for_known):
+            if left.need or is_for_known:
+                yield structs.replace(request, keyword=left.need)
