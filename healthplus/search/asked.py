@@ -105,15 +105,14 @@ def asked(text: str) -> Asked:
 
 
 def near_postal_code(text: str) -> tuple[str, str]:
-    """Return a text without the postal code that it asks to be near, and the code; all of it and "" where it has none."""
+    """Return a text without the postal code that it asks to be near, and the code; all of it and "" without one."""
     found = _NEAR_POSTAL_CODE.search(sendable(text))
-    return (" ".join(text.replace(found[0], " ").split()), found[1] or found[2] or found[3]) if found else (text, "")
+    return (" ".join(text.replace(found[0], " ").split()), found[1] or found[2]) if found else (text, "")
 
 
 _NEAR_POSTAL_CODE = re.compile(
     r"(?<!\w)(?:(?:near|nearby|around|close to|next to)\s+(?:pin\s+|pincode\s+|pin code\s+)?([1-9][0-9]{5})"
-    r"|([1-9][0-9]{5})\s+(?:ke paas|ke pas|के पास))(?!\w)"
-    r"|^\s*([1-9][0-9]{5})\s*$",
+    r"|([1-9][0-9]{5})\s+(?:ke paas|ke pas|के पास))(?!\w)",
     re.IGNORECASE,
 )
 

@@ -10,6 +10,7 @@ from msgspec import structs
 from healthplus.database import Database, Record
 from healthplus.search.fewer_words import needs_without
 from healthplus.search.find import SearchRequest, city_named
+from healthplus.search.keyword import is_postal_code
 from healthplus.search.ranking import find_ranked
 from healthplus.search.spelling import did_you_mean
 
@@ -48,6 +49,8 @@ async def _others(database: Database, request: SearchRequest) -> AsyncIterator[S
         yield request
     if not request.keyword:
         return
+    if is_postal_code(code := request.keyword.strip()):
+        yield structs.replace(request, keyword=f"near {code}")
     city_id = city["city_id"] if city else None
     likely = await did_you_mean(database, request.keyword, city_id)
     for keyword in likely:

@@ -245,7 +245,7 @@ def _alternatives(part: Part, query: Callable[[str], str]) -> str:
         _quoted(f"service:{service_type_id}") for service_type_id in sorted(part.services - part.services_named)
     ]
     options += [_quoted(f"type:{provider_type}") for provider_type in sorted(part.types)]
-    if len(part.words) == 1 and _is_postal_code(part.words[0]):
+    if len(part.words) == 1 and is_postal_code(part.words[0]):
         options.append(_quoted(f"pin:{part.words[0]}"))
     plain = " & ".join(map(query, part.words))
     options.append(f"({plain})" if len(part.words) > 1 else plain)
@@ -259,7 +259,8 @@ def _all_of(words: Sequence[str], prefix: str = "") -> str:
     return f"({query})" if len(words) > 1 else query
 
 
-def _is_postal_code(word: str) -> bool:
+def is_postal_code(word: str) -> bool:
+    """Return whether a word looks like a postal code."""
     return len(word) == 6 and word.isascii() and word.isdigit()
 
 

@@ -11,7 +11,7 @@ from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.search.asked import near_postal_code
 from healthplus.search.find import TIME_ZONE_DEFAULT, city_named, service_types
-from healthplus.search.keyword import parse_keyword
+from healthplus.search.keyword import is_postal_code, parse_keyword
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.languages import Language
 from healthplus.web.pages.free_times import queries
@@ -69,6 +69,8 @@ async def search_of_form(request: AnyRequest) -> Search:
 
 def _need_and_place(request: AnyRequest) -> tuple[str, str]:
     need, place = (typed(request.query_params.get(name)) for name in ("need", "place"))
+    if not place and is_postal_code(need):
+        return "", need
     return (need, place) if place else near_postal_code(need)
 
 
