@@ -51,7 +51,8 @@ async def needs_without(
         if out and (is_about_something or (asked and not unknown and not others)):
             text = as_written((word for part in kept for word in part.words), need) if is_about_something else ""
             found.append(LeftOut(text, unknown, others, list(dict.fromkeys(asked.values()))))
-    if not names_a_place or len(known) > 1:
+    # Who is somewhere, or on other days, is found by other filters, with all words.
+    if (len(known) > 1 or not names_a_place) and not await find(database, SearchRequest(keyword=need), 0, 1):
         found += _with_fewer_names(split, need, known, unknown, told)
     return [one for at, one in enumerate(found) if one not in found[:at]]
 

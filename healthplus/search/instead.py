@@ -42,21 +42,33 @@ async def _others(database: Database, request: SearchRequest) -> AsyncIterator[S
     """Yield the requests that may be meant, the nearest first."""
     city = await city_named(database, request.city) if request.city else None
     if request.city and city is None:
-        for name in await did_you_mean(database, request.city, None):
-            if city := await city_named(database, name):
-                break
+        city = await _city_meant(database, request.city)
         request = structs.replace(request, city=city["slug"] if city else "")
         yield request
-    if not request.keyword:
-        return
     if is_postal_code(code := request.keyword.strip()):
         yield structs.replace(request, keyword=f"near {code}")
-    city_id = city["city_id"] if city else None
+    elif request.keyword:
+        async for other in _with_other_words(database, request, city["city_id"] if city else None):
+            yield other
+
+
+async def _city_meant(database: Database, name: str) -> Record | None:
+    for meant in await did_you_mean(database, name, None):
+        if city := await city_named(database, meant):
+            return city
+    return None
+
+
+async def _with_other_words(
+    database: Database, request: SearchRequest, city_id: int | None
+) -> AsyncIterator[SearchRequest]:
     likely = await did_you_mean(database, request.keyword, city_id)
     for keyword in likely:
         yield structs.replace(request, keyword=keyword)
+    if city_id and request.latitude is None and request.radius_km is None:
+        yield structs.replace(request, city="")
+    is_for_known = bool(request.specialities or request.services)
     for keyword in dict.fromkeys((request.keyword, *likely[:1])):
-        is_for_known = bool(request.specialities or request.services)
         for left in await needs_without(database, keyword, city_id, is_for_known=is_for_known):
             if left.need or is_for_known:
                 yield structs.replace(request, keyword=left.need)
