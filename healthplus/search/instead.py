@@ -44,7 +44,8 @@ async def _others(database: Database, request: SearchRequest) -> AsyncIterator[S
     if request.city and city is None:
         city = await _city_meant(database, request.city)
         request = structs.replace(request, city=city["slug"] if city else "")
-        yield request
+        if city or request.keyword or request.specialities or request.services:
+            yield request
     if is_postal_code(code := request.keyword.strip()):
         yield structs.replace(request, keyword=f"near {code}")
     elif request.keyword:

@@ -182,8 +182,8 @@ _CALL = ResponseHeader(
 _INSTEAD = ResponseHeader(
     name="Showing-Instead",
     documentation_only=True,
-    description="Where nobody is found exactly: the keyword and city that were searched for instead, percent-encoded "
-    "as in a URL, such as keyword=dentist&city=pune. Say so above the results.",
+    description="Where nobody is found exactly: the keyword or city that was searched for instead, percent-encoded "
+    "as in a URL, such as keyword=dentist&city=pune; an empty city is any. Say so above the results.",
 )
 
 
@@ -248,8 +248,9 @@ async def _page(
     found = await find_or_instead(services(request).database, search, offset, limit)
     rows, headers = page_and_links(request, page, count, found.rows)
     if found.request != search:
-        instead = {"keyword": found.request.keyword, "city": found.request.city}
-        headers[_INSTEAD.name] = urlencode({name: text for name, text in instead.items() if text}, quote_via=quote)
+        instead = {name: getattr(found.request, name) for name in ("keyword", "city")}
+        changed = {name: text for name, text in instead.items() if text != getattr(search, name)}
+        headers[_INSTEAD.name] = urlencode(changed, quote_via=quote)
     return [_doctor(row) for row in rows], headers
 
 
