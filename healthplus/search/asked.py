@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from healthplus.search.vocabulary import VOCABULARY, folded, gender_asked, is_doctor, plain_words, runs, sendable
+from healthplus.text import with_postal_codes
 
 _CONTENT = tomllib.loads(Path(__file__).with_name("asked.toml").read_text("utf-8"))
 
@@ -106,7 +107,8 @@ def asked(text: str) -> Asked:
 
 def near_postal_code(text: str) -> tuple[str, str]:
     """Return a text without the postal code that it asks to be near, and the code; all of it and "" without one."""
-    found = _NEAR_POSTAL_CODE.search(sendable(text))
+    text = with_postal_codes(text)
+    found = _NEAR_POSTAL_CODE.search(text)
     return (" ".join(text.replace(found[0], " ").split()), found[1] or found[2]) if found else (text, "")
 
 

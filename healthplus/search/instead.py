@@ -13,6 +13,7 @@ from healthplus.search.find import SearchRequest, city_named
 from healthplus.search.keyword import is_postal_code
 from healthplus.search.ranking import find_ranked
 from healthplus.search.spelling import did_you_mean
+from healthplus.text import postal_code
 
 
 class Found(NamedTuple):
@@ -46,7 +47,7 @@ async def _others(database: Database, request: SearchRequest) -> AsyncIterator[S
         request = structs.replace(request, city=city["slug"] if city else "")
         if city or request.keyword or request.specialities or request.services:
             yield request
-    if is_postal_code(code := request.keyword.strip()):
+    if is_postal_code(code := postal_code(request.keyword)):
         yield structs.replace(request, keyword=f"near {code}")
     elif request.keyword:
         async for other in _with_other_words(database, request, city["city_id"] if city else None):

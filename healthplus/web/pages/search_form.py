@@ -13,6 +13,7 @@ from healthplus.search.asked import near_postal_code
 from healthplus.search.find import TIME_ZONE_DEFAULT, city_named, service_types
 from healthplus.search.keyword import is_postal_code, parse_keyword
 from healthplus.search.vocabulary import normal_words, sendable
+from healthplus.text import comparable
 from healthplus.web.languages import Language
 from healthplus.web.pages.free_times import queries
 from healthplus.web.pages.needs import with_asked
@@ -97,7 +98,7 @@ async def _city(request: AnyRequest, text: str) -> Record | None:
     database, language = services(request).database, language_of(request)
     here = typed(request.query_params.get("city"))
     known = await city_named(database, here) if here else None
-    if known and language.known_name("city", known["name"]).casefold() == text.casefold():
+    if known and comparable(language.known_name("city", known["name"])) == comparable(text):
         return known
     return await city_named(database, language.own_name("city", text))
 
