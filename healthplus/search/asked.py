@@ -141,11 +141,11 @@ def _phrases(words: Sequence[str]) -> list[tuple[int, int, str]]:
 
 
 def _fee_asked(text: str) -> tuple[str, int]:
-    folded = sendable(text).lower().translate(_DIGITS)
+    plain = sendable(text).lower().translate(_DIGITS)
     for pattern in _FEES:
-        if found := pattern.search(folded):
+        if found := pattern.search(plain):
             fee = int(found[1].replace(",", ""))
-            if _FEE_MIN <= fee <= _FEE_MAX and len(folded) == len(text):
+            if _FEE_MIN <= fee <= _FEE_MAX and len(plain) == len(text):
                 return f"{text[: found.start()]} {text[found.end() :]}", fee
     return text, 0
 

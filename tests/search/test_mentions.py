@@ -11,7 +11,7 @@ LISTS: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("menti
 
 def test_nine_in_ten_mentions_are_recognised() -> None:
     assert len(LISTS) >= 5
-    wrong = {}
+    wrong: dict[str, str | None] = {}
     for name, mentions in LISTS.items():
         named = {text: slug for text, slug in mentions.items() if slug}
         assert set(named.values()) <= SPECIALITY_NAMES.keys()
