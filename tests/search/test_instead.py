@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from healthplus.database import Database
 from healthplus.search.find import SearchRequest
 from healthplus.search.instead import find_or_instead
+from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import folded, normal_words, plain_words
 from healthplus.search.word_counts import count_words
 from tests.search.directory import add_provider, make_directory
@@ -93,6 +94,16 @@ async def test_nobody_found_is_not_the_last_word(directory: Database) -> None:
     assert await _found(directory, "xyzzyq plughw") == ([], "xyzzyq plughw", "")
     # A filter is meant, and stays.
     assert (await _found(directory, "ramachandra", fee_min=100_000))[0] == []
+
+
+async def test_what_only_looks_alike_is_not_meant(directory: Database) -> None:
+    await add_provider(
+        directory, "Dr Naidu Cavity", "doctor", "general-dentistry", "Cavity Care", "Fort", "400001", "mumbai"
+    )
+    await count_words(directory)
+    for typed in ("covid", "noida", "covid noida"):
+        assert await did_you_mean(directory, typed, None) == [], typed
+        assert "Dr Naidu Cavity" not in (await _found(directory, typed))[0], typed
 
 
 async def test_a_postal_code_without_anybody_has_neighbours(directory: Database) -> None:
