@@ -170,7 +170,7 @@ WITH known AS (
     INSERT INTO directory.provider (provider_id, identifier, type, name) OVERRIDING SYSTEM VALUE
     SELECT id, 'bench:' || id, type::directory.provider_type, name FROM known
 ), posts AS (
-    INSERT INTO directory.provider_clinic (provider_id, clinic_id, funding) SELECT id, id, 'clinic' FROM known
+    INSERT INTO directory.provider_clinic (provider_id, clinic_id, funding) SELECT id AS provider_id, id AS clinic_id, 'clinic' FROM known
 )
 INSERT INTO directory.provider_speciality (provider_id, speciality_id)
 SELECT id, speciality_id FROM known JOIN directory.speciality ON slug = speciality

@@ -1,7 +1,7 @@
 -- Return a text with one spelling of the letters that are written in several ways: no quotes, joiners, nukta or vowels above Arabic
 -- letters, candrabindu as anusvara, nasals before their own consonants as anusvara, short i and u for long, digits of ours.
 CREATE FUNCTION search.folded(p_text text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN p_text ~ '[^\u0001-\u007f]' THEN
+    SELECT CASE WHEN octet_length(p_text) > length(p_text) THEN
         regexp_replace(
             translate(p_text,
                 U&'\0901\0981\0A81\0B01\0C00\0911\0949\090D\0945\0908\0940\090A\0942'
