@@ -14,8 +14,9 @@ from litestar import Litestar
 
 from healthplus.accounts.keys import add_key
 from healthplus.database import Database
-from healthplus.web.api import description, directory_models, doctor_models, models
-from healthplus.web.api.description import complete, operations
+from healthplus.web.api import directory_models, doctor_models, models
+from healthplus.web.http import description
+from healthplus.web.http.description import complete, operations
 from healthplus.web.pages.first_booking import STEPS
 from tests.fixtures.environment import ONLINE, Environment
 from tests.web.problem import problem

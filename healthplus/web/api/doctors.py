@@ -101,7 +101,7 @@ class DoctorsController(Controller):
         if not wants_spelling:
             return JsonAnswer(doctors, headers=headers)
         meant = await did_you_mean(database, specified.keyword, city["city_id"] if city else None)
-        headers["Vary"] = "Prefer"
+        headers["Vary"] = "Authorization, Prefer"
         if meant:
             headers[_SPELLING.name] = ", ".join(map(quote, meant))
         if not _prefers_envelope(request):

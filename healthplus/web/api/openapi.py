@@ -5,8 +5,8 @@ from __future__ import annotations
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
-from healthplus.web.api.description import DescribedJson, operation_id
 from healthplus.web.api.keys import SECURITY_SCHEMES
+from healthplus.web.http.description import DescribedJson, operation_id
 
 
 def openapi_config() -> OpenAPIConfig:

@@ -10,8 +10,7 @@ from litestar import Controller, Response, get
 from litestar.params import FromPath
 
 from healthplus.errors import NotFound
-from healthplus.web.api.description import Document, Operation, complete, operations
-from healthplus.web.api.keys import HEADER, SECURITY_SCHEMES
+from healthplus.web.http.description import Document, Operation, complete, operations
 from healthplus.web.pages.first_booking import STEPS
 from healthplus.web.pages.rendering import page
 from healthplus.web.services import AnyRequest
@@ -37,11 +36,16 @@ class DocsController(Controller):
     @get("/")
     async def all_operations(self, request: AnyRequest) -> Response[str]:
         by_tag = groupby(sorted(operations(_description(request)), key=_tag), _tag)
-        return page(request, "docs/index.html", groups=[(tag, list(group)) for tag, group in by_tag])
+        return page(
+            request,
+            "docs/index.html",
+            groups=[(tag, list(group)) for tag, group in by_tag],
+            openapi_url="/api/v1/openapi.json",
+        )
 
     @get("/first-booking")
     async def first_booking(self, request: AnyRequest) -> Response[str]:
-        return page(request, "docs/first_booking.html", steps=STEPS, key_header=HEADER)
+        return page(request, "docs/first_booking.html", steps=STEPS, key_header=_key_header(_description(request)))
 
     @get("/{name:str}")
     async def operation(self, request: AnyRequest, name: FromPath[str]) -> Response[str]:
@@ -60,7 +64,7 @@ class DocsController(Controller):
             request,
             "docs/operation.html",
             operation=found,
-            example=_curl(found, body),
+            example=_curl(found, body, _key_header(document)),
             body=body,
             body_fields=_fields(body.get("schema", {}), schemas),
             answers=[
@@ -102,7 +106,13 @@ def _pretty(example: Any) -> str:
     return "" if example is None else json.dumps(example, ensure_ascii=False, indent=2)
 
 
-def _curl(operation: Operation, body: Document) -> str:
+def _key_header(document: Document) -> str:
+    """Return the header that a developer's key is sent in."""
+    schemes = document["components"]["securitySchemes"].values()
+    return next(str(one["name"]) for one in schemes if one.get("in") == "header")
+
+
+def _curl(operation: Operation, body: Document, key_header: str) -> str:
     """Return the operation as a command for a shell, with the examples of what it must be given."""
     path, query = operation.path, []
     for parameter in operation.described.get("parameters", ()):
@@ -112,8 +122,8 @@ def _curl(operation: Operation, body: Document) -> str:
             query.append(f"{parameter['name']}={parameter.get('example', '…')}")
     lines = [f'curl -X {operation.method} "$SITE{path}{"?" + "&".join(query) if query else ""}"']
     needed = {name for one in operation.described.get("security", ()) for name in one}
-    if needed & SECURITY_SCHEMES.keys():
-        lines.append(f'-H "{HEADER}: $KEY"')
+    if needed - {"token"}:
+        lines.append(f'-H "{key_header}: $KEY"')
     if "token" in needed:
         lines.append('-H "Authorization: Bearer $TOKEN"')
     if any(one["name"] == "Idempotency-Key" for one in operation.described.get("parameters", ())):
