@@ -110,7 +110,6 @@ async def test_the_first_booking_is_made_as_it_is_written(
     await db.execute("UPDATE directory.provider_clinic SET funding = 'clinic' WHERE clinic_id <> $1", ONLINE)
     _, key = await add_key(db, "docs", ["search", "book"], 100, 100)
     values: dict[str, str] = {}
-    token = environment.tokens["asha"]
     for number, step in enumerate(STEPS):
         headers = {
             "Api-Dev-Key": key,
