@@ -28,9 +28,8 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
 
 class Phone(_Part, frozen=True):
-    """Phone numbers: `region` is the country, in the numbers' own register, of those without a country code."""
+    """Phone numbers as people write them here, and one from a neighbour."""
 
-    region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}\\Z")]
     example: _Text
     landline_example: _Text
     from_abroad_example: _Text
@@ -98,10 +97,12 @@ class Emergency(_Part, frozen=True):
 class Country(_Part, frozen=True):
     """What the product needs to know of a country; docs/countries.md says what each setting means.
 
-    `box` is the least and most latitude, then longitude, of what lies in it. `tax_number` is what the number is called
-    that a clinic's receipts name; "" where they name none.
+    `code` is that of ISO 3166, which the registers of phone numbers and of locales have, too. `month_first`: days are
+    written as in "Nov 24". `box` is the least and most latitude, then longitude, of what lies in it. `tax_number` is
+    what the number is called that a clinic's receipts name; "" where they name none.
     """
 
+    code: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}\\Z")]
     name: _Text
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}\\Z")]
     unit_name: _Text

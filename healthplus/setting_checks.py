@@ -93,8 +93,8 @@ def _check_region(text: str) -> None:
 
 def _check_country(text: str) -> None:
     found = country(text)
-    if found.phone.region not in phonenumbers.SUPPORTED_REGIONS or not is_currency(found.currency):
-        raise ValueError("has a fault: the phone's region or the currency is none.")
+    if found.code not in phonenumbers.SUPPORTED_REGIONS or not is_currency(found.currency):
+        raise ValueError("has a fault: its code or its currency is none.")
 
 
 def _check_account(text: str) -> None:

@@ -113,7 +113,7 @@ class Settings:
     public_url: str | None = None
     secret_key: str | None = field(default=None, repr=False)
     country: str = DEFAULT
-    phone_region: str = HERE.phone.region
+    phone_region: str = HERE.code
     # With fewer than 32 a part of the budget (accounts.sms_share) would never have room for a message.
     sms_codes_per_day: int = _between(2000, 32, 1_000_000_000)
     trusted_proxies: str = ""
