@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 import msgspec
+from babel import Locale
+from babel.localedata import exists
 
 VARIABLE = "HEALTHPLUS_COUNTRY"
 DEFAULT = "IN"
@@ -48,6 +50,11 @@ class PostalCode(_Part, frozen=True):
     called: _Text
     digits_only: bool
 
+    @property
+    def label(self) -> str:
+        """Return what a field for one is called."""
+        return self.name[0].upper() + self.name[1:]
+
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile(self.parts, re.ASCII)
@@ -61,12 +68,20 @@ class PostalCode(_Part, frozen=True):
 
 
 class Privacy(_Part, frozen=True):
-    """Who sees to personal data, by which law; `report_hours` after a breach is known its details are due there."""
+    """Who sees to personal data: `authority`, in full and in short; `breach` is what the law asks of a breach."""
 
-    law: _Text
     authority: _Text
     authority_short: _Text
-    report_hours: Annotated[int, msgspec.Meta(ge=1)]
+    breach: _Text
+
+
+class Register(_Part, frozen=True):
+    """Who may practise; where `council` is in the name of a doctor's, `link` leads to `url`, to look them up."""
+
+    text: _Text
+    council: _Text
+    link: _Text
+    url: Annotated[str, msgspec.Meta(pattern="^https://")]
 
 
 class Call(_Part, frozen=True):
@@ -93,18 +108,25 @@ class Emergency(_Part, frozen=True):
     violence: Urgent
     child: Urgent
 
+    def of(self, kind: Literal["body", "mind", "violence", "child"]) -> Urgent:
+        """Return what is said of a kind of need."""
+        found: Urgent = getattr(self, kind)
+        return found
+
 
 class Country(_Part, frozen=True):
     """What the product needs to know of a country; docs/countries.md says what each setting means.
 
-    `code` is that of ISO 3166, which the registers of phone numbers and of locales have, too. `month_first`: days are
-    written as in "Nov 24". `box` is the least and most latitude, then longitude, of what lies in it. `tax_number` is
-    what the number is called that a clinic's receipts name; "" where they name none.
+    `code` is that of ISO 3166, which the registers of phone numbers and of locales have, too. `money_typed` is a
+    regular expression of how people write the currency beside an amount. `month_first`: days are written as in
+    "Nov 24". `box` is the least and most latitude, then longitude, of what lies in it. `tax_number` is what the number
+    is called that a clinic's receipts name; "" where they name none.
     """
 
     code: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}\\Z")]
     name: _Text
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}\\Z")]
+    money_typed: _Text
     unit_name: _Text
     time_zone: str
     languages: Annotated[tuple[Literal["en", "hi"], ...], msgspec.Meta(min_length=1)]
@@ -115,7 +137,12 @@ class Country(_Part, frozen=True):
     phone: Phone
     postal_code: PostalCode
     privacy: Privacy
+    register: Register
     emergency: Emergency
+
+    def locale(self, language: str) -> Locale:
+        """Return how a language writes days and numbers here; as elsewhere, where nobody has said how."""
+        return Locale.parse(f"{language}_{self.code}" if exists(f"{language}_{self.code}") else language)
 
 
 def country(said: str) -> Country:
@@ -136,6 +163,7 @@ def country(said: str) -> Country:
 
 def _check(found: Country) -> None:
     re.compile(found.postal_code.called)
+    re.compile(found.money_typed)
     if found.postal_code.checked(found.postal_code.example) != found.postal_code.example:
         raise ValueError("the example of a postal code is not as it is kept")
     if found.time_zone not in available_timezones():

@@ -62,8 +62,8 @@ _Fee: TypeAlias = Annotated[
     QueryParameter(
         ge=0,
         le=FEE_MAX,
-        description="Whole rupees for the service or tests searched for, or else a visit; or whole units of the "
-        f"clinic's currency if another; 0 to {FEE_MAX}.",
+        description="Whole units of the clinic's currency, for the service or tests searched for or else a visit; "
+        f"0 to {FEE_MAX}.",
     ),
 ]
 
@@ -173,7 +173,7 @@ _CALL = ResponseHeader(
     name="Urgent-Call",
     documentation_only=True,
     description="Where the keyword tells of what cannot wait for an appointment, such as chest pain or a wish to die, "
-    "also misspelt: the numbers to call in India, in order. Say so above the results.",
+    "also misspelt: the numbers to call, in order. Say so above the results.",
 )
 
 

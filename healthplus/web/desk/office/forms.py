@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
+from healthplus.country import HERE
 from healthplus.directory.fees import FUNDINGS, checked_fee
 from healthplus.errors import BadInput
 from healthplus.money import FEE_MINOR_MAX, in_units
@@ -50,7 +51,11 @@ class Form:
         """Return a phone number as people write it, of a mobile or not; empty where nothing is typed."""
         text = self.text(field, 40)
         if text and not (re.fullmatch(r"\+?[\d\s()./-]+", text, re.ASCII) and 6 <= sum(map(str.isdigit, text)) <= 15):
-            self.fail(field, self.gettext("A phone number, such as 020 2543 1234 or +91 98765 43210."))
+            self.fail(
+                field,
+                self.gettext("A phone number, such as %(landline)s or %(mobile)s.")
+                % {"landline": HERE.phone.landline_example, "mobile": HERE.phone.example},
+            )
         return text
 
     def written(self, field: str, length_max: int, pattern: str, wrong: str) -> str:
