@@ -117,7 +117,8 @@ class Emergency(_Part, frozen=True):
 class Country(_Part, frozen=True):
     """What the product needs to know of a country; docs/countries.md says what each setting means.
 
-    `code` is that of ISO 3166, which the registers of phone numbers and of locales have, too. `money_typed` is a
+    `code` is that of ISO 3166, which the registers of phone numbers and of locales have, too. `languages` are those of the pages,
+    and `spoken` those of doctors that a search can ask for. `money_typed` is a
     regular expression of how people write the currency beside an amount. `month_first`: days are written as in
     "Nov 24". `box` is the least and most latitude, then longitude, of what lies in it. `tax_number` is what the number
     is called that a clinic's receipts name; "" where they name none.
@@ -130,6 +131,7 @@ class Country(_Part, frozen=True):
     unit_name: _Text
     time_zone: str
     languages: Annotated[tuple[Literal["en", "hi"], ...], msgspec.Meta(min_length=1)]
+    spoken: tuple[str, ...]
     has_states: bool
     month_first: bool
     tax_number: Literal["", "GSTIN"]

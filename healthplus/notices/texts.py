@@ -27,7 +27,7 @@ from healthplus.notices.text import APPOINTMENT, EARLIER, MOVE, Text, Texts
 from healthplus.notices.texts_en import ENGLISH
 from healthplus.notices.texts_hi import HINDI
 
-LANGUAGES = {texts.code: texts for texts in (ENGLISH, HINDI) if texts.code in HERE.languages}
+LANGUAGES: dict[str, Texts] = {texts.code: texts for texts in (ENGLISH, HINDI) if texts.code in HERE.languages}
 _DAY = "EEE MMM d" if HERE.month_first else "EEE d MMM"
 _SIGNS_OF_SMS = frozenset("$£¥€")
 """Those that each phone shows, and that make no text longer."""

@@ -92,7 +92,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
     `need` is what was typed; "" where that is exactly the name of a `speciality` or service. `services` are one, or
     several laboratory tests, all of which must be offered. `place` is the place as typed: a part
-    of the `city`, a PIN code or any other text; "" where it is the city itself, or none.
+    of the `city`, a postal code or any other text; "" where it is the city itself, or none.
     """
 
     need: str = ""
@@ -136,7 +136,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
     @property
     def sort(self) -> str:
-        """Return the order: the chosen one if it makes sense, else nearest first around a point or PIN code."""
+        """Return the order: the chosen one if it makes sense, else nearest first around a point or postal code."""
         if self.filters.sort and (self.filters.sort != "distance" or self.is_located):
             return self.filters.sort
         return "distance" if self.filters.near or self.postal_code else "best"
