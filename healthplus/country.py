@@ -117,11 +117,11 @@ class Emergency(_Part, frozen=True):
 class Country(_Part, frozen=True):
     """What the product needs to know of a country; docs/countries.md says what each setting means.
 
-    `code` is that of ISO 3166, which the registers of phone numbers and of locales have, too. `languages` are those of the pages,
-    and `spoken` those of doctors that a search can ask for. `money_typed` is a
-    regular expression of how people write the currency beside an amount. `month_first`: days are written as in
-    "Nov 24". `box` is the least and most latitude, then longitude, of what lies in it. `tax_number` is what the number
-    is called that a clinic's receipts name; "" where they name none.
+    `code` is that of ISO 3166, which the registers of phone numbers and of locales have, too. `money_typed` is a
+    regular expression of how people write the currency beside an amount. `languages` are those of the pages, `spoken`
+    those of doctors that a search can ask for. `month_first`: days are written as in "Nov 24". `box` is the least and
+    most latitude, then longitude, of what lies in it. `tax_number` is what the number is called that a clinic's
+    receipts name; "" where they name none.
     """
 
     code: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}\\Z")]
