@@ -6,6 +6,7 @@ import html
 import re
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -147,6 +148,7 @@ async def test_a_calendar_reads_back_the_hour_that_is_there_twice(
         held = await hold(whose, {"clinic_id": ONLINE, "start": at.isoformat()})
         await whose.post(f"{held['url']}/payment", {"method": "sandbox-ok"})
         file = await client.get(f"/appointments/{PROVIDER}/{held['id']}/visit.ics")
+        event: Any
         [event] = Calendar.from_ical(file.text).walk("VEVENT")
         assert (event.start.astimezone(UTC), event.end.astimezone(UTC)) == (at, at + HALF_HOUR)
 
