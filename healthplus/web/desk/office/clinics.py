@@ -13,6 +13,7 @@ from healthplus.database import Range
 from healthplus.directory.gstin import checked_gstin
 from healthplus.errors import BadInput, Forbidden
 from healthplus.names import slug
+from healthplus.text import comparable, postal_code
 from healthplus.till.upi import checked_upi_id
 from healthplus.web.desk.office.clinic_page import clinic_page
 from healthplus.web.desk.office.closing import end_shifts, last_day_of
@@ -144,8 +145,8 @@ class ClinicController(Controller):
 async def _doubt_of(request: AnyRequest, form: Form, clinic: dict[str, Any]) -> str:
     """Return what is to be looked at again before a clinic is added: it may be there, or its city mistyped."""
     rows = await console(request).fetch(queries.clinics, clinic["name"], None, 0, _SAME_NAME_MAX)
-    city, name = clinic["city"].casefold(), clinic["name"].casefold()
-    if any(row["name"].casefold() == name and row["city"].casefold() == city for row in rows):
+    city, name = comparable(clinic["city"]), comparable(clinic["name"])
+    if any(comparable(row["name"]) == name and comparable(row["city"]) == city for row in rows):
         return form.gettext("There is a clinic of this name in %(city)s already.") % {"city": clinic["city"]}
     cities, _ = await known_names(request)
     if clinic["city_slug"] not in {one["slug"] for one in cities}:
@@ -172,7 +173,7 @@ def _clinic_from_form(form: Form, *, is_new: bool, is_here: bool = True) -> dict
     if (latitude is None) != (longitude is None):
         form.fail("latitude", form.gettext("Both latitude and longitude, or neither."))
     clinic: dict[str, Any] = {
-        "name": form.text("name", 200, required=True),
+        "name": form.name("name", 200, required=True),
         "address": form.text("address", 500, required=True),
         "postal_code": _postal_code(form) if is_here else form.text("postal_code", 20),
         "phone": form.phone("phone"),
@@ -184,8 +185,8 @@ def _clinic_from_form(form: Form, *, is_new: bool, is_here: bool = True) -> dict
         "lead_minutes": form.number("lead_minutes", 7, 1440, 10),
     }
     if is_new:
-        city = form.text("city", 100, required=True)
-        state = form.text("state", 100, required=True) if HERE.has_states else ""
+        city = form.name("city", 100, required=True)
+        state = form.name("state", 100, required=True) if HERE.has_states else ""
         clinic |= {"city": city, "state": state, "city_slug": slug(city)}
         clinic |= {"time_zone": HERE.time_zone, "currency": HERE.currency}
     return clinic
@@ -194,7 +195,7 @@ def _clinic_from_form(form: Form, *, is_new: bool, is_here: bool = True) -> dict
 def _postal_code(form: Form) -> str:
     text = form.text("postal_code", 20)
     try:
-        return HERE.postal_code.checked(text) if text else ""
+        return HERE.postal_code.checked(postal_code(text)) if text else ""
     except ValueError:
         form.fail(
             "postal_code",
