@@ -281,9 +281,15 @@ async def test_pages_lead_to_each_other(search: Search, http: httpx.AsyncClient)
 
 
 async def test_spelling_is_answered_beside_what_is_found(search: Search) -> None:
-    answer = (await search(keyword="dentst", includeSpellcheck="yes")).json()
+    response = await search(keyword="dentst", includeSpellcheck="yes")
+    answer = response.json()
     assert answer["did_you_mean"][0] == "dentist"
-    assert answer["doctors"] == []
+    # Nobody is found by that: those meant are shown, and it is said.
+    assert response.headers["Showing-Instead"] == "keyword=dentist"
+    assert answer["doctors"] == (await search(keyword="dentist")).json() != []
+    assert "Showing-Instead" not in (await search(keyword="dentist")).headers
+    assert (await search(keyword="dentist", city="Atlantis")).headers["Showing-Instead"] == "city="
+    assert await ids(search(keyword="xyzzyq")) == []
 
 
 async def test_a_service_has_its_price_and_length(search: Search) -> None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import quote, urlencode
 
 from litestar import Controller, Response, get
 from litestar.datastructures import ResponseHeader
@@ -17,7 +18,8 @@ from healthplus.database import Record
 from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.errors import BadInput, NotFound
 from healthplus.money import in_units
-from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
+from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named
+from healthplus.search.instead import find_or_instead
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.urgent import Urgent, urgent_need
 from healthplus.text import is_postal_code, number, postal_code
@@ -179,6 +181,14 @@ _CALL = ResponseHeader(
 )
 
 
+_INSTEAD = ResponseHeader(
+    name="Showing-Instead",
+    documentation_only=True,
+    description="Where nobody is found exactly: the keyword or city that was searched for instead, percent-encoded "
+    "as in a URL, such as keyword=dentist&city=pune; an empty city is any. Say so above the results.",
+)
+
+
 class DoctorsController(Controller):
     path = "/doctors"
     tags = ("Search",)
@@ -190,7 +200,7 @@ class DoctorsController(Controller):
     @get(
         operation_id="SearchDoctors",
         responses={status: PROBLEMS[status] for status in (400, 422, 503)},
-        response_headers=[_CALL],
+        response_headers=[_CALL, _INSTEAD],
         **needs_key("search"),
     )
     async def search_doctors(
@@ -237,8 +247,12 @@ async def _page(
     request: AnyRequest, search: SearchRequest, page: int, count: int
 ) -> tuple[list[Doctor], dict[str, str]]:
     limit, offset = limit_and_offset(page, count)
-    found = await find(services(request).database, search, offset, limit)
-    rows, headers = page_and_links(request, page, count, found)
+    found = await find_or_instead(services(request).database, search, offset, limit)
+    rows, headers = page_and_links(request, page, count, found.rows)
+    if found.request != search:
+        instead = {name: getattr(found.request, name) for name in ("keyword", "city")}
+        changed = {name: text for name, text in instead.items() if text != getattr(search, name)}
+        headers[_INSTEAD.name] = urlencode(changed, quote_via=quote)
     return [_doctor(row) for row in rows], headers
 
 
