@@ -112,7 +112,7 @@ def _answered(request: AnyRequest, answer: str, done: str) -> Response[str]:
 
 
 def said(language: Language, kind: str, text: str) -> str:
-    """Return what one side says of a payment, in words: its state, or an amount as `INR 70000`."""
+    """Return what one side says of a payment, in words: its state, or an amount as `USD 70000`."""
     if text in _STATES:
         return language.gettext(_STATES[text])
     currency, _, amount = text.partition(" ")
