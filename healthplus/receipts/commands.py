@@ -11,6 +11,7 @@ from datetime import datetime
 import click
 
 from healthplus.booking.numbers import number_of
+from healthplus.csv_cells import cell
 from healthplus.database import Database, Record
 from healthplus.directory.commands import ID, with_database
 from healthplus.errors import BadInput
@@ -64,9 +65,9 @@ def _documents(rows: Sequence[Record]) -> Iterator[Sequence[str]]:
         yield (
             *_key(row),
             str(row["clinic_id"]),
-            *map(_cell, texts),
+            *map(cell, texts),
             number_of(row["booking_id"]),
-            _cell(row["reference"]),
+            cell(row["reference"]),
             _amount(row["amount_minor"], row["currency"]),
             row["currency"],
         )
@@ -87,14 +88,8 @@ def _totals(rows: Iterable[Record]) -> Iterator[Sequence[str]]:
 
 
 def _key(row: Record) -> tuple[str, ...]:
-    return (row["day"].isoformat(), *map(_cell, (row["method"], row["gateway"], row["account"])), _NO_SETTLEMENT)
+    return (row["day"].isoformat(), *map(cell, (row["method"], row["gateway"], row["account"])), _NO_SETTLEMENT)
 
 
 def _amount(amount_minor: int, currency: str) -> str:
     return format(in_units(amount_minor, currency), "f")
-
-
-def _cell(value: str | None) -> str:
-    """Return a text as a cell, which a spreadsheet must not take for a formula."""
-    text = value or ""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
