@@ -81,7 +81,7 @@ AREAS = (
     Area(
         "payments",
         "payments",
-        ("accounts.sql", "currency.sql", "gateway_events.sql", "money_steps.sql", "day_checks.sql"),
+        ("accounts.sql", "currency.sql", "gateway_events.sql", "money_steps.sql", "day_checks.sql", "settlements.sql"),
     ),
     Area("receipts", "receipts", ("receipts.sql",)),
     Area(

@@ -7,9 +7,15 @@ from uuid import UUID
 
 from healthplus.payments.gateway import ListedPayment
 
-Kind = Literal["unknown_here", "unknown_there", "amount", "state", "refund", "kept"]
+Kind = (
+    Literal["unknown_here", "unknown_there", "amount", "state", "refund", "kept"]
+    | Literal["settled_unknown", "settled_amount", "settled_twice", "settled_missing"]
+    | Literal["settled_other", "settled_fee", "settled_sum"]
+)
 """Money that the ledger does not know, or the gateway does not; another amount or state; not as much went back; or
-money that no booking keeps, and that nothing sends back."""
+money that no booking keeps, and that nothing sends back. What was paid out: for nothing that the ledger knows; another
+amount than was taken; in several settlements; in none; for neither a payment nor a refund; or less another fee than the
+line says. And a settlement that is not what its lines come to."""
 
 NOTHING = "nothing"
 """What one of the two says of a payment that it does not know."""

@@ -106,11 +106,14 @@ CREATE FUNCTION payments.stays_closed(p_case payments.money_case, p_ours text, p
     SELECT p_case.closed_at IS NOT NULL AND starts_with(p_case.closed_by, 'staff:') AND p_case.ours = p_ours AND p_case.theirs = p_theirs
 $$;
 
--- Closes the open cases of these payments, each named with the kinds that are left of it: the others agree by now.
-CREATE FUNCTION payments.close_agreed(p_account text, p_names text[], p_kept text[], p_now timestamptz) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+-- Closes the open cases of these names, each named with the kinds that are left of it: the others agree by now. Those of settlements, or those
+-- of lists.
+CREATE FUNCTION payments.close_agreed(p_account text, p_names text[], p_kept text[], p_is_settled boolean, p_now timestamptz)
+RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH closed AS (
         UPDATE payments.money_case SET closed_at = p_now, closed_by = 'system:comparison', look_at = NULL
         WHERE account = p_account AND name = ANY (p_names) AND closed_at IS NULL AND kind || ' ' || name <> ALL (p_kept)
+            AND starts_with(kind, 'settled_') = p_is_settled
         RETURNING 1)
     SELECT count(*) FROM closed
 $$;
