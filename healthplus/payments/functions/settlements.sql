@@ -120,7 +120,9 @@ CREATE FUNCTION payments.settled(p_account text, p_payments text[], p_names text
 ) LANGUAGE sql STABLE AS $$
     SELECT line.name, line.kind, line.payment, line.refund, line.amount_minor, line.fee_minor, line.net_minor, settlement.currency,
         line.is_converted, same.lines, same.minor, line.provider_id, line.hold_id, paid.booking_id, target.clinic_id,
-        CASE line.kind WHEN 'payment' THEN CASE WHEN paid.captured_at IS NULL AND paid.refunded_at IS NULL THEN 0 ELSE paid.amount_minor END
+        CASE line.kind
+            WHEN 'payment' THEN CASE WHEN coalesce(paid.captured_at, paid.refunded_at) IS NOT NULL THEN paid.amount_minor
+                WHEN paid.hold_id IS NOT NULL THEN 0 END
             WHEN 'refund' THEN -payments.refund_minor(paid, line.refund, abs(line.amount_minor)) END,
         coalesce(paid.currency, clinic.currency)
     FROM payments.settlement_line AS line
