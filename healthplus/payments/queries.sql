@@ -298,7 +298,7 @@ SELECT * FROM payments.settled($1, $2::text[], $3::text[])
 
 -- name: add_up_settlements
 -- What settlements of an account come to, and what the gateway paid out.
-SELECT name, currency, amount_minor, comes_to_minor FROM payments.add_up_settlements($1, $2::text[])
+SELECT name, currency, amount_minor, comes_to_minor, lines FROM payments.add_up_settlements($1, $2::text[])
 
 -- name: unsettled
 -- What was taken or went back from $2 until before $3, and is in no settlement although later ones are known.

@@ -74,7 +74,7 @@ class SettlementBook:
         wrong = []
         for row in await self._database.fetch(queries.add_up_settlements, account, names):
             one = sum_difference(row["currency"], row["amount_minor"], row["comes_to_minor"])
-            if one is not None:
+            if one is not None and row["lines"]:  # else they come in another file
                 wrong.append(f"{one.kind} {row['name']}")
                 await self._note(account, row["name"], one, (None, None, None, None))
         await self._database.execute(queries.close_agreed, account, names, wrong, True)

@@ -227,7 +227,7 @@ OLD_ROWS = {
     "payments.settlement": (
         "INSERT INTO payments.settlement (account, name, settled_at, currency, read_at) "
         "VALUES ('x', $2, $1, 'INR', $1)",
-        timedelta(days=9 * 365 + 3),
+        timedelta(days=8 * 365 + 2),
     ),
     "payments.webhook_event": (
         "INSERT INTO payments.webhook_event VALUES (1, $2, gen_random_uuid(), 'x', 'captured', $1)",

@@ -141,7 +141,7 @@ $$;
 
 -- Adds up some settlements; returns what each comes to, and what the gateway paid out.
 CREATE FUNCTION payments.add_up_settlements(p_account text, p_names text[])
-RETURNS TABLE (name text, currency text, amount_minor bigint, comes_to_minor bigint) LANGUAGE sql VOLATILE AS $$
+RETURNS TABLE (name text, currency text, amount_minor bigint, comes_to_minor bigint, lines integer) LANGUAGE sql VOLATILE AS $$
     UPDATE payments.settlement AS known SET
         lines = sums.lines, payments_minor = sums.payments_minor, refunds_minor = sums.refunds_minor, other_minor = sums.other_minor,
         fees_minor = sums.fees_minor, tax_minor = sums.tax_minor
@@ -153,7 +153,7 @@ RETURNS TABLE (name text, currency text, amount_minor bigint, comes_to_minor big
             coalesce(sum(fee_minor), 0) AS fees_minor, coalesce(sum(line.tax_minor), 0) AS tax_minor, coalesce(sum(net_minor), 0)::bigint AS net
         FROM payments.settlement_line AS line WHERE line.account = p_account AND line.settlement = asked.name) AS sums
     WHERE known.account = p_account AND known.name = asked.name
-    RETURNING known.name, known.currency, known.amount_minor, sums.net
+    RETURNING known.name, known.currency, known.amount_minor, sums.net, sums.lines
 $$;
 
 -- What was taken or went back from p_since until before p_until, a week before the last settlement of its account, and after the first, and is

@@ -255,7 +255,7 @@ $$;
 CREATE FUNCTION retention.forget_settlements(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH gone AS (
         DELETE FROM payments.settlement WHERE ctid = ANY (ARRAY (
-            SELECT ctid FROM payments.settlement WHERE settled_at < p_now - interval '9 years'
+            SELECT ctid FROM payments.settlement WHERE settled_at < p_now - interval '8 years'
             LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
     SELECT count(*) FROM gone
 $$;
