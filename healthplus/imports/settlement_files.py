@@ -22,7 +22,7 @@ from healthplus.payments.settled import Settlement, SettlementLine
 
 INDIA = ZoneInfo("Asia/Kolkata")
 _TIMES = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y")
-_DIGITS_MAX = 15
+_DIGITS_MAX = 12
 _NAME_LENGTH_MAX = 100
 
 Row = tuple[Settlement, SettlementLine | None]
@@ -80,7 +80,7 @@ class _Cells:
             minor = Decimal(text).scaleb(currency_digits(self.currency))
         except InvalidOperation:
             minor = Decimal("NaN")
-        if not minor.is_finite() or minor % 1 or minor.adjusted() > _DIGITS_MAX:
+        if not minor.is_finite() or minor.adjusted() > _DIGITS_MAX or minor % 1:
             raise BadInput(f"{names[0]} {text[:40]!r} is no amount of {self.currency}")
         return int(minor)
 

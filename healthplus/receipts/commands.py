@@ -25,8 +25,6 @@ _HEAD = (
     *("for_receipt", "appointment", "reference", "amount", "currency"),
 )
 _TOTALS_HEAD = ("day", "method", "gateway", "account", "settlement", "receipts", "credit_notes", "net", "currency")
-_NO_SETTLEMENT = ""
-"""Which payment of the gateway to the bank it was part of; not known yet."""
 
 
 @click.group("receipts")
@@ -39,7 +37,7 @@ def receipts_group() -> None:
 @click.option("--to", "last", type=_DAY, required=True, help="The last day.")
 @click.option("--clinic", "clinic_id", type=ID, help="The clinic's id.")
 @click.option("--owner", help="Who has the account at the gateway, or the account's name.")
-@click.option("--totals", is_flag=True, help="Sums by day, method, gateway and account, and not each document.")
+@click.option("--totals", is_flag=True, help="Sums by day, method, gateway, account and settlement, not each document.")
 @click.pass_obj
 def export_command(
     settings: Settings, first: datetime, last: datetime, clinic_id: int | None, owner: str | None, *, totals: bool
@@ -76,7 +74,7 @@ def _documents(rows: Sequence[Record]) -> Iterator[Sequence[str]]:
 
 
 def _totals(rows: Iterable[Record]) -> Iterator[Sequence[str]]:
-    """Yield the sums of receipts and of credit notes by day, method, gateway and account, and of all."""
+    """Yield the sums of receipts and of credit notes by day, method, gateway, account and settlement, and of all."""
     yield _TOTALS_HEAD
     sums: dict[tuple[str, ...], Counter[str]] = {}
     for row in rows:
@@ -88,7 +86,7 @@ def _totals(rows: Iterable[Record]) -> Iterator[Sequence[str]]:
 
 
 def _key(row: Record) -> tuple[str, ...]:
-    return (row["day"].isoformat(), *map(cell, (row["method"], row["gateway"], row["account"])), _NO_SETTLEMENT)
+    return (row["day"].isoformat(), *(cell(row[name]) for name in _HEAD[1:5]))
 
 
 def _amount(amount_minor: int, currency: str) -> str:

@@ -25,14 +25,18 @@ RECON = (
     "order_receipt,order_notes,dispute_id,dispute_created_at,dispute_reason,settlement_id,settled_at,settlement_utr,"
     "settled_by"
 )
-KEY = '"{""key"": ""1:6f1d1a3e-58e0-4a94-9d0c-2f1f0a3f7c52""}"'
+OURS = "1:6f1d1a3e-58e0-4a94-9d0c-2f1f0a3f7c52"
+KEY = f'"{{""key"": ""{OURS}""}}"'
 AT = "2026-11-02T10:00:00"
 PAID = f"payment,pay_1,500.0,INR,10.0,1.8,0.0,488.2,upi,,,{AT},,{KEY},,,,,,,,,,setl_1,2026-11-04T09:00:00,UTR1,Razorpay"
 BACK = f"refund,rfnd_1,7.0,INR,0.0,0.0,7.0,0.0,upi,,,{AT},,,,,,,,,,,,setl_1,04/11/2026 09:00:00,UTR1,Razorpay"
 RAZORPAY = f"{RECON}\n{PAID}\n{BACK}\n"
-STRIPE = """\
-automatic_payout_id,automatic_payout_effective_at_utc,balance_transaction_id,created_utc,currency,gross,fee,net,reporting_category,source_id,payment_intent_id,payment_metadata[key]
-po_1,2026-11-04 00:00:00,txn_1,2026-11-02 10:00:00,inr,500.00,11.80,488.20,charge,ch_1,pi_1,1:6f1d1a3e-58e0-4a94-9d0c-2f1f0a3f7c52
+BALANCE = (
+    "automatic_payout_id,automatic_payout_effective_at_utc,balance_transaction_id,created_utc,currency,gross,fee,net,"
+    "reporting_category,source_id,payment_intent_id,payment_metadata[key]"
+)
+STRIPE = f"""{BALANCE}
+po_1,2026-11-04 00:00:00,txn_1,2026-11-02 10:00:00,inr,500.00,11.80,488.20,charge,ch_1,pi_1,{OURS}
 po_1,2026-11-04 00:00:00,txn_2,2026-11-02 10:00:00,inr,-7.00,0.00,-7.00,refund,re_1,pi_1,
 po_1,2026-11-04 00:00:00,txn_3,2026-11-02 10:00:00,inr,-3.00,0.00,-3.00,fee,,,
 po_1,2026-11-04 00:00:00,txn_4,2026-11-02 10:00:00,inr,-20.00,0.00,-20.00,dispute,dp_1,,
@@ -59,20 +63,9 @@ async def imported(dsn: str, db: Database, tmp_path: Path, monkeypatch: pytest.M
 
 def rows_of(path: Path, text: str) -> list[tuple[object, ...]]:
     path.write_text(text, "utf-8")
-    return [
-        (
-            line.name,
-            line.kind,
-            line.payment,
-            line.refund,
-            line.amount_minor,
-            line.fee_minor,
-            line.tax_minor,
-            line.net_minor,
-        )
-        for _, (_, line) in read_settlement_file(path).rows
-        if line
-    ]
+    lines = [line for _, (_, line) in read_settlement_file(path).rows if line]
+    money = [(line.amount_minor, line.fee_minor, line.tax_minor, line.net_minor) for line in lines]
+    return [(line.name, line.kind, line.payment, line.refund, *one) for line, one in zip(lines, money, strict=True)]
 
 
 def test_the_columns_of_both_gateways(tmp_path: Path) -> None:
@@ -84,7 +77,7 @@ def test_the_columns_of_both_gateways(tmp_path: Path) -> None:
     (_, (first, line)), *_ = read_settlement_file(path).rows
     assert line
     assert first.settled_at == datetime(2026, 11, 4, 3, 30, tzinfo=UTC), "times are India's"
-    assert (first.name, first.reference, line.keys) == ("setl_1", "UTR1", ("1:6f1d1a3e-58e0-4a94-9d0c-2f1f0a3f7c52",))
+    assert (first.name, first.reference, line.keys) == ("setl_1", "UTR1", (OURS,))
     assert rows_of(path, STRIPE) == [
         ("txn_1", "payment", "pi_1", "", 50000, 1180, 0, 48820),
         ("txn_2", "refund", "pi_1", "re_1", -700, 0, 0, -700),
@@ -113,12 +106,8 @@ async def test_twice_is_once_and_what_does_not_match_is_a_case(imported: Import,
     read = "SELECT * FROM payments.settlement", "SELECT * FROM payments.settlement_line ORDER BY name"
     rows = [await db.fetch(sql) for sql in read]
     ((one,), lines) = rows
-    assert (one["payments_minor"], one["refunds_minor"], one["other_minor"], one["fees_minor"]) == (
-        50000,
-        -700,
-        -2000,
-        1480,
-    )
+    sums = [one[f"{name}_minor"] for name in ("payments", "refunds", "other", "fees")]
+    assert sums == [50000, -700, -2000, 1480]
     assert len(lines) == 4
     kinds = "SELECT kind, name FROM payments.money_case WHERE closed_at IS NULL ORDER BY kind, name"
     found = [("settled_other", "txn_4"), ("settled_unknown", "pi_1"), ("settled_unknown", "re_1")]

@@ -22,6 +22,7 @@ from healthplus.payments.payments import Payments
 from healthplus.payments.reconciliation import key_of
 from healthplus.payments.settled import Settlement, SettlementLine, SettlementPage
 from healthplus.payments.settlements import SettlementBook, Settlements
+from healthplus.receipts.receipts import queries as receipts
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.rigs import Rig
 from tests.payments.steps import BACK, capture
@@ -94,6 +95,12 @@ async def test_what_each_gateway_pays_out_is_read_and_matched(environment: Envir
         assert row["reference"]
         lines = await environment.db.fetch("SELECT * FROM payments.settlement_line WHERE settlement = $1", name)
         assert {line["hold_id"] for line in lines} == {held}
+        await environment.db.execute("SELECT receipts.issue(9)")
+        exported = await environment.db.fetch(receipts.exported, date(2026, 1, 1), date(2099, 1, 1), None, None)
+        assert {(one["kind"], one["amount_minor"], one["settlement"]) for one in exported} == {
+            ("receipt", 50000, name),
+            ("credit_note", -700, name),
+        }
         own = "SELECT count(*) FROM payments.money_case WHERE closed_at IS NULL AND hold_id = $1"
         assert await environment.db.fetch_value(own, held) == 0
         assert await violations(environment.db, money_invariants) == []
