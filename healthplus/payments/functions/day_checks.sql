@@ -14,11 +14,13 @@ CREATE FUNCTION payments.returned_minor(p_payment ledger.payment) RETURNS intege
         0)
 $$;
 
--- What the ledger says of a payment, in the terms of a gateway's list. is_kept: it was taken, and no booking keeps it, nor is it due to go back.
+-- What the ledger says of a payment, in the terms of a gateway's list; its refunds each with the gateway's name for it, NULL where that is not
+-- known, and how much it is. is_kept: it was taken, and no booking keeps it, nor is it due to go back.
 -- may_lapse: the gateway has no call that lets go of it, and three to five days may pass until it does.
 CREATE FUNCTION payments.as_listed(
     p_payment ledger.payment, OUT name text, OUT provider_id bigint, OUT hold_id uuid, OUT booking_id uuid, OUT clinic_id bigint, OUT state text,
-    OUT amount_minor integer, OUT currency text, OUT returned_minor integer, OUT is_kept boolean, OUT may_lapse boolean
+    OUT amount_minor integer, OUT currency text, OUT returned_minor integer, OUT is_kept boolean, OUT may_lapse boolean,
+    OUT refunds jsonb
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     target booking.booking;
@@ -34,6 +36,10 @@ BEGIN
     amount_minor := p_payment.amount_minor;
     currency := coalesce(p_payment.currency, (SELECT clinic.currency FROM directory.clinic WHERE clinic.clinic_id = target.clinic_id));
     returned_minor := payments.returned_minor(p_payment);
+    refunds := (
+        SELECT coalesce(jsonb_agg(jsonb_build_array(refund.name, refund.amount_minor)), '[]') FROM ledger.refund
+        WHERE refund.provider_id = p_payment.provider_id AND refund.hold_id = p_payment.hold_id
+            AND refund.authorisation = p_payment.authorisation AND refund.state IN ('pending', 'processed'));
     is_kept := p_payment.state = 'captured' AND p_payment.due IS NULL AND p_payment.kept_minor IS NULL AND returned_minor < amount_minor
         AND (target.funding = 'online' AND target.state IN ('booked', 'arrived', 'fulfilled', 'no_show')) IS NOT TRUE;
     may_lapse := p_payment.state = 'voided' AND p_payment.authorised_at > (SELECT public.app_now()) - interval '6 days'
