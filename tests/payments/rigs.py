@@ -89,7 +89,7 @@ class Rig(ABC):
 
     async def settle(self, adjust: int = 0) -> tuple[str, int]:
         """Pay out all that moved, with an adjustment; return the settlement and how much it is."""
-        raise NotImplementedError
+        raise AssertionError(f"This bank pays nothing out, and adjusts by no {adjust}.")
 
     async def open_account(self, db: Database) -> None:
         """Have all clinics take their money with this account."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from healthplus.database import Database
+from healthplus.errors import PaymentUnavailable
 from healthplus.ops.check import money_invariants, violations
 from healthplus.payments import settlements as module
 from healthplus.payments.accounts import Gateways
@@ -40,8 +41,11 @@ class Paying(NoGateway):
 
     def __init__(self) -> None:
         self.paid_out: list[SettlementPage] = []
+        self.is_there = True
 
     async def settlements_of(self, day: date) -> AsyncIterator[SettlementPage]:  # noqa: ARG002
+        if not self.is_there:
+            raise PaymentUnavailable
         for page in self.paid_out:
             yield page
 
@@ -312,3 +316,42 @@ async def _agree(db: Database, report: Report) -> None:
         )
         theirs = "SELECT sum(payments_minor + refunds_minor) FROM payments.settlement WHERE name = ANY ($1::text[])"
         assert await db.fetch_value(theirs, list(report.names)) == ours
+
+
+async def test_each_day_is_read_three_times_and_what_differs_can_be_looked_at_again(
+    environment: Environment, reader: Settlements, paying: Paying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DAYS", 1)
+    db = environment.db
+    day = (await environment.now()).astimezone(UTC).date()
+
+    async def read() -> tuple[int, int, bool] | None:
+        while await reader.poll() == 0:
+            pass
+        row = await db.fetch_row("SELECT runs, failures, due_at FROM payments.settlement_day WHERE day = $1", day)
+        return None if row is None else (row["runs"], row["failures"], row["due_at"] is not None)
+
+    assert await read() is None, "it is not over"
+    await environment.pass_time(seconds=28 * 3600)
+    paying.is_there = False
+    assert await read() == (0, 1, True)
+    now = await environment.now()
+    line = SettlementLine("setl", "adj_1", "other", -90, 0, 0, -90, now)
+    settlement = Settlement("setl", now, "INR", -100)
+    paying.is_there, paying.paid_out = True, [SettlementPage([settlement], [line])]
+    await environment.pass_time(seconds=61)
+    assert await read() == (1, 0, True)
+    assert await cases(db) == {("settled_other", "adj_1", 90), ("settled_sum", "setl", 10)}
+    close = "SELECT payments.close_case(case_id, 'staff:1', 'A dispute', public.app_now()) FROM payments.money_case "
+    assert await db.fetch_value(close + "WHERE kind = 'settled_other'") == "done"
+    look = "SELECT payments.look_at_case(case_id, public.app_now()) FROM payments.money_case WHERE kind = 'settled_sum'"
+    more = replace(line, name="adj_2", amount_minor=-10, net_minor=-10)
+    for lines, left in (([], {("settled_sum", "setl", 10)}), ([more], set())):
+        paying.paid_out.append(SettlementPage([], lines))
+        assert await db.fetch_value(look) == "done"
+        assert await reader.poll() == 0
+        assert await cases(db) - {("settled_other", "adj_2", 10)} == left
+    for runs in (2, 3):
+        await environment.pass_time(seconds=24 * 3600)
+        assert await read() == (runs, 0, runs < 3)
+    assert await cases(db) == {("settled_other", "adj_2", 10)}, "what was closed by hand stays closed"
