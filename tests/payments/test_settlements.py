@@ -355,3 +355,19 @@ async def test_each_day_is_read_three_times_and_what_differs_can_be_looked_at_ag
         await environment.pass_time(seconds=24 * 3600)
         assert await read() == (runs, 0, runs < 3)
     assert await cases(db) == {("settled_other", "adj_2", 10)}, "what was closed by hand stays closed"
+
+
+@pytest.mark.breaks_invariants
+async def test_nothing_is_missing_before_settlements_are_known(environment: Environment) -> None:
+    db, book = environment.db, SettlementBook(environment.db)
+    await put(db, await environment.held(), Made(50000, [], 0, "none"))
+    now = await environment.now()
+    period = now - timedelta(days=20), now + timedelta(days=20)
+    await book.finish(ACCOUNT, [], *period)
+    for at in (now + timedelta(hours=1), now + timedelta(days=19)):  # it came before the first
+        await book.store(ACCOUNT, SettlementPage([Settlement(f"setl {at}", at, "INR", 0)]))
+        await book.finish(ACCOUNT, [], *period)
+    assert await cases(db) == set()
+    await book.store(ACCOUNT, SettlementPage([Settlement("earlier", now - timedelta(hours=1), "INR", 0)]))
+    await book.finish(ACCOUNT, [], *period)
+    assert [kind for kind, *_ in await cases(db)] == ["settled_missing"]

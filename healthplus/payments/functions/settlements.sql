@@ -166,8 +166,12 @@ DECLARE
     first_at timestamptz;
     last_at timestamptz;
 BEGIN
-    SELECT greatest(p_since, min(settled_at)), least(p_until, max(settled_at) - interval '7 days') INTO first_at, last_at
-    FROM payments.settlement WHERE account = p_account;
+    SELECT min(settled_at), max(settled_at) INTO first_at, last_at FROM payments.settlement WHERE account = p_account;
+    IF first_at IS NULL THEN
+        RETURN;
+    END IF;
+    first_at := greatest(p_since, first_at);
+    last_at := least(p_until, last_at - interval '7 days');
     RETURN QUERY
     WITH money AS (
         SELECT authorisation, '' AS refund, amount_minor, provider_id, hold_id FROM ledger.payment
