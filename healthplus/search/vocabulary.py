@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from healthplus.database import Database, load
+from healthplus.text import with_postal_codes
 
 UrgentKind: TypeAlias = Literal["", "body", "mind", "violence", "child"]
 """Of what cannot wait; "" is nothing."""
@@ -153,7 +154,7 @@ async def normal_words(database: Database, text: str) -> list[str]:
     """Return the first words of any text at all, as they are compared."""
     if not text or text.isspace():
         return []
-    words = await database.fetch_value(_queries.words, sendable(text))
+    words = await database.fetch_value(_queries.words, sendable(with_postal_codes(text[:_LENGTH_MAX])))
     return [_spelt(word[:WORD_LENGTH_MAX]) for word in words[:WORDS_MAX]]
 
 

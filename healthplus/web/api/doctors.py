@@ -19,6 +19,7 @@ from healthplus.money import in_units
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.urgent import Urgent, urgent_need
+from healthplus.text import number, postal_code
 from healthplus.web.api.doctor_models import Doctor, DoctorsAndSpellcheck, DoctorService, UrgentNeed
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
@@ -105,7 +106,7 @@ class SpecifiedQuery:
     end_datetime: _Instant = None
     postal_code: Annotated[
         str | None,
-        QueryParameter(pattern="^[0-9A-Za-z]{3,10}$", description="3 to 10 digits or letters, as in 411038."),
+        QueryParameter(max_length=40, description="3 to 10 digits or letters, as in 411038; also 411 038."),
     ] = None
     includeSpellcheck: Annotated[  # noqa: N815 - as specified
         Literal["yes", "no"], QueryParameter(description="yes or no: whether to answer what may have been meant, too.")
@@ -250,7 +251,7 @@ async def _search_request(app: AppServices, specified: SpecifiedQuery, more: Mor
         latitude=latitude,
         longitude=longitude,
         radius_km=specified.radius,
-        postal_code=specified.postal_code,
+        postal_code=None if specified.postal_code is None else _postal_code(specified.postal_code),
         starts_from=specified.start_datetime and _in_reach("start_datetime", specified.start_datetime),
         starts_before=specified.end_datetime and _in_reach("end_datetime", specified.end_datetime),
         available=more.available,
@@ -279,8 +280,15 @@ def _in_reach(name: str, instant: datetime) -> datetime:
     return instant
 
 
+def _postal_code(text: str) -> str:
+    code = postal_code(text).replace(" ", "")
+    if not re.fullmatch("[0-9A-Za-z]{3,10}", code):
+        raise BadInput("postal_code: 3 to 10 digits or letters, as in 411038.")
+    return code
+
+
 def _position(lat_long: str) -> tuple[float, float]:
-    numbers = re.fullmatch(r"\s*(-?\d{1,3}(?:\.\d{1,20})?)\s*,\s*(-?\d{1,3}(?:\.\d{1,20})?)\s*", lat_long, re.ASCII)
+    numbers = re.fullmatch(r"(-?\d{1,3}(?:\.\d{1,20})?),(-?\d{1,3}(?:\.\d{1,20})?)", number(lat_long), re.ASCII)
     if numbers is not None:
         latitude, longitude = float(numbers[1]), float(numbers[2])
         if abs(latitude) <= 90 and abs(longitude) <= 180:

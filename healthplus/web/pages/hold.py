@@ -18,6 +18,7 @@ from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.payments.gateway import Gateway
 from healthplus.payments.payments import Paid
+from healthplus.text import line
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.booking import ARRIVE_EARLY, booking_queries, parsed_instant
@@ -164,7 +165,7 @@ async def _choose_person(request: AnyRequest, session: PatientSession, hold: Rec
 
 async def _store_reason(request: AnyRequest, session: PatientSession, hold: Record, form: Form) -> None:
     """Store why the patient comes, for the clinic. Raises FormError where it is too long or cannot be read."""
-    reason = form.get("reason", hold["reason"] or "").strip()
+    reason = line(form.get("reason", hold["reason"] or ""))
     if reason == (hold["reason"] or ""):
         return
     where = hold["provider_id"], hold["booking_id"]

@@ -12,6 +12,7 @@ from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.search.find import TIME_ZONE_DEFAULT, city_named, service_types
 from healthplus.search.keyword import parse_keyword
 from healthplus.search.vocabulary import normal_words, sendable
+from healthplus.text import comparable
 from healthplus.web.languages import Language
 from healthplus.web.pages.free_times import queries
 from healthplus.web.pages.needs import with_asked
@@ -89,7 +90,7 @@ async def _city(request: AnyRequest, text: str) -> Record | None:
     database, language = services(request).database, language_of(request)
     here = typed(request.query_params.get("city"))
     known = await city_named(database, here) if here else None
-    if known and language.known_name("city", known["name"]).casefold() == text.casefold():
+    if known and comparable(language.known_name("city", known["name"])) == comparable(text):
         return known
     return await city_named(database, language.own_name("city", text))
 

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
 from healthplus.search.vocabulary import VOCABULARY, is_doctor, known_phrases, plain_words, runs
+from healthplus.text import POSTAL_CODE, line, number, with_postal_codes
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path, slug
@@ -72,7 +73,7 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
             type=_one_of(TYPES, query.get("type")),
             fee=_number(query.get("fee"), _FEE_MAX),
             gender=_one_of(GENDERS, query.get("gender")),
-            language=_words(query.get("language", ""))[:40],
+            language=line(query.get("language", ""))[:40],
             rating=_stars(query.get("rating")),
             experience=_number(query.get("experience"), _YEARS_MAX),
             near=f"{near[0]:.3f},{near[1]:.3f}" if near else "",
@@ -122,7 +123,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
     @property
     def postal_code(self) -> str | None:
-        return self.place if self.city is None and re.fullmatch("[1-9][0-9]{5}", self.place) else None
+        return self.place if self.city is None and POSTAL_CODE.fullmatch(self.place) else None
 
     @property
     def is_located(self) -> bool:
@@ -264,19 +265,15 @@ def _is_for_specialities(words: list[str]) -> bool:
 
 def typed(text: str | None) -> str:
     """Return a typed text without control characters and needless spaces, and not longer than is of use."""
-    return _words((text or "")[:_TEXT_MAX])
+    return with_postal_codes((text or "")[:_TEXT_MAX])
 
 
 def page_number(text: str | None) -> int:
     return max(1, _number(text, PAGE_MAX))
 
 
-def _words(text: str) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
 def _number(text: str | None, most: int) -> int:
-    digits = (text or "").strip()
+    digits = number(text or "")
     return min(int(digits), most) if re.fullmatch("[0-9]{1,9}", digits) else 0
 
 
