@@ -12,12 +12,11 @@ import unicodedata
 from healthplus.country import HERE
 from healthplus.errors import BadInput
 
-_POSTAL_CODE_TYPED = re.sub(r"\((?!\?)", "(?:", HERE.postal_code.parts)
 _POSTAL_CODE_LABEL = rf"(?:{HERE.postal_code.called}|postal ?code|post ?code|zip ?code)(?: ?code)?(?: ?no)?[ .:#\-]*"
 _POSTAL_CODE_IN_TEXT = re.compile(
     # A part of a longer number is none, unless it is called one.
-    rf"(?<!\w){_POSTAL_CODE_LABEL}({_POSTAL_CODE_TYPED})(?![\d])"
-    rf"|(?<![\w+])(?<!\d[ \-])({_POSTAL_CODE_TYPED})(?![ \-]?\d)(?!\w)",
+    rf"(?<!\w){_POSTAL_CODE_LABEL}({HERE.postal_code.typed})(?![\d])"
+    rf"|(?<![\w+])(?<!\d[ \-])({HERE.postal_code.typed})(?![ \-]?\d)(?!\w)",
     re.IGNORECASE,
 )
 

@@ -114,8 +114,8 @@ def near_postal_code(text: str) -> tuple[str, str]:
 
 
 _NEAR_POSTAL_CODE = re.compile(
-    r"(?<!\w)(?:(?:near|nearby|around|close to|next to)\s+(?:pin\s+|pincode\s+|pin code\s+)?([1-9][0-9]{5})"
-    r"|([1-9][0-9]{5})\s+(?:ke paas|ke pas|के पास))(?!\w)",
+    rf"(?<!\w)(?:(?:near|nearby|around|close to|next to)\s+({HERE.postal_code.typed})"
+    rf"|({HERE.postal_code.typed})\s+(?:ke paas|ke pas|के पास))(?!\w)",
     re.IGNORECASE,
 )
 
