@@ -51,11 +51,6 @@ class PostalCode(_Part, frozen=True):
     digits_only: bool
 
     @property
-    def typed(self) -> str:
-        """Return `parts` without groups, to be put into another expression."""
-        return re.sub(r"\((?!\?)", "(?:", self.parts)
-
-    @property
     def label(self) -> str:
         """Return what a field for one is called."""
         return self.name[0].upper() + self.name[1:]

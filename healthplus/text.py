@@ -12,11 +12,13 @@ import unicodedata
 from healthplus.country import HERE
 from healthplus.errors import BadInput
 
+POSTAL_CODE_TYPED = re.sub(r"\((?!\?)", "(?:", HERE.postal_code.parts)
+"""A regular expression of a postal code as it is typed, or kept, without groups."""
 _POSTAL_CODE_LABEL = rf"(?:{HERE.postal_code.called}|postal ?code|post ?code|zip ?code)(?: ?code)?(?: ?no)?[ .:#\-]*"
 _POSTAL_CODE_IN_TEXT = re.compile(
     # A part of a longer number is none, unless it is called one.
-    rf"(?<!\w){_POSTAL_CODE_LABEL}({HERE.postal_code.typed})(?![\d])"
-    rf"|(?<![\w+])(?<!\d[ \-])({HERE.postal_code.typed})(?![ \-]?\d)(?!\w)",
+    rf"(?<!\w){_POSTAL_CODE_LABEL}({POSTAL_CODE_TYPED})(?![\d])"
+    rf"|(?<![\w+])(?<!\d[ \-])({POSTAL_CODE_TYPED})(?![ \-]?\d)(?!\w)",
     re.IGNORECASE,
 )
 

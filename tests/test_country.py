@@ -46,6 +46,7 @@ ALLOWED = {
     "web/templates/desk/office/clinic.html": "as above",
     "receipts/functions/receipts.sql": "India's law of receipts, for those in rupees",
     "staff/functions/asks.sql": "an amount of rupees; of others it is another",
+    "web/http/fields.toml": "examples",
     "web/api/amounts.py": "the names with `_paise`, which go with 0.2",
     "web/pages/receipt_pdf.py": "signs that the font has",
     "web/languages.py": "examples of what is written",

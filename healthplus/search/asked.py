@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from healthplus.country import HERE
 from healthplus.search.vocabulary import VOCABULARY, folded, gender_asked, is_doctor, plain_words, runs, sendable
-from healthplus.text import with_postal_codes
+from healthplus.text import POSTAL_CODE_TYPED, with_postal_codes
 
 _CONTENT = tomllib.loads(Path(__file__).with_name("asked.toml").read_text("utf-8"))
 
@@ -114,8 +114,8 @@ def near_postal_code(text: str) -> tuple[str, str]:
 
 
 _NEAR_POSTAL_CODE = re.compile(
-    rf"(?<!\w)(?:(?:near|nearby|around|close to|next to)\s+({HERE.postal_code.typed})"
-    rf"|({HERE.postal_code.typed})\s+(?:ke paas|ke pas|के पास))(?!\w)",
+    rf"(?<!\w)(?:(?:near|nearby|around|close to|next to)\s+({POSTAL_CODE_TYPED})"
+    rf"|({POSTAL_CODE_TYPED})\s+(?:ke paas|ke pas|के पास))(?!\w)",
     re.IGNORECASE,
 )
 

@@ -321,6 +321,9 @@ _CLASSES = {
         GET /privacy/withdrawn
         POST /privacy/agree
         POST /privacy/sign-out-everywhere
+        GET /docs
+        GET /docs/first-booking
+        GET /docs/{name}
         GET /help
         GET /accessibility
         GET /specialities

@@ -154,6 +154,7 @@ _SHEETS = {
     **dict.fromkeys(("home", "find", "found"), "find.css"),
     "directory": "directory.css",
     "chart": "chart.css",
+    "docs": "docs.css",
     **dict.fromkeys(("hold", "claimed", "appointments", "queue", "people", "notifications", "privacy"), "own.css"),
 }
 """The style sheet of each folder of templates whose pages have one of their own."""

@@ -18,6 +18,7 @@ from healthplus.web.pages.chart_month import ChartMonthController
 from healthplus.web.pages.claimed import ClaimedController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
+from healthplus.web.pages.docs import DocsController
 from healthplus.web.pages.earlier import EarlierTimesController
 from healthplus.web.pages.email import EmailController
 from healthplus.web.pages.emergency import EmergencyController
@@ -65,6 +66,7 @@ _CONTROLLERS = (
     PrivacyController,
     PeopleController,
     EmailController,
+    DocsController,
     InformationController,
     SpecialitiesController,
     EmergencyController,
