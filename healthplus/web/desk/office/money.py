@@ -155,7 +155,7 @@ def _answered(request: AnyRequest, answer: str, done: str) -> Response[str]:
 
 
 def said(language: Language, kind: str, text: str) -> str:
-    """Return what one side says of a payment, in words: its state, or amounts as in `INR 70000 500`."""
+    """Return what one side says of a payment, in words: its state, or amounts as in `USD 70000 500`."""
     if text in _STATES:
         return language.gettext(_STATES[text])
     currency, *amounts = text.split()
