@@ -39,6 +39,8 @@ _CLASSES = {
         GET /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}/release
+        GET /appointments/{provider_id}/{booking_id}/pay
+        POST /appointments/{provider_id}/{booking_id}/pay
         GET /appointments/{provider_id}/{booking_id}/cancel
         POST /appointments/{provider_id}/{booking_id}/cancel
     """,

@@ -281,6 +281,16 @@ async def test_pages_lead_to_each_other(search: Search, http: httpx.AsyncClient)
     assert (await search(page=50)).json() == []
 
 
+async def test_nobody_found_is_not_the_last_word(search: Search) -> None:
+    """Those who may be meant are shown, and it is said."""
+    response = await search(keyword="dentst")
+    assert response.headers["Showing-Instead"] == "keyword=dentist"
+    assert response.json() == (await search(keyword="dentist")).json() != []
+    assert "Showing-Instead" not in (await search(keyword="dentist")).headers
+    assert (await search(keyword="dentist", city="Atlantis")).headers["Showing-Instead"] == "city="
+    assert await ids(search(keyword="xyzzyq")) == []
+
+
 async def test_spelling_changes_no_list(search: Search, http: httpx.AsyncClient) -> None:
     plain = await search(keyword="dentst")
     assert "spelling-suggestions" not in plain.headers

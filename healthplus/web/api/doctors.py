@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from litestar import Controller, Response, get
 from litestar.datastructures import ResponseHeader
@@ -14,7 +14,8 @@ from litestar.params import PathParameter
 from healthplus.database import Record
 from healthplus.errors import NotFound
 from healthplus.money import in_units
-from healthplus.search.find import SearchRequest, city_named, find
+from healthplus.search.find import SearchRequest, city_named
+from healthplus.search.instead import find_or_instead
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.urgent import Urgent, urgent_need
 from healthplus.web.api.doctor_models import Doctor, DoctorsAndSpellcheck, DoctorService, UrgentNeed
@@ -45,6 +46,12 @@ _CALL = ResponseHeader(
 )
 
 
+_INSTEAD = ResponseHeader(
+    name="Showing-Instead",
+    documentation_only=True,
+    description="Where nobody is found exactly: the keyword or city that was searched for instead, percent-encoded "
+    "as in a URL, such as keyword=dentist&city=pune; an empty city is any. Say so above the results.",
+)
 _SPELLING = ResponseHeader(
     name="Spelling-Suggestions",
     documentation_only=True,
@@ -61,7 +68,7 @@ _WARNINGS = ResponseHeader(
     documentation_only=True,
     description="What was not understood, as a list of structured fields (RFC 9651): `unknown-parameter` and "
     '`unknown-city`, each with its `name`, percent-encoded, as in unknown-parameter;name="ciy". Nothing was searched '
-    "for by an unknown parameter, and nobody is in an unknown city.",
+    "for by an unknown parameter, and nobody is in an unknown city: see Showing-Instead.",
 )
 
 
@@ -76,7 +83,7 @@ class DoctorsController(Controller):
     @get(
         operation_id="SearchDoctors",
         responses={status: PROBLEMS[status] for status in (400, 422, 503)},
-        response_headers=[_CALL, _SPELLING, _APPLIED, _WARNINGS],
+        response_headers=[_CALL, _INSTEAD, _SPELLING, _APPLIED, _WARNINGS],
         **needs_key("search"),
     )
     async def search_doctors(
@@ -142,8 +149,12 @@ async def _page(
     request: AnyRequest, search: SearchRequest, page: int, count: int
 ) -> tuple[list[Doctor], dict[str, str]]:
     limit, offset = limit_and_offset(page, count)
-    found = await find(services(request).database, search, offset, limit)
-    rows, headers = page_and_links(request, page, count, found)
+    found = await find_or_instead(services(request).database, search, offset, limit)
+    rows, headers = page_and_links(request, page, count, found.rows)
+    if found.request != search:
+        instead = {name: getattr(found.request, name) for name in ("keyword", "city")}
+        changed = {name: text for name, text in instead.items() if text != getattr(search, name)}
+        headers[_INSTEAD.name] = urlencode(changed, quote_via=quote)
     return [_doctor(row) for row in rows], headers
 
 

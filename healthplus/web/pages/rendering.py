@@ -215,6 +215,13 @@ def policy_of_map(request: AnyRequest) -> dict[str, str]:
     return {"Content-Security-Policy": policy}
 
 
+def bank_headers(request: AnyRequest) -> dict[str, str]:
+    """Return a policy that lets the form lead to the bank's page, where its answer may redirect."""
+    pages = " ".join(services(request).payments.gateways.pages)
+    policy = CONTENT_SECURITY_POLICY.replace("form-action 'self'", f"form-action 'self' {pages}".rstrip())
+    return {"Content-Security-Policy": policy}
+
+
 def updates_response(request: AnyRequest, update: object | None, *, status: int = 200) -> Response[bytes]:
     """Return the answer to a script that waits for updates of its page; None: there is none."""
     if update is None:

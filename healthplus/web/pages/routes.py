@@ -29,6 +29,7 @@ from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.manifest import ManifestController
 from healthplus.web.pages.money import MoneyController
 from healthplus.web.pages.notifications import NotificationsController
+from healthplus.web.pages.paying import PayingController
 from healthplus.web.pages.payment_return import PaymentReturnController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
@@ -59,6 +60,7 @@ _CONTROLLERS = (
     SignInController,
     AppointmentsController,
     MoneyController,
+    PayingController,
     NotificationsController,
     EarlierTimesController,
     PrivacyController,

@@ -9,8 +9,9 @@ from msgspec import structs
 
 from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX
+from healthplus.search.asked import near_postal_code
 from healthplus.search.find import TIME_ZONE_DEFAULT, city_named, service_types
-from healthplus.search.keyword import parse_keyword
+from healthplus.search.keyword import is_postal_code, parse_keyword
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.text import comparable
 from healthplus.web.languages import Language
@@ -65,6 +66,13 @@ async def search_of_form(request: AnyRequest) -> Search:
         place=place,
         filters=filters,
     )
+
+
+def _need_and_place(request: AnyRequest) -> tuple[str, str]:
+    need, place = (typed(request.query_params.get(name)) for name in ("need", "place"))
+    if not place and is_postal_code(need):
+        return "", need
+    return (need, place) if place else near_postal_code(need)
 
 
 async def services_of_address(request: AnyRequest) -> tuple[Record, ...]:

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
-from healthplus.search.vocabulary import VOCABULARY, is_doctor, known_phrases, plain_words, runs
+from healthplus.search.ranking import OF_LABORATORIES, is_for_doctors, is_for_labs
 from healthplus.text import POSTAL_CODE, line, number, with_postal_codes
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.languages import Language
@@ -35,7 +35,6 @@ ORDERS = {
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
-_OF_LABORATORIES = {"pathology", "radiology"}
 _TEXT_MAX = 200
 _CITY_SECONDS = 180 * 86_400
 _DAYS_AHEAD_MAX = 366
@@ -152,9 +151,8 @@ class Search(Struct, frozen=True, kw_only=True):
         if self.filters.type or self.sort != "best":
             return False
         if self.speciality:
-            return self.speciality["slug"] not in _OF_LABORATORIES
-        words = plain_words(self.need)
-        return any(map(is_doctor, words)) or _is_for_specialities(words)
+            return self.speciality["slug"] not in OF_LABORATORIES
+        return is_for_doctors(self.need)
 
     @property
     def is_for_labs(self) -> bool:
@@ -163,9 +161,7 @@ class Search(Struct, frozen=True, kw_only=True):
             return False
         if self.services:
             return self.has_only_tests
-        meant = [VOCABULARY.phrases[phrase] for phrase in known_phrases(plain_words(self.need))]
-        kinds = [bool(_OF_LABORATORIES & one.specialities) for one in meant if one.specialities or one.types]
-        return bool(kinds) and all(kinds)
+        return is_for_labs(self.need)
 
     @property
     def has_only_tests(self) -> bool:
@@ -241,26 +237,6 @@ def city_to_remember(request: AnyRequest, slug: str) -> list[Cookie]:
 
 
 _STRETCHES = tuple(stretch.value for stretch in Available)
-
-
-def _is_for_specialities(words: list[str]) -> bool:
-    """Return whether words name symptoms or specialities that doctors see to, and nothing else."""
-    if any(VOCABULARY.phrases[word].types for word in words if word in VOCABULARY.phrases):
-        return False  # as in: skin clinic
-    done, is_for_any = 0, False
-    for start, end, phrase in runs(words):
-        if start < done:
-            continue
-        meaning = VOCABULARY.phrases.get(phrase)
-        if meaning and meaning.services and not meaning.is_treatment:
-            return False
-        if meaning and not _OF_LABORATORIES.isdisjoint(meaning.specialities):
-            return False
-        if meaning or phrase in VOCABULARY.dropped:
-            done, is_for_any = end, is_for_any or bool(meaning and meaning.specialities)
-        elif end == start + 1:
-            return False
-    return is_for_any
 
 
 def typed(text: str | None) -> str:
