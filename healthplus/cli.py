@@ -35,6 +35,7 @@ from healthplus.directory.commands import find_command
 from healthplus.directory.reminder_commands import reminders_group
 from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
+from healthplus.imports.settlement_commands import settlements_group
 from healthplus.lifeline import end_with_stdin
 from healthplus.logs import configure_logs
 from healthplus.monitoring.commands import errors_command, status_command
@@ -232,6 +233,7 @@ for command in (
     payment_account_group,
     push_key_command,
     receipts_group,
+    settlements_group,
     reminders_group,
     restore_command,
     service_group,

@@ -118,7 +118,7 @@ class QuotaExceeded(HealthPlusError):
 
 
 class PhoneRefused(BadInput):
-    """This is no phone number; write it in full, with its country code, as in +91 98765 43210."""
+    """This is no phone number; write it in full, with its country code."""
 
     code = "phone_refused"
 

@@ -6,10 +6,11 @@ from decimal import Decimal
 
 from babel.numbers import is_currency
 
+from healthplus.country import HERE
 from healthplus.errors import BadInput
 
 INR = "INR"
-"""The currency of a clinic that names none."""
+"""India's, for what its law and its ways to pay ask for."""
 FEE_MINOR_MAX = 100_000_000
 
 # ISO 4217's, and not the locale data's of the library that formats: what is stored must mean the same after an upgrade.
@@ -40,8 +41,8 @@ def in_units(amount_minor: int, currency: str) -> Decimal:
 
 
 def unit_name(currency: str) -> str:
-    """Return what commands and messages call a currency's whole unit: its code, but for rupees."""
-    return "rupees" if currency == INR else currency
+    """Return what commands and messages call a currency's whole unit: its code, but for the country's own."""
+    return HERE.unit_name if currency == HERE.currency else currency
 
 
 def in_minor(amount: Decimal, currency: str) -> int | None:

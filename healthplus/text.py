@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from healthplus.country import HERE
 from healthplus.errors import BadInput
 
-POSTAL_CODE = re.compile("[1-9][0-9]{5}")
-"""A postal code as it is kept."""
-_POSTAL_CODE_TYPED = r"\d{3}[ \-\u2010-\u2015]?\d{3}"
-_POSTAL_CODE_LABEL = (
-    r"(?:p\.?i\.?n|pincode|pin ?code|postal ?code|post ?code|zip ?code|पिन ?कोड|पिन)(?: ?code)?(?: ?no)?[ .:#\-]*"
-)
+POSTAL_CODE_TYPED = re.sub(r"\((?!\?)", "(?:", HERE.postal_code.parts)
+"""A regular expression of a postal code as it is typed, or kept, without groups."""
+_POSTAL_CODE_LABEL = rf"(?:{HERE.postal_code.called}|postal ?code|post ?code|zip ?code)(?: ?code)?(?: ?no)?[ .:#\-]*"
 _POSTAL_CODE_IN_TEXT = re.compile(
     # A part of a longer number is none, unless it is called one.
-    rf"(?<!\w){_POSTAL_CODE_LABEL}({_POSTAL_CODE_TYPED})(?![\d])"
-    rf"|(?<![\w+])(?<!\d[ \-])({_POSTAL_CODE_TYPED})(?![ \-]?\d)(?!\w)",
+    rf"(?<!\w){_POSTAL_CODE_LABEL}({POSTAL_CODE_TYPED})(?![\d])"
+    rf"|(?<![\w+])(?<!\d[ \-])({POSTAL_CODE_TYPED})(?![ \-]?\d)(?!\w)",
     re.IGNORECASE,
 )
 
@@ -106,15 +104,26 @@ def code(text: str) -> str:
 
 
 def postal_code(text: str) -> str:
-    """Return a postal code as it is kept: 411038 for `411 038`, `PIN 411038` and `411-038`; others as `identifier`."""
+    """Return a postal code of the country as it is kept: in India 411038 for `411 038` and for `PIN 411-038`.
+
+    Anything else is as `identifier` has it.
+    """
     plain = identifier(text)
     found = _POSTAL_CODE_IN_TEXT.fullmatch(plain)
-    return _digits_of(found) if found else plain
+    return _as_kept(found) if found else plain
+
+
+def is_postal_code(text: str) -> bool:
+    """Return whether a text is a postal code of the country, as it is kept."""
+    try:
+        return HERE.postal_code.checked(text) == text
+    except ValueError:
+        return False
 
 
 def with_postal_codes(text: str) -> str:
     """Return free text on one line in which each postal code is written as it is kept, without what it is called."""
-    return _POSTAL_CODE_IN_TEXT.sub(_digits_of, line(text))
+    return _POSTAL_CODE_IN_TEXT.sub(_as_kept, line(text))
 
 
 def line(text: str) -> str:
@@ -178,6 +187,8 @@ def _plain_digits(text: str) -> str:
     return "".join(str(unicodedata.decimal(sign)) if sign.isdecimal() else sign for sign in text)
 
 
-def _digits_of(found: re.Match[str]) -> str:
-    digits = "".join(filter(str.isdecimal, _plain_digits(found[1] or found[2])))
-    return digits if POSTAL_CODE.fullmatch(digits) else found[0]
+def _as_kept(found: re.Match[str]) -> str:
+    try:
+        return HERE.postal_code.checked(_plain_digits(found[1] or found[2]))
+    except ValueError:  # it begins with a 0, say
+        return found[0]

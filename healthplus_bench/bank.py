@@ -25,6 +25,7 @@ from healthplus.payments.gateway import (
     Returned,
     WebhookEvent,
 )
+from healthplus.payments.settled import SettlementPage
 
 ANSWER_VARIABLE = "BENCH_BANK_MS"
 """After how many milliseconds the bank answers."""
@@ -101,6 +102,9 @@ class BankElsewhere:
 
     def payments_of(self, day: date) -> AsyncIterator[list[ListedPayment]]:
         raise PaymentUnavailable(f"The bank does not list what was paid on {day}.")
+
+    def settlements_of(self, day: date) -> AsyncIterator[SettlementPage]:
+        raise PaymentUnavailable(f"The bank does not say what was paid out on {day}.")
 
     async def find(self, name: str) -> ListedPayment | None:
         raise PaymentUnavailable(f"The bank does not look for {name}.")

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import aiohttp
 import msgspec
+from msgspec.structs import replace
 
 from healthplus.payments.gateway import GatewayPayment, GatewayRefund, ListedPayment, PaymentState
 from healthplus.payments.gateways.sandbox import (
@@ -294,7 +295,8 @@ class Bank:
             FROM payment WHERE state <> 'pending' AND {condition} ORDER BY authorisation LIMIT {_PAGE}""",
             values,
         )
-        return [ListedPayment(*row) for row in rows]
+        found = [ListedPayment(*row) for row in rows.fetchall()]
+        return [replace(one, refunds=self._refunds(one.name)) for one in found]
 
     def _advance(
         self, name: str, state: PaymentState, *, prompted: bool, refunded_minor: int = 0, is_move: bool = True

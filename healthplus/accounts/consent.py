@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from healthplus.country import HERE
 from healthplus.errors import ConsentOutdated
 
 
@@ -20,13 +21,14 @@ CONSENTS = (
         "2026-11-23",
         "appointments",
         "We keep your number, the patient's name and this visit, so the clinic can expect you and reach you; "
-        "clinic staff see it. Withdraw any time in Privacy; complain to the Data Protection Board.",
+        f"clinic staff see it. Withdraw any time in Privacy; complain to the {HERE.privacy.authority_short}.",
     ),
     Consent(
         "2026-11-30",
         "appointments",
         "We keep your number, the patient's name and your appointments, so that the clinic can expect you and reach "
-        "you; its staff see them. Withdraw any time in Privacy; you may complain to the Data Protection Board.",
+        "you; its staff see them. Withdraw any time in Privacy; you may complain to the "
+        f"{HERE.privacy.authority_short}.",
     ),
 )
 CURRENT = CONSENTS[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import UUID
 
+from healthplus.country import HERE
 from healthplus.database import Database, Record, load
 from healthplus.errors import HolderStays, NotFound, PersonStillBooked
 
@@ -30,4 +31,4 @@ async def expected(database: Database, patient_id: int, person_id: UUID) -> list
 
     `state` is "waiting" for a ticket, and `id` then the ticket's; else they are the booking's.
     """
-    return await database.fetch(queries.expected, patient_id, person_id)
+    return await database.fetch(queries.expected, patient_id, person_id, HERE.time_zone)

@@ -84,7 +84,17 @@ AREAS = (
     Area(
         "payments",
         "payments",
-        ("accounts.sql", "currency.sql", "at_clinic.sql", "gateway_events.sql", "money_steps.sql", "day_checks.sql"),
+        (
+            *(
+                "accounts.sql",
+                "currency.sql",
+                "at_clinic.sql",
+                "gateway_events.sql",
+                "money_steps.sql",
+                "day_checks.sql",
+            ),
+            "settlements.sql",
+        ),
     ),
     Area("receipts", "receipts", ("receipts.sql",)),
     Area(

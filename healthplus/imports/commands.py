@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from healthplus.country import HERE
 from healthplus.database import BULK, Database, FreeSpace, running_database
 from healthplus.imports.import_csv import Options, Remark, Summary, import_csv
 from healthplus.settings import Settings
@@ -23,7 +24,7 @@ _LINES_SHOWN_MAX = 50
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--strict", is_flag=True, help="Store nothing if any row is rejected.")
-@click.option("--time-zone", default="Asia/Kolkata", show_default=True, help="Time zone of cities not known yet.")
+@click.option("--time-zone", default=HERE.time_zone, show_default=True, help="Time zone of cities not known yet.")
 @click.option("--photos-again", is_flag=True, help="Fetch also photos that were fetched before.")
 @click.pass_obj
 def import_command(

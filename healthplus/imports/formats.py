@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, Type
 
 import msgspec
 
+from healthplus.country import HERE
 from healthplus.directory.fees import checked_fee, require_funding
 from healthplus.directory.gstin import checked_gstin
 from healthplus.directory.preparation import checked_preparation
@@ -29,9 +30,9 @@ _Latitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 _Longitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 _Year: TypeAlias = Annotated[int, msgspec.Meta(ge=1900, le=2200)]
 _Pincode: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{5}$")]
-# India's mainland and islands; what lies outside was not located but mistyped.
-_IndianLatitude: TypeAlias = Annotated[float, msgspec.Meta(ge=6, le=38)]
-_IndianLongitude: TypeAlias = Annotated[float, msgspec.Meta(ge=68, le=98)]
+# What lies outside of the country was not located but mistyped.
+_OwnLatitude: TypeAlias = Annotated[float, msgspec.Meta(ge=HERE.box[0], le=HERE.box[1])]
+_OwnLongitude: TypeAlias = Annotated[float, msgspec.Meta(ge=HERE.box[2], le=HERE.box[3])]
 _FACILITIES_MAX = 20
 _FACILITY_LENGTH_MAX = 60
 _PICTURES_MAX = 6
@@ -106,7 +107,7 @@ class Entry(msgspec.Struct, frozen=True):
     shifts: tuple[Shift, ...] = ()
     tests: tuple[Service, ...] = ()
     services: tuple[Service, ...] = ()
-    currency: str = INR
+    currency: str = HERE.currency
     gaps: tuple[str, ...] = ()
 
 
@@ -134,8 +135,8 @@ class _HospitalRow(msgspec.Struct):
     state: _Word
     district: _Word
     pincode: _Pincode | None = None
-    latitude: _IndianLatitude | None = None
-    longitude: _IndianLongitude | None = None
+    latitude: _OwnLatitude | None = None
+    longitude: _OwnLongitude | None = None
 
 
 class _ProviderRow(msgspec.Struct, kw_only=True):
@@ -187,8 +188,8 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
 
 class _PostalCodeRow(msgspec.Struct):
     pincode: _Pincode
-    latitude: _IndianLatitude
-    longitude: _IndianLongitude
+    latitude: _OwnLatitude
+    longitude: _OwnLongitude
 
 
 def lists_postal_codes(columns: Sequence[str]) -> bool:
@@ -245,7 +246,7 @@ def _hospital_entry(line: int, row: _HospitalRow) -> Entry:
 
 
 def _provider_entry(line: int, row: _ProviderRow) -> Entry:
-    currency = INR if row.currency is None else checked_currency(row.currency)
+    currency = HERE.currency if row.currency is None else checked_currency(row.currency)
     clinic = Clinic(
         row.clinic_identifier,
         row.city,

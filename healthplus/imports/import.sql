@@ -53,7 +53,7 @@ WITH given AS (
     SELECT given.*, city.city_id, clinic.clinic_id
     FROM jsonb_to_recordset($1) AS given(
         identifier text, city_slug text, name text, address text, postal_code text, phone text,
-        latitude double precision, longitude double precision, currency text, reminder_hours smallint[], gstin text,
+        latitude double precision, longitude double precision, currency text, reminder_hours smallint[], gstin text, home_currency text,
         facilities text[])
     JOIN directory.city ON city.slug = given.city_slug
     LEFT JOIN directory.clinic ON clinic.identifier = given.identifier
@@ -84,7 +84,7 @@ WITH given AS (
 ), added AS (
     INSERT INTO directory.clinic (
         identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours, gstin, facilities)
-    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR'), reminder_hours,
+    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, home_currency), reminder_hours,
         gstin, coalesce(facilities, '{}')
     FROM given WHERE clinic_id IS NULL
     RETURNING 1

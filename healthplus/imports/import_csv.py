@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 
 import msgspec
 
+from healthplus.country import HERE
 from healthplus.database import Database, PostgresError, Transaction, load
 from healthplus.directory.service_text import Service
 from healthplus.errors import BadInput, Conflict
@@ -75,7 +76,7 @@ class Options:
 
     dry_run: bool = False
     strict: bool = False
-    time_zone: str = "Asia/Kolkata"
+    time_zone: str = HERE.time_zone
     photos_again: bool = False
 
 
@@ -97,7 +98,7 @@ async def import_csv(
     when there is no room; nothing is stored then.
     """
     if options.time_zone not in available_timezones():
-        raise BadInput(f"{options.time_zone!r} is no time zone; Asia/Kolkata, for example, is one")
+        raise BadInput(f"{options.time_zone!r} is no time zone; {HERE.time_zone}, for example, is one")
     entries, postal_codes, summary = read_file(path)
     # Before anything is locked: a server that is slow to answer must not keep others waiting.
     hashes, missing = await (photos or PhotoFetcher(db)).fetch(

@@ -9,6 +9,7 @@ from statistics import median
 
 import msgspec
 
+from healthplus.country import HERE
 from healthplus.directory.service_text import Service
 from healthplus.imports.formats import Clinic, Entry
 from healthplus.names import service_slug, slug
@@ -41,7 +42,10 @@ def rows_by_table(
     return {
         "cities": _cities(clinics, slugs, time_zone),
         "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
-        "clinics": [msgspec.structs.asdict(clinic) | {"city_slug": slugs[_city(clinic)]} for clinic in clinics],
+        "clinics": [
+            {**msgspec.structs.asdict(clinic), "city_slug": slugs[_city(clinic)], "home_currency": HERE.currency}
+            for clinic in clinics
+        ],
         "providers": [msgspec.structs.asdict(provider) for provider in providers.values()],
         "photos": [
             {"provider": one.identifier, "source": one.photo, "hash": hashes.get(one.photo or "")}

@@ -29,6 +29,7 @@ class Read(NamedTuple):
     book: Record
     money_due: list[Record]
     money_totals: list[Record]
+    money_settled: list[Record]
     money_checks: Record
     replicas: list[Record]
     backup: BackupState
@@ -44,6 +45,7 @@ async def read_figures(database: Database, settings: Settings) -> Read:
         book,
         await database.fetch(queries.money_due),
         await database.fetch(queries.money_totals),
+        await database.fetch(queries.money_settled),
         money_checks,
         await database.fetch(queries.replicas),
         await backup_state(database, settings),
@@ -133,11 +135,25 @@ def _of_read(read: Read) -> Iterator[Metric]:
         payments.add_metric((row["state"], row["currency"]), row["payments"])
         money.add_metric((row["state"], row["currency"]), row["amount_minor"])
     yield from (payments, money)
+    kept = GaugeMetricFamily(
+        "healthplus_gateway_fee_minor",
+        "What gateways kept of what they settled, with the tax on it, in the currency's smallest unit.",
+        labels=("currency",),
+    )
+    settled = GaugeMetricFamily(
+        "healthplus_settled_minor", "What gateways paid out, in the currency's smallest unit.", labels=("currency",)
+    )
+    for row in read.money_settled:
+        kept.add_metric((row["currency"],), row["fee_minor"])
+        settled.add_metric((row["currency"],), row["amount_minor"])
+    yield from (kept, settled)
     open_cases, late_days = read.money_checks["open_cases"], read.money_checks["late_days"]
     yield GaugeMetricFamily(
         "healthplus_money_cases_open", "Payments that do not match, and are not seen to.", open_cases
     )
-    yield GaugeMetricFamily("healthplus_day_checks_late", "Days to be compared since six hours or more.", late_days)
+    yield GaugeMetricFamily(
+        "healthplus_day_checks_late", "Days to be compared or read since six hours or more.", late_days
+    )
     yield GaugeMetricFamily("healthplus_replicas", "Servers that follow the database's.", len(read.replicas))
     lag_bytes = GaugeMetricFamily("healthplus_replica_lag_bytes", "What one has yet to apply.", labels=("replica",))
     lag = GaugeMetricFamily("healthplus_replica_lag_seconds", "How late one applies.", labels=("replica",))

@@ -37,11 +37,20 @@ CROSS JOIN LATERAL (
     WHERE next_at IS NOT NULL AND NOT is_rest AND refund.state = 'ordered' AND from_at <= now_at) AS due
 GROUP BY step, currency, now_at ORDER BY step, currency
 
+-- name: money_settled
+-- What gateways have paid out, and what they kept for it, as far as their settlements are known.
+SELECT currency, count(*) AS settlements, sum(coalesce(amount_minor, payments_minor + refunds_minor + other_minor - fees_minor))::bigint AS amount_minor,
+    sum(fees_minor)::bigint AS fee_minor, sum(tax_minor)::bigint AS tax_minor
+FROM payments.settlement GROUP BY currency ORDER BY currency
+
 -- name: money_checks
--- What did not match and nobody has seen to; and the days that ought to have been compared with a gateway's list for six hours.
+-- What did not match and nobody has seen to; and the days that ought to have been compared with a gateway's list, or whose settlements ought to
+-- have been read, for six hours.
 SELECT (SELECT count(*) FROM payments.money_case WHERE closed_at IS NULL) AS open_cases,
     (SELECT count(*) FROM payments.day_check
-        WHERE due_at IS NOT NULL AND (day + runs + 1)::timestamp AT TIME ZONE 'UTC' + interval '8 hours' < (SELECT public.app_now())) AS late_days
+        WHERE due_at IS NOT NULL AND (day + runs + 1)::timestamp AT TIME ZONE 'UTC' + interval '8 hours' < (SELECT public.app_now()))
+    + (SELECT count(*) FROM payments.settlement_day
+        WHERE due_at IS NOT NULL AND (day + runs + 1)::timestamp AT TIME ZONE 'UTC' + interval '9 hours' < (SELECT public.app_now())) AS late_days
 
 -- name: money_totals
 -- How much money has ever reached each state, up to two minutes ago.

@@ -58,6 +58,7 @@ class Status:
     book: dict[str, Any] = field(default_factory=dict)
     money_due: list[dict[str, Any]] = field(default_factory=list)
     money_totals: list[dict[str, Any]] = field(default_factory=list)
+    money_settled: list[dict[str, Any]] = field(default_factory=list)
     account_faults: list[str] = field(default_factory=list)
     """What is missing for clinics to take money online."""
     errors: list[dict[str, Any]] = field(default_factory=list)
@@ -118,8 +119,8 @@ def shown_database(settings: Settings) -> str:
 def _add(status: Status, read: Read) -> None:
     status.book = dict(read.book)
     status.backup = read.backup if read.backup.is_wanted else None
-    status.money_due, status.money_totals, status.replicas = (
-        list(map(dict, rows)) for rows in (read.money_due, read.money_totals, read.replicas)
+    status.money_due, status.money_totals, status.money_settled, status.replicas = (
+        list(map(dict, rows)) for rows in (read.money_due, read.money_totals, read.money_settled, read.replicas)
     )
 
 
@@ -225,9 +226,13 @@ def _book(book: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
 
 
 def _money(status: Status) -> Iterator[tuple[str, str, bool]]:
-    for currency in sorted({row["currency"] for row in (*status.money_totals, *status.money_due)}):
+    rows = (*status.money_totals, *status.money_due, *status.money_settled)
+    for currency in sorted({row["currency"] for row in rows}):
         reached = [row for row in status.money_totals if row["currency"] == currency]
         yield f"Money {currency}", ", ".join(map(_total, reached)) or "none counted yet", False
+        for row in status.money_settled:
+            if row["currency"] == currency:
+                yield "  paid out", _settled(row), False
         for due in status.money_due:
             if due["currency"] == currency:
                 yield f"  {due['step']} due", _due(due), due["oldest_seconds"] > DUE_SECONDS_MAX
@@ -235,6 +240,12 @@ def _money(status: Status) -> Iterator[tuple[str, str, bool]]:
 
 def _total(row: dict[str, Any]) -> str:
     return f"{row['state']} {row['payments']} ({_amount(row)})"
+
+
+def _settled(row: dict[str, Any]) -> str:
+    columns = ("amount_minor", "fee_minor", "tax_minor")
+    amount, fee, tax = (f"{in_units(row[column], row['currency']):,}" for column in columns)
+    return f"{row['settlements']} settlements ({amount}); kept by the gateways: {fee}, of it {tax} tax"
 
 
 def _due(row: dict[str, Any]) -> str:

@@ -41,7 +41,6 @@ class Texts(NamedTuple):
     """
 
     code: str
-    locale: str
     clock: str
     exact_clock: str
     rupees: str

@@ -17,7 +17,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
+from babel.numbers import get_currency_symbol
 
+from healthplus.country import HERE
 from healthplus.money import INR, in_units
 from healthplus.notices.mail import mail_html
 from healthplus.notices.sender import Email, Push, Sms
@@ -25,7 +27,10 @@ from healthplus.notices.text import APPOINTMENT, EARLIER, MOVE, Text, Texts
 from healthplus.notices.texts_en import ENGLISH
 from healthplus.notices.texts_hi import HINDI
 
-LANGUAGES = {texts.code: texts for texts in (ENGLISH, HINDI)}
+LANGUAGES: dict[str, Texts] = {texts.code: texts for texts in (ENGLISH, HINDI) if texts.code in HERE.languages}
+_DAY = "EEE MMM d" if HERE.month_first else "EEE d MMM"
+_SIGNS_OF_SMS = frozenset("$£¥€")
+"""Those that each phone shows, and that make no text longer."""
 NOTIFICATIONS = "/notifications"
 
 Row: TypeAlias = Mapping[str, Any]
@@ -73,7 +78,7 @@ def sms_of(row: Row, wording: Wording, channel: str = "sms") -> Sms:
     template = template_of(row)
     if template == "reminder" and channel == "sms" and wording.takes_replies:
         template = "reminder_reply"
-    texts = LANGUAGES[row["language"]]
+    texts = LANGUAGES.get(row["language"], ENGLISH)
     text = texts.texts[template]
     facts = _facts(row, wording, texts)
     link = _link(row, wording, texts, text)
@@ -93,7 +98,7 @@ def email_of(row: Row, wording: Wording) -> Email:
 
     It also states the fee, and reminds of what is to be done before: no SMS does, since that hints at what it is for.
     """
-    texts = LANGUAGES[row["language"]]
+    texts = LANGUAGES.get(row["language"], ENGLISH)
     text = texts.texts[template_of(row)]
     facts = _facts(row, wording, texts)
     link = _link(row, wording, texts, text)
@@ -121,7 +126,7 @@ def email_of(row: Row, wording: Wording) -> Email:
 
 def push_of(row: Row, wording: Wording) -> Push:
     """Return what the patient's devices show for a row of `take_due`."""
-    texts = LANGUAGES[row["language"]]
+    texts = LANGUAGES.get(row["language"], ENGLISH)
     text = texts.texts[template_of(row)]
     facts = _facts(row, wording, texts)
     path = _link(row, wording, texts, text).removeprefix(wording.site_url)
@@ -154,16 +159,15 @@ def _facts(row: Row, wording: Wording, texts: Texts) -> dict[str, str]:
 
     def amount(minor: int) -> str:
         units = in_units(minor, row["currency"])
-        sign = texts.rupees if row["currency"] == INR else f"{row['currency']} "
-        return f"{sign}{units if units % 1 else int(units)}"
+        return f"{_sign(row['currency'], texts)}{units if units % 1 else int(units)}"
 
     def written(at: datetime, pattern: str) -> str:
-        return format_datetime(at, pattern, zone, texts.locale).replace("AM", "am").replace("PM", "pm")
+        return format_datetime(at, pattern, zone, HERE.locale(texts.code)).replace("AM", "am").replace("PM", "pm")
 
     starts_at = row["starts_at"]
     zone_name = f"{starts_at.astimezone(zone):%Z}"
     return {
-        "when": f"{written(starts_at, 'EEE d MMM')}, {written(starts_at, texts.clock)} {zone_name}",
+        "when": f"{written(starts_at, _DAY)}, {written(starts_at, texts.clock)} {zone_name}",
         "until": written(row["deadline"] - wording.client_margin, texts.exact_clock),
         "come": written(row["come_at"], texts.clock) if row["come_at"] else "",
         "fee": amount(row["fee_minor"]),
@@ -171,3 +175,11 @@ def _facts(row: Row, wording: Wording, texts: Texts) -> dict[str, str]:
         "returned": amount(row["returned_minor"]),
         "token": row["token"] or "",
     }
+
+
+def _sign(currency: str, texts: Texts) -> str:
+    """Return what stands before an amount: the sign of the country's own currency, a code for all others."""
+    if currency == INR:
+        return texts.rupees
+    symbol = get_currency_symbol(currency, HERE.locale(texts.code)) if currency == HERE.currency else ""
+    return symbol if symbol in _SIGNS_OF_SMS else f"{currency} "

@@ -6,7 +6,6 @@ _CHANGE = "See, reschedule or cancel it"
 
 ENGLISH = Texts(
     code="en",
-    locale="en_IN",
     clock="h:mm a",
     exact_clock="h:mm:ss a",
     rupees="Rs ",

@@ -6,7 +6,6 @@ _CHANGE = "बदलें या रद्द करें"
 
 HINDI = Texts(
     code="hi",
-    locale="hi_IN",
     clock="B h:mm",
     exact_clock="B h:mm:ss",
     rupees="₹",

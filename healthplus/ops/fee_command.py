@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import click
 
+from healthplus.country import HERE
 from healthplus.database import Database
 from healthplus.directory.commands import ID, queries, with_database
 from healthplus.directory.fees import FUNDINGS, checked_fee, require_funding
 from healthplus.errors import NotFound
-from healthplus.money import INR
 from healthplus.settings import Settings
 from healthplus.staff.command_audit import note_command
 
@@ -22,10 +22,10 @@ from healthplus.staff.command_audit import note_command
 @click.option("--funding", type=click.Choice(FUNDINGS), default="online", show_default=True)
 @click.pass_obj
 def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee: int, funding: str) -> None:
-    """Set the fee of an appointment, in whole units of the clinic's currency (rupees in India), and how it is paid."""
+    """Set the fee of an appointment, in whole units of the clinic's currency, and how it is paid."""
 
     async def set_fee(database: Database) -> bool:
-        currency = await database.fetch_value(queries.currency, clinic_id) or INR
+        currency = await database.fetch_value(queries.currency, clinic_id) or HERE.currency
         fee_minor = checked_fee(Decimal(fee), currency)
         require_funding(fee_minor, funding, currency)
         async with database.transaction() as tx:

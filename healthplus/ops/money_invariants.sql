@@ -62,3 +62,17 @@ UNION ALL
 SELECT provider_id, booking_id, refund.authorisation, 'captured', refund.state::text, booking.state::text
 FROM ledger.refund JOIN booking.booking USING (provider_id, booking_id)
 WHERE refund.state = 'ordered' AND tries = 1 AND from_at < (SELECT public.app_now()) - interval '2 minutes'
+
+-- name: settlements_add_up
+-- Of each settlement that the gateway has said the sum of, the payments less refunds and the fee that it keeps, with its tax, are what it paid out,
+-- with what it gave or took for neither, which is a case. Not those that an administrator has seen to.
+SELECT account, settlement.name, payments_minor, refunds_minor, other_minor, fees_minor, settlement.amount_minor, settlement.currency
+FROM payments.settlement
+WHERE payments_minor + refunds_minor + other_minor - fees_minor <> settlement.amount_minor
+    AND NOT EXISTS (
+        SELECT FROM payments.money_case
+        WHERE money_case.account = settlement.account AND closed_at IS NOT NULL AND (
+            (kind, money_case.name) = ('settled_sum', settlement.name)
+            OR kind = 'settled_fee' AND money_case.name IN (
+                SELECT line.name FROM payments.settlement_line AS line
+                WHERE line.account = settlement.account AND line.settlement = settlement.name)))

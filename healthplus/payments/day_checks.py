@@ -131,7 +131,7 @@ class DayChecks:
                 different += bool(kinds)
                 lasting += kinds
         names = [one.name for pair in pairs for one in pair if one] or [name]
-        await self._database.execute(queries.close_agreed, account, names, lasting)
+        await self._database.execute(queries.close_agreed, account, names, lasting, False)
         return different
 
     async def _look(self, account: str, ours: Ours | None, theirs: ListedPayment | None) -> list[str]:

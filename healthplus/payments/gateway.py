@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from healthplus.errors import BadSignature, PaymentUnavailable
+from healthplus.payments.settled import SettlementPage
 
 PaymentState = Literal["authorised", "captured", "voided", "refunded"]
 """Set aside; taken; let go before it was taken; given back after."""
@@ -92,7 +93,8 @@ class ListedPayment(msgspec.Struct, frozen=True):
     """A payment as a gateway's list has it. `key`: for what it was, "" where that does not say so.
 
     `returned_minor`: how much of what was captured has gone back or is on its way, in however many refunds; one that
-    failed is not among them. `charge_minor` as of GatewayPayment.
+    failed is not among them. `charge_minor` as of GatewayPayment. `refunds`: each of those, and in the answer of `find`
+    also those that failed.
     """
 
     name: str
@@ -102,6 +104,7 @@ class ListedPayment(msgspec.Struct, frozen=True):
     currency: str
     returned_minor: int = 0
     charge_minor: int | None = None
+    refunds: list[GatewayRefund] = []
 
 
 def given_up(return_url: str) -> str:
@@ -195,6 +198,12 @@ class Gateway(Protocol):
         Of tries to pay that came to nothing, there are none.
         """
 
+    def settlements_of(self, day: date) -> AsyncIterator[SettlementPage]:
+        """Iterate over what was paid out on a day, by the gateway's own days, with all that it was made of.
+
+        What is still under way there comes with a later call. A gateway that pays nothing out has no pages.
+        """
+
     async def find(self, name: str) -> ListedPayment | None:
         """Return a payment by the gateway's name for it; None where there is none, or nothing came of it."""
 
@@ -258,6 +267,9 @@ class NoGateway:
         self._unavailable()
 
     def payments_of(self, day: date) -> AsyncIterator[list[ListedPayment]]:  # noqa: ARG002
+        self._unavailable()
+
+    def settlements_of(self, day: date) -> AsyncIterator[SettlementPage]:  # noqa: ARG002
         self._unavailable()
 
     async def find(self, name: str) -> ListedPayment | None:  # noqa: ARG002

@@ -25,6 +25,7 @@ from healthplus.payments.captures import Capture, Captures
 from healthplus.payments.day_checks import DayChecks
 from healthplus.payments.gateway import Declined, Pending
 from healthplus.payments.reconciliation import Reconciliation, key_of
+from healthplus.payments.settlements import Settlements
 
 METHODS = {
     "sandbox-upi": "upi",
@@ -102,6 +103,7 @@ class Payments:
         self.captures = Captures(background or database, gateways)
         self.reconciliation = Reconciliation(background or database, book, gateways)
         self.day_checks = DayChecks(background or database, gateways, self.reconciliation)
+        self.settlements = Settlements(background or database, gateways)
         # A webhook is a request: its gateway waits, and must not wait behind what nobody waits for.
         self.webhooks = Reconciliation(database, book, gateways)
         self._looked: dict[UUID, float] = {}
@@ -110,7 +112,13 @@ class Payments:
     def tasks(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         """Return the background tasks of payments, each of which runs until cancelled."""
         captures = self.captures
-        return (captures.run, captures.run_from_memory, self.reconciliation.run, self.day_checks.run)
+        return (
+            captures.run,
+            captures.run_from_memory,
+            self.reconciliation.run,
+            self.day_checks.run,
+            self.settlements.run,
+        )
 
     async def pay(
         self,

@@ -268,15 +268,87 @@ SELECT clinic_id FROM booking.booking WHERE provider_id = $1 AND booking_id = $2
 SELECT payments.note_case($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, public.app_now()) AS is_new
 
 -- name: close_agreed
--- Close the cases of payments $2 of an account that agree by now: all but those of these kinds and names.
-SELECT payments.close_agreed($1, $2::text[], $3::text[], public.app_now())
+-- Close the cases of payments $2 of an account that agree by now: all but those of these kinds and names. $4: of those of settlements.
+SELECT payments.close_agreed($1, $2::text[], $3::text[], $4, public.app_now())
 
 -- name: take_case
 -- A case of one of these accounts for which somebody wants the gateway to be looked at; it comes up again after $2.
 UPDATE payments.money_case SET look_at = (SELECT public.app_now()) + $2
 WHERE case_id IN (
     SELECT case_id FROM payments.money_case
-    WHERE look_at <= (SELECT public.app_now()) AND account = ANY ($1::text[])
+    WHERE look_at <= (SELECT public.app_now()) AND account = ANY ($1::text[]) AND NOT starts_with(kind, 'settled_')
     ORDER BY look_at LIMIT 1
     FOR UPDATE SKIP LOCKED)
 RETURNING account, name, provider_id, hold_id
+
+-- name: plan_settlement_days
+-- See that there is a row for each of the last $2 days of these accounts.
+SELECT payments.plan_settlement_days($1::text[], $2, public.app_now())
+
+-- name: take_settlement_day
+-- The day of one of these accounts whose settlements are due to be read; it comes up again after $2.
+SELECT account, day FROM payments.take_settlement_day($1::text[], public.app_now(), $2)
+
+-- name: go_on_with_settlement_day
+-- Reading goes on: it comes up again after $3 from now.
+UPDATE payments.settlement_day SET due_at = (SELECT public.app_now()) + $3 WHERE account = $1 AND day = $2 AND due_at IS NOT NULL
+
+-- name: finish_settlement_day
+-- A day was read as a whole; it is read again a day later, $3 times in all.
+UPDATE payments.settlement_day SET
+    runs = runs + 1, finished_at = now_at, failures = 0,
+    due_at = CASE WHEN runs + 1 < $3 THEN greatest((day + runs + 2)::timestamp AT TIME ZONE 'UTC' + interval '3 hours', now_at + interval '1 hour') END
+FROM public.app_now() AS now_at
+WHERE account = $1 AND day = $2
+
+-- name: fail_settlement_day
+-- The gateway could not be asked: the longer that goes on, the later again.
+UPDATE payments.settlement_day SET
+    failures = failures + 1, due_at = (SELECT public.app_now()) + interval '1 minute' * least(60, 2 ^ least(failures, 6))
+WHERE account = $1 AND day = $2
+
+-- name: store_settlements
+-- Store settlements of an account, each once.
+SELECT payments.store_settlements($1, $2::jsonb, public.app_now())
+
+-- name: store_lines
+-- Store lines of settlements of an account, each once; those that were there before.
+SELECT settlement, name, is_same FROM payments.store_lines($1, $2::jsonb)
+
+-- name: find_settled
+-- Find the payments of lines that named none of our holds.
+SELECT payments.find_settled($1, $2::text[])
+
+-- name: settled
+-- The lines about payments $2 of an account, and those about none that are named $3, with what the ledger has of each.
+SELECT * FROM payments.settled($1, $2::text[], $3::text[])
+
+-- name: add_up_settlements
+-- What settlements of an account come to, and what the gateway paid out.
+SELECT name, currency, amount_minor, comes_to_minor, lines FROM payments.add_up_settlements($1, $2::text[])
+
+-- name: unsettled
+-- What was taken or went back from $2 until before $3, and is in no settlement although later ones are known.
+SELECT * FROM payments.unsettled($1, $2, $3)
+
+-- name: settlements_about
+-- When the settlements were made that a case of this name is about.
+SELECT settled_at FROM payments.settlement WHERE account = $1 AND name = $2
+UNION
+SELECT settled_at FROM payments.settlement_line AS line
+JOIN payments.settlement ON settlement.account = line.account AND settlement.name = line.settlement
+WHERE line.account = $1 AND (line.payment = $2 OR line.refund = $2 OR line.name = $2)
+
+-- name: take_settled_case
+-- As take_case, of settlements.
+UPDATE payments.money_case SET look_at = (SELECT public.app_now()) + $2
+WHERE case_id IN (
+    SELECT case_id FROM payments.money_case
+    WHERE look_at <= (SELECT public.app_now()) AND account = ANY ($1::text[]) AND starts_with(kind, 'settled_')
+    ORDER BY look_at LIMIT 1
+    FOR UPDATE SKIP LOCKED)
+RETURNING account, name
+
+-- name: looked_at_settled
+-- A case of settlements was looked at.
+UPDATE payments.money_case SET look_at = NULL WHERE account = $1 AND name = $2 AND look_at IS NOT NULL AND starts_with(kind, 'settled_')

@@ -11,6 +11,7 @@ from datetime import datetime
 import click
 
 from healthplus.booking.numbers import number_of
+from healthplus.csv_cells import cell
 from healthplus.database import Database, Record
 from healthplus.directory.commands import ID, with_database
 from healthplus.errors import BadInput
@@ -24,8 +25,6 @@ _HEAD = (
     *("for_receipt", "appointment", "reference", "amount", "currency"),
 )
 _TOTALS_HEAD = ("day", "method", "gateway", "account", "settlement", "receipts", "credit_notes", "net", "currency")
-_NO_SETTLEMENT = ""
-"""Which payment of the gateway to the bank it was part of; not known yet."""
 
 
 @click.group("receipts")
@@ -38,7 +37,7 @@ def receipts_group() -> None:
 @click.option("--to", "last", type=_DAY, required=True, help="The last day.")
 @click.option("--clinic", "clinic_id", type=ID, help="The clinic's id.")
 @click.option("--owner", help="Who has the account at the gateway, or the account's name.")
-@click.option("--totals", is_flag=True, help="Sums by day, method, gateway and account, and not each document.")
+@click.option("--totals", is_flag=True, help="Sums by day, method, gateway, account and settlement, not each document.")
 @click.pass_obj
 def export_command(
     settings: Settings, first: datetime, last: datetime, clinic_id: int | None, owner: str | None, *, totals: bool
@@ -64,9 +63,9 @@ def _documents(rows: Sequence[Record]) -> Iterator[Sequence[str]]:
         yield (
             *_key(row),
             str(row["clinic_id"]),
-            *map(_cell, texts),
+            *map(cell, texts),
             number_of(row["booking_id"]),
-            _cell(row["reference"]),
+            cell(row["reference"]),
             _amount(row["amount_minor"], row["currency"]),
             row["currency"],
         )
@@ -75,7 +74,7 @@ def _documents(rows: Sequence[Record]) -> Iterator[Sequence[str]]:
 
 
 def _totals(rows: Iterable[Record]) -> Iterator[Sequence[str]]:
-    """Yield the sums of receipts and of credit notes by day, method, gateway and account, and of all."""
+    """Yield the sums of receipts and of credit notes by day, method, gateway, account and settlement, and of all."""
     yield _TOTALS_HEAD
     sums: dict[tuple[str, ...], Counter[str]] = {}
     for row in rows:
@@ -87,14 +86,8 @@ def _totals(rows: Iterable[Record]) -> Iterator[Sequence[str]]:
 
 
 def _key(row: Record) -> tuple[str, ...]:
-    return (row["day"].isoformat(), *map(_cell, (row["method"], row["gateway"], row["account"])), _NO_SETTLEMENT)
+    return (row["day"].isoformat(), *(cell(row[name]) for name in _HEAD[1:5]))
 
 
 def _amount(amount_minor: int, currency: str) -> str:
     return format(in_units(amount_minor, currency), "f")
-
-
-def _cell(value: str | None) -> str:
-    """Return a text as a cell, which a spreadsheet must not take for a formula."""
-    text = value or ""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

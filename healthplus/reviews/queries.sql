@@ -19,7 +19,7 @@ SELECT reviews.write_review($1, $2, $3)
 
 -- name: reviews
 -- What everybody may read of a provider, the latest first; the month alone says when, so that nobody is told by the day they came.
-SELECT review_id, stars, text, date_trunc('month', written_at AT TIME ZONE 'Asia/Kolkata')::date AS month
+SELECT review_id, stars, text, date_trunc('month', written_at AT TIME ZONE $4)::date AS month
 FROM reviews.review JOIN reviews.rating USING (provider_id, patient_id)
 WHERE provider_id = $1 AND reviews.is_visible(review)
 ORDER BY written_at DESC, review_id
@@ -27,7 +27,7 @@ LIMIT $2 OFFSET $3
 
 -- name: visible_review
 -- A review of a provider, if everybody may read it.
-SELECT review_id, stars, text, date_trunc('month', written_at AT TIME ZONE 'Asia/Kolkata')::date AS month
+SELECT review_id, stars, text, date_trunc('month', written_at AT TIME ZONE $3)::date AS month
 FROM reviews.review JOIN reviews.rating USING (provider_id, patient_id)
 WHERE provider_id = $1 AND review_id = $2 AND reviews.is_visible(review)
 

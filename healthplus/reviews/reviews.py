@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
+from healthplus.country import HERE
 from healthplus.database import Database, Record, load
 from healthplus.errors import NotFound, TooManyReports
 from healthplus.refusals import refused
@@ -17,12 +18,12 @@ REVIEWS_A_PAGE = 5
 
 async def reviews_of(database: Database, provider_id: int, limit: int, offset: int) -> list[Record]:
     """Return visible reviews of a provider, the latest first: review_id, stars, text, and the first of its month."""
-    return await database.fetch(queries.reviews, provider_id, limit, offset)
+    return await database.fetch(queries.reviews, provider_id, limit, offset, HERE.time_zone)
 
 
 async def visible_review(database: Database, provider_id: int, review_id: UUID) -> Record:
     """Return a review of a provider, as `reviews_of` does. Raises NotFound, also where it is not visible."""
-    row = await database.fetch_row(queries.visible_review, provider_id, review_id)
+    row = await database.fetch_row(queries.visible_review, provider_id, review_id, HERE.time_zone)
     if row is None:
         raise NotFound
     return row

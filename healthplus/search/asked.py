@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from healthplus.country import HERE
 from healthplus.search.vocabulary import VOCABULARY, folded, gender_asked, is_doctor, plain_words, runs, sendable
-from healthplus.text import with_postal_codes
+from healthplus.text import POSTAL_CODE_TYPED, with_postal_codes
 
 _CONTENT = tomllib.loads(Path(__file__).with_name("asked.toml").read_text("utf-8"))
 
@@ -39,7 +40,7 @@ _EDGES = frozenset({
 """Words left over, at the ends, by what was read between them."""
 
 _NUMBER = r"([0-9]{1,3}(?:,[0-9]{2,3})+|[0-9]{2,6})(?![0-9])"
-_RUPEES = r"(?:₹|rs\.?|inr|rupees?|रु\.?|रुपये|रुपए)"
+_MONEY = f"(?:{HERE.money_typed})"
 _NO_OTHER_UNIT = r"(?!\s*(?:km|k\.m|m\b|metre|meter|kilo|min|hour|hr|day|week|month|year|yr|%|किमी))"
 _MOST = "|".join((
     r"under", r"below", r"less than", r"lower than", r"upto", r"up to", r"within", r"max(?:imum)?(?: of)?", r"at most",
@@ -49,10 +50,10 @@ _LEAST = r"(?:se kam|tak|ke andar|ke niche|ke neeche|से कम|तक|के
 _FEES = [
     re.compile(pattern)
     for pattern in (
-        rf"(?:\bfees?\s+)?(?<![\w])(?:{_MOST})\s*{_RUPEES}?\s*{_NUMBER}{_NO_OTHER_UNIT}(?:\s*(?:{_RUPEES}|/-))?(?:\s+fees?\b)?",
-        rf"{_RUPEES}?\s*\b{_NUMBER}\s*(?:{_RUPEES}\s*)?{_LEAST}(?!\w)",
-        rf"(?<!\w){_RUPEES}\s*{_NUMBER}(?:\s*/-)?",
-        rf"\b{_NUMBER}\s*(?:{_RUPEES}(?!\w)|/-)",
+        rf"(?:\bfees?\s+)?(?<![\w])(?:{_MOST})\s*{_MONEY}?\s*{_NUMBER}{_NO_OTHER_UNIT}(?:\s*(?:{_MONEY}|/-))?(?:\s+fees?\b)?",
+        rf"{_MONEY}?\s*\b{_NUMBER}\s*(?:{_MONEY}\s*)?{_LEAST}(?!\w)",
+        rf"(?<!\w){_MONEY}\s*{_NUMBER}(?:\s*/-)?",
+        rf"\b{_NUMBER}\s*(?:{_MONEY}(?!\w)|/-)",
     )
 ]
 _DIGITS = {0x0966 + digit: str(digit) for digit in range(10)}
@@ -113,8 +114,8 @@ def near_postal_code(text: str) -> tuple[str, str]:
 
 
 _NEAR_POSTAL_CODE = re.compile(
-    r"(?<!\w)(?:(?:near|nearby|around|close to|next to)\s+(?:pin\s+|pincode\s+|pin code\s+)?([1-9][0-9]{5})"
-    r"|([1-9][0-9]{5})\s+(?:ke paas|ke pas|के पास))(?!\w)",
+    rf"(?<!\w)(?:(?:near|nearby|around|close to|next to)\s+({POSTAL_CODE_TYPED})"
+    rf"|({POSTAL_CODE_TYPED})\s+(?:ke paas|ke pas|के पास))(?!\w)",
     re.IGNORECASE,
 )
 

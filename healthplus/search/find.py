@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
 
+from healthplus.country import HERE
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput
 from healthplus.search.asked import asked, near_postal_code
@@ -20,7 +21,7 @@ queries = load(Path(__file__).with_name("find.sql"))
 
 _SATURDAY = 6  # of ISO's days of the week
 RADIUS_KM_DEFAULT = 10.0
-TIME_ZONE_DEFAULT = ZoneInfo("Asia/Kolkata")
+TIME_ZONE_DEFAULT = ZoneInfo(HERE.time_zone)
 """The time zone of instants without an offset, where no city is named."""
 
 
@@ -274,7 +275,7 @@ async def city_named(database: Database, text: str) -> Record | None:
     phrase = " ".join(await normal_words(database, text))
     known = VOCABULARY.phrases.get(phrase)
     slugs = sorted({sendable(text), phrase.replace(" ", "-")} | (known.cities if known else set()))
-    return await database.fetch_row(queries.city, slugs, phrase)
+    return await database.fetch_row(queries.city, slugs, phrase, HERE.currency)
 
 
 async def service_types(database: Database, slugs: Sequence[str], ids: Sequence[int] = ()) -> list[Record]:

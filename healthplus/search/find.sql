@@ -29,7 +29,7 @@ SELECT search.count_found(jsonb_populate_record(NULL::search.criteria, $1), $2)
 -- The city with one of the slugs $1, or whose name has just the words $2: its time zone, its centre, and its currency, which is
 -- that of any of its clinics.
 SELECT city_id, slug, name, time_zone, centre.*,
-    coalesce((SELECT currency FROM directory.clinic WHERE clinic.city_id = city.city_id LIMIT 1), 'INR') AS currency -- noqa: AM09
+    coalesce((SELECT currency FROM directory.clinic WHERE clinic.city_id = city.city_id LIMIT 1), $3) AS currency -- noqa: AM09
 FROM directory.city CROSS JOIN LATERAL search.city_centre(city) AS centre
 WHERE city_id = (
     SELECT city_id FROM directory.city WHERE slug = ANY($1::text[])

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
+from healthplus.country import HERE
 from healthplus.database import Database
 from healthplus.search.keyword import split_keyword
 from healthplus.search.spelling import edit_cost
 from healthplus.search.vocabulary import VOCABULARY, UrgentKind, plain_words, urgency, urgent_phrase
-
-NUMBERS = {"body": ("112",), "mind": ("14416", "112"), "violence": ("112", "181"), "child": ("1098", "112")}
-"""Whom to call, the first first: in India 112 for any emergency, Tele MANAS (14416), who listen day and night, and the
-Women Helpline (181) and Childline (1098) of the states and the Ministry of Women and Child Development."""
 
 _WORD_LENGTH_MIN = 4
 _ALONE_LENGTH_MIN = 6
@@ -33,7 +30,8 @@ class Urgent(NamedTuple):
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        return NUMBERS.get(self.kind, ())
+        """Return whom to call in this country, the first first."""
+        return tuple(call.number for call in HERE.emergency.of(self.kind).calls) if self.kind else ()
 
 
 def _urgent_words() -> dict[str, dict[str, str]]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -22,12 +21,13 @@ from babel.numbers import format_currency, get_currency_symbol
 from babel.support import Translations
 from markupsafe import Markup, escape
 
+from healthplus.country import HERE
 from healthplus.money import currency_digits, in_units
 from healthplus.text import comparable
 
 CATALOGUES = Path(__file__).with_name("locale")
 
-HOME_ZONE = "Asia/Kolkata"
+HOME_ZONE = HERE.time_zone
 """The zone of times that belong to no clinic, such as the end of a number's pause."""
 
 # A page of slots shows a hundred times of day, and the next page mostly the same ones.
@@ -38,6 +38,7 @@ _write_money = lru_cache(_WRITTEN_MAX)(format_currency)
 
 _CLOCKS = {"en": ("h:mm a", "h:mm:ss a"), "hi": ("B\xa0h:mm", "B\xa0h:mm:ss")}
 """In Hindi the part of the day and the hour stand on one line."""
+_DAY, _LONG_DAY = ("EEE MMM d", "MMMM d, y") if HERE.month_first else ("EEE d MMM", "d MMMM y")
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name by which such texts are found
@@ -55,7 +56,9 @@ class Language:
         self.code = code
         self.name = name
         self.prefix = prefix
-        self.locale = Locale(code, "IN")
+        self.locale = HERE.locale(code)
+        # With commas where the country has them: 12,34,567 or 1,234,567.
+        self._digits = self.locale.currency_formats["standard"].pattern.strip("¤\xa0").partition(".")[0]
         self.translations, self._known, self._own = _translations(code)
         self.gettext = self.translations.gettext
         self.ngettext = self.translations.ngettext
@@ -68,6 +71,10 @@ class Language:
         """Return a city, speciality, service, language or preparation, or the directory's own words where not known."""
         return self._known.get((kind, name.casefold()), name)
 
+    def of_country(self, text: str) -> str:
+        """Return a text of the country's settings (country.py) in this language, or as it is there."""
+        return self.known_name("country", text)
+
     def named(self, kind: str, name: str) -> Markup:
         """Return a known name for a page; one that is not known in the reader's language is read aloud as English."""
         known = self.known_name(kind, name)
@@ -79,7 +86,7 @@ class Language:
 
     def day(self, on: _Day, today: _Day | None = None) -> str:
         """Return a day as "Tue 24 Nov"; where `today` is given and it is near, as "Today" or "Tomorrow"."""
-        return (self._distance(on, today) if today else "") or _write_day(on, "EEE d MMM", self.locale)
+        return (self._distance(on, today) if today else "") or _write_day(on, _DAY, self.locale)
 
     def far_day(self, on: _Day, today: _Day) -> str:
         """Return a day with how far off it is, as "Tomorrow, Tue 24 Nov"."""
@@ -112,7 +119,7 @@ class Language:
 
     def long_date(self, at: datetime, zone: str) -> str:
         """Return a day as "24 November 2026"."""
-        return _write_moment(at, "d MMMM y", ZoneInfo(zone), self.locale)
+        return _write_moment(at, _LONG_DAY, ZoneInfo(zone), self.locale)
 
     def clock(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
         """Return a time of day as "10:20 am", without its zone: for use beside one that has it.
@@ -183,7 +190,7 @@ class Language:
         # A sign of letters stands apart from the digits.
         sign = "¤\xa0" if self.currency_symbol(currency)[-1].isalpha() else "¤"
         decimals = f".{'0' * currency_digits(currency)}" if amount % 1 else ""
-        return _write_money(amount, currency, f"{sign}#,##,##0{decimals}", self.locale, currency_digits=False)
+        return _write_money(amount, currency, f"{sign}{self._digits}{decimals}", self.locale, currency_digits=False)
 
     def currency_symbol(self, currency: str) -> str:
         """Return a currency as it is written before an amount: "₹", "$", "KWD"."""
@@ -227,11 +234,15 @@ def _translations(code: str) -> tuple[Translations, _Names, _Names]:
 
 ENGLISH = Language("en", "English", "")
 HINDI = Language("hi", "हिन्दी", "/hi")
-LANGUAGES = (ENGLISH, HINDI)
+LANGUAGES = tuple(one for one in (ENGLISH, HINDI) if one.code in HERE.languages)
+"""Those that the country's pages are offered in."""
 
 
 def split_path(path: str) -> tuple[Language, str]:
-    """Return the language of a path and the page's path in English, each with the query that may follow."""
+    """Return the language of a path and the page's path in English, each with the query that may follow.
+
+    A path of a language that is not offered is one in English, of which there is no page.
+    """
     for language in LANGUAGES:
         rest = path.removeprefix(language.prefix)
         if language.prefix and rest != path and rest[:1] in ("", "/", "?"):

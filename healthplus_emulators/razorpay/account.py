@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import string
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -163,22 +164,44 @@ class Account:
             "id": new_id("setl"), "entity": "settlement", "amount": 0, "status": "processed", "fees": 0, "tax": 0,
             "utr": f"{now}{new_id('x')[2:9].lower()}", "created_at": now,
         }  # fmt: skip
-        captured = [one for one in self.ledger.all("payment") if one["captured"]]
-        back = [one for one in self.ledger.all("refund") if one["status"] == "processed"]
-        for one in (*captured, *back):
-            if self.ledger.find("recon", f"recon {one['id']}"):
-                continue
-            payment = one if one["entity"] == "payment" else self._payment_of(one)
-            if not payment["captured"]:
-                continue
-            item = self._recon(one, payment, settlement)
+        day = datetime.fromtimestamp(now, _IST).date().isoformat()
+        for one, item in self._unsettled(settlement):
             settlement["amount"] += item["credit"] - item["debit"]
             settlement["fees"] += item["fee"]
             settlement["tax"] += item["tax"]
-            day = datetime.fromtimestamp(now, _IST).date().isoformat()
             self.ledger.put("recon", {"id": f"recon {one['id']}", "item": item, "day": day})
         self.ledger.put("settlement", settlement)
         return settlement
+
+    def adjust(self, amount: int, currency: str) -> Document:
+        """Take or give money for neither a payment nor a refund, as for a dispute."""
+        made = {"id": new_id("adj"), "amount": amount, "currency": currency, "created_at": self._now()}
+        self.ledger.put("adjustment", made)
+        return made
+
+    def _unsettled(self, settlement: Document) -> Iterator[tuple[Document, Document]]:
+        """Yield all that no settlement has, with its line in this one."""
+        captured = [one for one in self.ledger.all("payment") if one["captured"]]
+        back = [one for one in self.ledger.all("refund") if one["status"] == "processed"]
+        for one in (*captured, *back):
+            payment = one if one["entity"] == "payment" else self._payment_of(one)
+            if payment["captured"] and not self.ledger.find("recon", f"recon {one['id']}"):
+                yield one, self._recon(one, payment, settlement)
+        for one in self.ledger.all("adjustment"):
+            if not self.ledger.find("recon", f"recon {one['id']}"):
+                yield one, self._adjustment(one, settlement)
+
+    @staticmethod
+    def _adjustment(one: Document, settlement: Document) -> Document:
+        return {
+            "entity_id": one["id"], "type": "adjustment", "debit": max(0, -one["amount"]),
+            "credit": max(0, one["amount"]), "amount": abs(one["amount"]), "currency": one["currency"], "fee": 0,
+            "tax": 0, "on_hold": False, "settled": True, "created_at": one["created_at"],
+            "settled_at": settlement["created_at"], "settlement_id": settlement["id"], "posted_at": None,
+            "credit_type": "default", "description": "An adjustment", "notes": None, "payment_id": None,
+            "settlement_utr": settlement["utr"], "order_id": None, "order_receipt": None, "method": None,
+            "dispute_id": None,
+        }  # fmt: skip
 
     def _recon(self, one: Document, payment: Document, settlement: Document) -> Document:
         is_payment = one["entity"] == "payment"

@@ -60,8 +60,8 @@ class RazorpayEmulator(Emulator):
         """Do what a test asks for.
 
         pay, decline: an order by a `method` (else UPI), as a patient does; with `again`, although it is paid. They
-        answer with the fields that come back to the shop. pay-late: after so many `seconds`. settle: pay out. account:
-        with `direct_settlement`, capture everything at once.
+        answer with the fields that come back to the shop. pay-late: after so many `seconds`. settle: pay out.
+        adjust: give or take an `amount`. account: with `direct_settlement`, capture everything at once.
         """
         match step:
             case "pay" | "decline":
@@ -80,6 +80,8 @@ class RazorpayEmulator(Emulator):
                 return {}
             case "settle":
                 return self._account.settle()
+            case "adjust":
+                return self._account.adjust(int(asked["amount"]), asked["currency"])
             case "account":
                 self._account.has_direct_settlement = asked["direct_settlement"] == "yes"
                 return {}

@@ -166,6 +166,9 @@ class StripeBank:
         plan = self._faults.plan
         is_pending = self._faults.happens("refund_pending", plan.refund_pending)
         made = objects.refund(back, amount, self.now(), "pending" if is_pending else "succeeded", asked)
+        moved = objects.transaction(made, "refund", -amount, self.now())
+        self._ledger.put("balance_transaction", moved, made["id"])
+        made["balance_transaction"] = moved["id"]
         self._ledger.put("refund", made, of)
         if self._faults.happens("refund_fails", plan.refund_fails):
             self._ledger.plan("fail_refund", made["id"], plan.refund_seconds)
@@ -177,6 +180,30 @@ class StripeBank:
         self._tell("refund.created", made)
         self._change(back, "charge.refunded")
         return made
+
+    def pay_out(self) -> Document:
+        """Pay out by itself all that moved since the last time, as on a payout schedule."""
+        moved = [
+            one
+            for one in self._ledger.all("balance_transaction")
+            if not self._ledger.find("paid_out", f"out {one['id']}")
+        ]
+        currency = moved[0]["currency"] if moved else "inr"
+        of_it = [one for one in moved if one["currency"] == currency]
+        made = objects.payout(sum(one["net"] for one in of_it), currency, self.now())
+        self._ledger.put("payout", made)
+        out = objects.transaction(made, "payout", -made["amount"], self.now())
+        self._ledger.put("balance_transaction", out, made["id"])
+        for one in (*of_it, out):
+            self._ledger.put("paid_out", {"id": f"out {one['id']}", "transaction": one["id"]}, made["id"])
+        return made
+
+    def adjust(self, amount: int, currency: str) -> Document:
+        """Take or give money for neither a payment nor a refund, as for a dispute."""
+        about = {"id": objects.new_id("dp"), "currency": currency}
+        moved = objects.transaction(about, "adjustment", amount, self.now())
+        self._ledger.put("balance_transaction", moved)
+        return moved
 
     def take(self, step: str, name: str) -> None:
         """Take a step that was planned, where it still can be."""
@@ -203,7 +230,9 @@ class StripeBank:
 
     def _fail(self, made: Document) -> None:
         """Have the person's bank refuse a refund: its money is the account's again."""
-        made.update(status="failed", failure_reason="expired_or_canceled_card")
+        moved = objects.transaction(made, "refund_failure", made["amount"], self.now())
+        self._ledger.put("balance_transaction", moved, made["id"])
+        made.update(status="failed", failure_reason="expired_or_canceled_card", failure_balance_transaction=moved["id"])
         back = self.require("charge", made["charge"])
         back.update(amount_refunded=back["amount_refunded"] - made["amount"], refunded=False)
         self._ledger.change(back)

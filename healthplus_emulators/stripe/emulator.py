@@ -37,6 +37,7 @@ _TAKES: dict[str, set[str]] = {
     "refunds": {"amount", "charge", "metadata", "payment_intent", "reason"},
 }  # fmt: skip
 """What each POST may come with, but for `expand`; with anything else, Stripe refuses it."""
+_READ = {"payment_intents", "refunds", "charges", "events", "balance_transactions", "payouts"}
 _METADATA_MAX = (50, 40, 500)
 
 
@@ -82,7 +83,7 @@ class StripeEmulator(Emulator):
         return Answer(answer.status, answer.body, answer.content_type, {**headers, **answer.headers})
 
     def control(self, step: str, asked: dict[str, str]) -> object:
-        """Pay in a session as its page does, have an authorisation lapse, or refund by hand as the dashboard does."""
+        """Pay as a session's page does, refund as the dashboard does, have an authorisation lapse, pay out, adjust."""
         try:
             match step:
                 case "pay":
@@ -92,6 +93,10 @@ class StripeEmulator(Emulator):
                     return {}
                 case "refund":
                     return self.bank.refund(asked)
+                case "settle":
+                    return self.bank.pay_out()
+                case "adjust":
+                    return self.bank.adjust(int(asked["amount"]), asked["currency"])
         except Refused as refused:
             raise KeyError(str(refused)) from None
         raise KeyError(step)
@@ -112,7 +117,7 @@ class StripeEmulator(Emulator):
         match request.method, request.words[1:]:
             case "GET", ("checkout", "sessions", name):
                 found = self.bank.require("checkout.session", name)
-            case "GET", ("payment_intents" | "refunds" | "charges" | "events" | "balance_transactions" as kind, name):
+            case "GET", (kind, name) if kind in _READ:
                 found = self.bank.require(kind.removesuffix("s"), name)
             case "GET", words:
                 return document(read_list(self.ledger, "/".join(words), query, expand))

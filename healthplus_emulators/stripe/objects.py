@@ -124,6 +124,28 @@ def transaction(source: Document, kind: str, amount: int, created: int) -> Docum
     }
 
 
+def payout(amount: int, currency: str, created: int) -> Document:
+    """Return an automatic payout of which all is known."""
+    return {
+        "id": new_id("po"),
+        "object": "payout",
+        "amount": amount,
+        "arrival_date": created + 24 * 3600,
+        "automatic": True,
+        "created": created,
+        "currency": currency,
+        "description": "STRIPE PAYOUT",
+        "livemode": False,
+        "metadata": {},
+        "method": "standard",
+        "reconciliation_status": "completed",
+        "source_type": "card",
+        "status": "paid",
+        "trace_id": {"status": "supported", "value": secrets.token_hex(8).upper()},
+        "type": "bank_account",
+    }
+
+
 def refund(of: Document, amount: int, created: int, status: str, asked: Document) -> Document:
     """Return a refund of a charge."""
     return {

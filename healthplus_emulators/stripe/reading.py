@@ -23,6 +23,7 @@ _LISTS = {
     "charges": ("charge", "payment_intent"),
     "refunds": ("refund", "payment_intent", "charge"),
     "balance_transactions": ("balance_transaction", "source", "type"),
+    "payouts": ("payout", "status"),
     "events": ("event", "type"),
 }
 """The kind of each list, and the fields by which it is filtered."""
@@ -37,6 +38,10 @@ def expanded(ledger: Ledger, found: Document, expand: list[str]) -> Document:
             raise Refused("You cannot expand more than 4 levels of a property", param="expand")
         if name == "refunds" and found["object"] == "charge":
             shown["refunds"] = _refunds(ledger, found)
+        elif name == "source" and found["object"] == "balance_transaction":
+            kinds = ("charge", "refund", "payout")
+            whole = next((one for kind in kinds if (one := ledger.find(kind, found["source"]))), found["source"])
+            shown[name] = expanded(ledger, whole, inner) if isinstance(whole, dict) else whole
         elif name in _INSIDE and name in found:
             whole = ledger.find(_INSIDE[name], found[name] or "")
             shown[name] = whole and expanded(ledger, whole, inner)
@@ -63,6 +68,7 @@ def read_list(ledger: Ledger, path: str, query: Document, expand: list[str]) -> 
     after, before = query.pop("starting_after", None), query.pop("ending_before", None)
     if not 1 <= limit <= 100:
         raise Refused("This value must be between 1 and 100.", param="limit")
+    paid_out = query.pop("payout", None) if kind == "balance_transaction" else None
     for name in query.keys() - {*filters}:
         raise Refused(f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
     parent = query.get("payment_intent") if kind in ("refund", "charge") else None
@@ -71,6 +77,9 @@ def read_list(ledger: Ledger, path: str, query: Document, expand: list[str]) -> 
         for one in ledger.all(kind, parent)
         if all(one[name] == value for name, value in query.items()) and _is_within(one["created"], created)
     ]
+    if paid_out is not None:
+        within = {one["transaction"] for one in ledger.all("paid_out", paid_out)}
+        found = [one for one in found if one["id"] in within]
     names = [one["id"] for one in found]
     for cursor in (after, before):
         if cursor is not None and cursor not in names:

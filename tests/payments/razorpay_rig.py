@@ -62,6 +62,12 @@ class RazorpayRig(Rig):
         with contextlib.suppress(KeyError):  # it is paid
             await self._emulator.control("pay" if good else "decline", order=order, method=self._method)
 
+    async def settle(self, adjust: int = 0) -> tuple[str, int]:
+        if adjust:
+            await self._emulator.control("adjust", amount=str(adjust), currency="INR")
+        made = await self._emulator.control("settle")
+        return made["id"], made["amount"]
+
     def at_bank(self, key: str | None = None) -> list[AtBank]:
         with opened(self._emulator.ledger) as ledger:
             came = dict(ledger.execute("SELECT id, at FROM moved WHERE state = 'authorized'").fetchall())

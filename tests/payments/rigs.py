@@ -87,6 +87,10 @@ class Rig(ABC):
     def moves(self) -> Counter[tuple[str, str]]:
         """Return how often each payment reached each state, by the bank's own ledger."""
 
+    async def settle(self, adjust: int = 0) -> tuple[str, int]:
+        """Pay out all that moved, with an adjustment; return the settlement and how much it is."""
+        raise AssertionError(f"This bank pays nothing out, and adjusts by no {adjust}.")
+
     async def open_account(self, db: Database) -> None:
         """Have all clinics take their money with this account."""
         if self.account != SANDBOX:

@@ -55,6 +55,12 @@ class StripeRig(Rig):
         with contextlib.suppress(KeyError):  # nobody can pay there any more
             await self._emulator.control("pay", order=order, card="good" if good else "declined")
 
+    async def settle(self, adjust: int = 0) -> tuple[str, int]:
+        if adjust:
+            await self._emulator.control("adjust", amount=str(adjust), currency="inr")
+        made = await self._emulator.control("settle")
+        return made["id"], made["amount"]
+
     def at_bank(self, key: str | None = None) -> list[AtBank]:
         with opened(self._emulator.ledger) as ledger:
             came = dict(ledger.execute("SELECT id, at FROM moved WHERE state = 'authorised'").fetchall())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -19,7 +19,7 @@ from healthplus.payments import day_checks
 from healthplus.payments.accounts import Gateways, queries
 from healthplus.payments.day_checks import DayChecks
 from healthplus.payments.differences import Ours, differences
-from healthplus.payments.gateway import GatewayPayment, ListedPayment, NoGateway
+from healthplus.payments.gateway import GatewayPayment, GatewayRefund, ListedPayment, NoGateway, RefundState
 from healthplus.payments.payments import Payments
 from healthplus.payments.reconciliation import key_of
 from tests.fixtures.environment import PROVIDER, Environment
@@ -180,6 +180,39 @@ def test_what_is_no_difference() -> None:
     assert kinds(let_go, set_aside) == ["state"]
     assert kinds(let_go._replace(may_lapse=True), set_aside) == [], "it has no call for it"
     assert kinds(let_go._replace(may_lapse=True), THEIRS) == ["state"]
+
+
+def gone(*amounts: int, state: RefundState = "processed") -> list[GatewayRefund]:
+    """Return refunds rfnd_0, rfnd_1 and so on, as a gateway has them."""
+    return [GatewayRefund(f"rfnd_{number}", "", amount, state) for number, amount in enumerate(amounts)]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ([["rfnd_0", 300], ["rfnd_1", 400]], gone(300, 400), None),
+        ([["rfnd_0", 300], ["rfnd_1", 400]], gone(400, 300), ("INR 300 400", "INR 400 300")),
+        ([["rfnd_0", 300], ["rfnd_9", 400]], gone(300, 400), ("INR 400", "INR 400")),
+        ([["rfnd_0", 300], [None, 400]], gone(300, 400), None),
+        ([["rfnd_0", 300], ["rfnd_1", 400]], gone(300), ("INR 400", "INR 0")),
+        ([["rfnd_0", 300]], [*gone(300), *gone(50, state="failed")], None),
+        ([["rfnd_0", 300]], gone(300, state="failed"), ("INR 300", "INR 0")),
+        ([], gone(300), ("INR 0", "INR 300")),
+    ],
+)
+def test_refunds_are_compared_one_by_one(
+    ours: list[list[Any]], theirs: list[GatewayRefund], said: tuple[str, str] | None
+) -> None:
+    returned = sum(one.amount_minor for one in theirs if one.state != "failed")
+    listed = replace(THEIRS, amount_minor=900, returned_minor=returned, refunds=theirs)
+    known = OURS._replace(amount_minor=900, returned_minor=sum(amount for _, amount in ours), refunds=ours)
+    assert [(one.ours, one.theirs) for one in differences(known, listed)] == ([said] if said else [])
+
+
+def test_what_went_back_before_refunds_were_noted_is_compared_as_a_sum() -> None:
+    listed = replace(THEIRS, returned_minor=300, refunds=gone(100, 200))
+    assert kinds(OURS._replace(returned_minor=300), listed) == []
+    assert kinds(OURS._replace(returned_minor=200), listed) == ["refund"]
 
 
 def test_money_that_nobody_keeps_is_told_besides() -> None:

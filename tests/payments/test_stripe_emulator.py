@@ -10,6 +10,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 import stripe
+from stripe.params import BalanceTransactionListParams
 from stripe.params.checkout import SessionCreateParams
 
 from healthplus_emulators.faults import FaultPlan
@@ -286,3 +287,26 @@ async def test_events_are_signed_so_that_the_client_takes_them(
     }
     kept = await client.v1.events.list_async({"type": "charge.captured", "limit": 1})
     assert kept.data[0].id in {event.id for event in events}
+
+
+async def test_what_came_and_went_is_paid_out(client: stripe.StripeClient, stripe_emulator: Running) -> None:
+    await stripe_emulator.control("settle")
+    intent = await paid(client, stripe_emulator, "automatic")
+    refund = await client.v1.refunds.create_async({"payment_intent": intent.id, "amount": 700})
+    await stripe_emulator.control("adjust", amount="-50", currency=intent.currency)
+    made = await stripe_emulator.control("settle")
+    payouts = await client.v1.payouts.list_async({"created": {"gte": made["created"]}, "limit": 100})
+    payout = next(one for one in payouts.data if one.id == made["id"])
+    assert (payout.automatic, payout.reconciliation_status, payout.status) == (True, "completed", "paid")
+    asked: BalanceTransactionListParams = {"payout": payout.id, "limit": 100, "expand": ["data.source"]}
+    found = {one.type: one for one in (await client.v1.balance_transactions.list_async(asked)).data}
+    assert found.keys() == {"charge", "refund", "adjustment", "payout"}
+    charge, back = found["charge"].source, found["refund"].source
+    assert isinstance(charge, stripe.Charge)
+    assert isinstance(back, stripe.Refund)
+    assert (charge.payment_intent, back.id, back.payment_intent) == (intent.id, refund.id, intent.id)
+    assert (found["refund"].amount, found["adjustment"].amount) == (-700, -50)
+    assert {one.type for one in found["charge"].fee_details} == {"stripe_fee", "tax"}
+    assert sum(one.net for kind, one in found.items() if kind != "payout") == payout.amount == -found["payout"].net
+    assert (await client.v1.payouts.retrieve_async(payout.id)).amount == payout.amount
+    assert len((await client.v1.balance_transactions.list_async({"payout": payout.id, "limit": 2})).data) == 2

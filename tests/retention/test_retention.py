@@ -224,6 +224,11 @@ OLD_ROWS = {
         "seen_at, closed_at, closed_by) SELECT 'x', 'kept', $2, 1, 'INR', '', '', $1, $1, $1, 'staff:1'",
         timedelta(days=8 * 365 + 2),
     ),
+    "payments.settlement": (
+        "INSERT INTO payments.settlement (account, name, settled_at, currency, read_at) "
+        "VALUES ('x', $2, $1, 'INR', $1)",
+        timedelta(days=8 * 365 + 2),
+    ),
     "payments.webhook_event": (
         "INSERT INTO payments.webhook_event VALUES (1, $2, gen_random_uuid(), 'x', 'captured', $1)",
         timedelta(days=30),

@@ -24,6 +24,7 @@ from healthplus.ops import payment_account_commands
 from healthplus.staff import log_in as staff_log_in
 from healthplus.web.desk.office import audit as audit_module
 from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
+from healthplus.web.desk.office.money import WHAT
 from healthplus.web.languages import HOME_ZONE
 from tests.fixtures.clock import move_clock, product_now
 from tests.fixtures.environment import PROVIDER, Environment
@@ -270,6 +271,15 @@ async def test_money_that_does_not_match(db: Database, administrator: Browser) -
     ):
         assert said in page, said
     assert "pay_2" not in await shows(administrator, "/office/money?account=apollo")
+    await db.fetch_value(add, "north", "refund", "pay_3", "INR 30000 40000", "INR 0")
+    await db.fetch_value(add, "north", "settled_sum", "setl_1", "INR 100", "INR -70000")
+    for kind in WHAT:
+        await db.fetch_value(add, "east", kind, "pay_4", "nothing", "INR 70000")
+    for path in ("/office/money?account=east", "/hi/office/money?account=east"):
+        assert (await shows(administrator, path)).count("pay_4") >= len(WHAT)
+    page = await shows(administrator, "/office/money?account=north")
+    for said in ("₹300, ₹400 given back", "The settlement does not add up", "-₹700", "Settlement setl_1"):
+        assert said in page, said
     assert "pay_1" not in await shows(administrator, "/office/money?clinic=1")
     path = f"/office/money/{lost}"
     assert goes_to(await administrator.post(f"{path}/look", {})) == "/office/money?done=looked"

@@ -6,10 +6,12 @@ import html
 import re
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from icalendar import Calendar
 from litestar import Litestar
 
 from healthplus.accounts.keys import add_key
@@ -134,6 +136,21 @@ async def test_an_appointment_is_moved_across_the_change(city: Environment, app:
     moved = await client.fill(f"{path}/move?day={day}", start=slots(day)[-1].isoformat())
     assert moved.status_code == 303
     assert f"{clock(slots(day)[-1])} to 12:00 am" in (await client.get(path)).text
+
+
+async def test_a_calendar_reads_back_the_hour_that_is_there_twice(
+    city: Environment, app: Litestar, asha: Client, bina: Client
+) -> None:
+    _, day, _ = await days(city)
+    # In autumn from half past one to one, and the second one o'clock.
+    for (name, whose), at in zip((("asha", asha), ("bina", bina)), slots(day)[3:5], strict=True):
+        client = Browser(app, city.tokens[name])
+        held = await hold(whose, {"clinic_id": ONLINE, "start": at.isoformat()})
+        await whose.post(f"{held['url']}/payment", {"method": "sandbox-ok"})
+        file = await client.get(f"/appointments/{PROVIDER}/{held['id']}/visit.ics")
+        event: Any
+        [event] = Calendar.from_ical(file.text).walk("VEVENT")
+        assert (event.start.astimezone(UTC), event.end.astimezone(UTC)) == (at, at + HALF_HOUR)
 
 
 async def test_search_knows_which_hours_a_day_has(city: Environment, http: httpx.AsyncClient, db: Database) -> None:

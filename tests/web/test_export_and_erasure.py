@@ -167,6 +167,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "till.payment",
         "payments.intent",
         "payments.money_case",  # of the payment, by its booking; it names nobody
+        "payments.settlement_line",  # of the payment, too
         "receipts.document",
         "ledger.entry",
         "ledger.former_entry",  # as far as ledger.entry shows it

@@ -28,9 +28,9 @@ BEGIN
     LIMIT p_rows_max;
 END $$;
 
--- When each account was last compared, and the accounts and clinics that have cases.
+-- When each account was last compared, and when it paid out last, as far as is known; of accounts that have cases, too.
 CREATE FUNCTION console.money_checks(p_token_hash bytea, p_address text) RETURNS TABLE (
-    account text, finished_at timestamptz, day date, failures integer, open_cases bigint
+    account text, finished_at timestamptz, day date, failures integer, open_cases bigint, settled_at timestamptz
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -39,8 +39,10 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'see_operations', NULL);
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_money_cases', false, '', NULL);
     RETURN QUERY
-    SELECT known.account, last.finished_at, last.day, coalesce(last.failures, 0), (
-        SELECT count(*) FROM payments.money_case WHERE money_case.account = known.account AND closed_at IS NULL)
+    SELECT known.account, last.finished_at, last.day, greatest(last.failures, (
+            SELECT max(failures) FROM payments.settlement_day WHERE settlement_day.account = known.account), 0), (
+        SELECT count(*) FROM payments.money_case WHERE money_case.account = known.account AND closed_at IS NULL), (
+        SELECT max(settled_at) FROM payments.settlement WHERE settlement.account = known.account)
     FROM (
         SELECT account FROM payments.account UNION SELECT account FROM payments.day_check
         UNION SELECT account FROM payments.money_case) AS known

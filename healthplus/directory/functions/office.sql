@@ -14,7 +14,7 @@ CREATE FUNCTION directory.clinic_profile(p_clinic_id bigint) RETURNS jsonb LANGU
 $$;
 
 -- The id of the city of this name and state, which is added where there is none: at p_slug, or at one of its own where that is another's.
-CREATE FUNCTION directory.put_city(p_name text, p_state text, p_slug text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION directory.put_city(p_name text, p_state text, p_slug text, p_time_zone text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     found_id bigint;
     tries integer := 0;
@@ -24,13 +24,13 @@ BEGIN
         WHERE lower(name) = lower(p_name) AND (lower(state) = lower(p_state) OR p_state = '' OR state = '')
         ORDER BY state = '', city_id LIMIT 1;
         EXIT WHEN FOUND;
-        INSERT INTO directory.city (slug, name, state)
+        INSERT INTO directory.city (slug, name, state, time_zone)
         VALUES (
             CASE tries
                 WHEN 0 THEN p_slug
                 WHEN 1 THEN p_slug || '-' || substr(md5(p_state), 1, 4)
                 ELSE p_slug || '-' || substr(md5(concat_ws('|', p_name, p_state, tries)), 1, 8) END,
-            p_name, p_state)
+            p_name, p_state, p_time_zone)
         ON CONFLICT DO NOTHING RETURNING city_id INTO found_id;
         EXIT WHEN FOUND;
         tries := tries + 1;  -- perhaps somebody else has added it just now
@@ -49,14 +49,16 @@ BEGIN
     INTO given
     FROM jsonb_to_record(p_clinic) AS one(
         name text, address text, city text, state text, city_slug text, postal_code text, phone text, gstin text, upi_id text,
-        latitude double precision, longitude double precision, facilities text[], lead_minutes smallint)
+        latitude double precision, longitude double precision, facilities text[], lead_minutes smallint,
+        time_zone text, currency text)
     LEFT JOIN directory.postal_code AS area USING (postal_code);
     IF p_clinic_id IS NULL THEN
         INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, gstin, upi_id, latitude, longitude,
-            facilities, lead_minutes)
-        VALUES ('office-' || gen_random_uuid(), directory.put_city(given.city, given.state, given.city_slug), given.name, given.address,
+            facilities, lead_minutes, currency)
+        VALUES ('office-' || gen_random_uuid(), directory.put_city(given.city, given.state, given.city_slug,
+            coalesce(given.time_zone, 'Asia/Kolkata')), given.name, given.address,
             nullif(given.postal_code, ''), nullif(given.phone, ''), nullif(given.gstin, ''), nullif(given.upi_id, ''), given.place_latitude,
-            given.place_longitude, coalesce(given.facilities, '{}'), given.lead_minutes)
+            given.place_longitude, coalesce(given.facilities, '{}'), given.lead_minutes, coalesce(given.currency, 'INR'))
         RETURNING clinic_id INTO put_id;
         RETURN put_id;
     END IF;

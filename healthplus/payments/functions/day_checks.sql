@@ -14,11 +14,13 @@ CREATE FUNCTION payments.returned_minor(p_payment ledger.payment) RETURNS intege
         0)
 $$;
 
--- What the ledger says of a payment, in the terms of a gateway's list. is_kept: it was taken, and no booking keeps it, nor is it due to go back.
+-- What the ledger says of a payment, in the terms of a gateway's list; its refunds each with the gateway's name for it, NULL where that is not
+-- known, and how much it is. is_kept: it was taken, and no booking keeps it, nor is it due to go back.
 -- may_lapse: the gateway has no call that lets go of it, and three to five days may pass until it does.
 CREATE FUNCTION payments.as_listed(
     p_payment ledger.payment, OUT name text, OUT provider_id bigint, OUT hold_id uuid, OUT booking_id uuid, OUT clinic_id bigint, OUT state text,
-    OUT amount_minor integer, OUT currency text, OUT returned_minor integer, OUT is_kept boolean, OUT may_lapse boolean
+    OUT amount_minor integer, OUT currency text, OUT returned_minor integer, OUT is_kept boolean, OUT may_lapse boolean,
+    OUT refunds jsonb
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     target booking.booking;
@@ -34,6 +36,10 @@ BEGIN
     amount_minor := p_payment.amount_minor;
     currency := coalesce(p_payment.currency, (SELECT clinic.currency FROM directory.clinic WHERE clinic.clinic_id = target.clinic_id));
     returned_minor := payments.returned_minor(p_payment);
+    refunds := (
+        SELECT coalesce(jsonb_agg(jsonb_build_array(refund.name, refund.amount_minor)), '[]') FROM ledger.refund
+        WHERE refund.provider_id = p_payment.provider_id AND refund.hold_id = p_payment.hold_id
+            AND refund.authorisation = p_payment.authorisation AND refund.state IN ('pending', 'processed'));
     is_kept := p_payment.state = 'captured' AND p_payment.due IS NULL AND p_payment.kept_minor IS NULL AND returned_minor < amount_minor
         AND (target.funding = 'online' AND target.state IN ('booked', 'arrived', 'fulfilled', 'no_show')) IS NOT TRUE;
     may_lapse := p_payment.state = 'voided' AND p_payment.authorised_at > (SELECT public.app_now()) - interval '6 days'
@@ -106,11 +112,14 @@ CREATE FUNCTION payments.stays_closed(p_case payments.money_case, p_ours text, p
     SELECT p_case.closed_at IS NOT NULL AND starts_with(p_case.closed_by, 'staff:') AND p_case.ours = p_ours AND p_case.theirs = p_theirs
 $$;
 
--- Closes the open cases of these payments, each named with the kinds that are left of it: the others agree by now.
-CREATE FUNCTION payments.close_agreed(p_account text, p_names text[], p_kept text[], p_now timestamptz) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+-- Closes the open cases of these names, each named with the kinds that are left of it: the others agree by now. Those of settlements, or those
+-- of lists.
+CREATE FUNCTION payments.close_agreed(p_account text, p_names text[], p_kept text[], p_is_settled boolean, p_now timestamptz)
+RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH closed AS (
         UPDATE payments.money_case SET closed_at = p_now, closed_by = 'system:comparison', look_at = NULL
         WHERE account = p_account AND name = ANY (p_names) AND closed_at IS NULL AND kind || ' ' || name <> ALL (p_kept)
+            AND starts_with(kind, 'settled_') = p_is_settled
         RETURNING 1)
     SELECT count(*) FROM closed
 $$;

@@ -50,8 +50,10 @@ from healthplus.payments.gateways.razorpay_objects import (
     Orders,
     Payment,
     Payments,
+    Recons,
     Refund,
     Refunds,
+    Settled,
     fact_of,
     has_note,
     is_money,
@@ -60,6 +62,8 @@ from healthplus.payments.gateways.razorpay_objects import (
     refund_of,
     state_of,
 )
+from healthplus.payments.gateways.razorpay_settlements import line_of, settlement_of
+from healthplus.payments.settled import SettlementPage
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -74,7 +78,7 @@ EVENT_ID = "X-Razorpay-Event-Id"
 IDEMPOTENCY_KEY = "X-Refund-Idempotency"
 _REFUNDS = UUID("6f1d1a3e-58e0-4a94-9d0c-2f1f0a3f7c52")
 """In which names the keys of refunds become keys as Razorpay takes them."""
-_LIST_MAX = 100
+_LIST_MAX, _RECON_MAX = 100, 1000
 _BAD_REQUEST = 400
 _PAID = ("authorized", "captured")
 
@@ -216,7 +220,11 @@ class RazorpayGateway:
         while True:  # its list has the last first, and of a day that is over it does not grow
             query = {"from": str(since), "to": str(until - 1), "count": str(_LIST_MAX), "skip": str(skip)}
             page = (await self._ask_or_fail("GET", "/payments", Payments, query=query)).items
-            yield [listed_of(payment) for payment in page if is_money(payment)]
+            yield [
+                listed_of(payment, await self._refunds_of(payment) if payment.amount_refunded else [])
+                for payment in page
+                if is_money(payment)
+            ]
             if len(page) < _LIST_MAX:
                 return
             skip += len(page)
@@ -226,7 +234,28 @@ class RazorpayGateway:
             payment = await self._ask("GET", f"/payments/{name}", Payment)
         except _BadRequest:
             return None
-        return listed_of(payment) if is_money(payment) else None
+        return listed_of(payment, await self._refunds_of(payment)) if is_money(payment) else None
+
+    async def settlements_of(self, day: date) -> AsyncIterator[SettlementPage]:
+        known: dict[str, Settled] = {}
+        skip = 0
+        while True:
+            query = {"year": f"{day:%Y}", "month": f"{day:%m}", "day": f"{day:%d}"}
+            query |= {"count": str(_RECON_MAX), "skip": str(skip)}
+            page = (await self._ask_or_fail("GET", "/settlements/recon/combined", Recons, query=query)).items
+            names = dict.fromkeys(one.settlement_id for one in page if one.settlement_id)
+            new = [
+                await self._ask_or_fail("GET", f"/settlements/{name}", Settled) for name in names if name not in known
+            ]
+            known |= {one.id: one for one in new}
+            currencies = {one.settlement_id: one.currency for one in page}
+            yield SettlementPage(
+                [settlement_of(one, currencies[one.id]) for one in new if one.status == "processed"],
+                [line for one in page if (line := line_of(one, known)) is not None],
+            )
+            if len(page) < _RECON_MAX:
+                return
+            skip += len(page)
 
     def read_return(self, fields: Mapping[str, str]) -> Returned:
         if "error[code]" in fields:  # nothing was paid, and nobody has signed that

@@ -14,6 +14,7 @@ from healthplus.payments.gateway import GatewayPayment, GatewayRefund, ListedPay
 
 OrderId = Annotated[str, msgspec.Meta(pattern="^order_[0-9A-Za-z]{1,40}\\Z")]
 PaymentId = Annotated[str, msgspec.Meta(pattern="^pay_[0-9A-Za-z]{1,40}\\Z")]
+SettlementId = Annotated[str, msgspec.Meta(pattern="^setl_[0-9A-Za-z]{1,40}\\Z")]
 RefundId = Annotated[str, msgspec.Meta(pattern="^rfnd_[0-9A-Za-z]{1,40}\\Z")]
 Minor = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}\\Z")]
@@ -46,6 +47,37 @@ class Payments(msgspec.Struct):
 
 class Refunds(msgspec.Struct):
     items: list[Refund] = []
+
+
+class Settled(msgspec.Struct):
+    """A settlement; `amount` is what was paid out."""
+
+    id: SettlementId
+    amount: int
+    status: str
+    created_at: int
+    utr: str | None = None
+
+
+class Recon(msgspec.Struct):
+    """A line of a settlement ("Fetch Settlement Recon Details"); `fee` has the tax on it in it."""
+
+    entity_id: str
+    type: str
+    debit: Minor
+    credit: Minor
+    amount: Minor
+    currency: Currency
+    created_at: int
+    fee: int | None = None
+    tax: int | None = None
+    settlement_id: SettlementId | None = None
+    payment_id: PaymentId | None = None
+    notes: Any = None
+
+
+class Recons(msgspec.Struct):
+    items: list[Recon] = []
 
 
 class Order(msgspec.Struct):
@@ -133,7 +165,7 @@ def fact_of(payment: Payment, refunds: list[Refund]) -> GatewayPayment:
     )
 
 
-def listed_of(payment: Payment) -> ListedPayment:
+def listed_of(payment: Payment, refunds: list[Refund]) -> ListedPayment:
     """Return a payment as it stands in a list."""
     state = state_of(payment)
     return ListedPayment(
@@ -144,4 +176,5 @@ def listed_of(payment: Payment) -> ListedPayment:
         payment.currency,
         (payment.amount_refunded or 0) if state in ("captured", "refunded") else 0,
         payment.fee,
+        [refund_of(one) for one in refunds],
     )

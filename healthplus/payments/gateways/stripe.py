@@ -37,7 +37,7 @@ from healthplus.payments.gateway import (
     given_up,
 )
 from healthplus.payments.gateways.days import seconds_of
-from healthplus.payments.gateways.stripe_answers import Refused, answered, unavailable
+from healthplus.payments.gateways.stripe_answers import Refused, answered, read, unavailable
 from healthplus.payments.gateways.stripe_objects import (
     KEY,
     PAID,
@@ -54,6 +54,8 @@ from healthplus.payments.gateways.stripe_objects import (
     state_of,
     to_stripe,
 )
+from healthplus.payments.gateways.stripe_settlements import settlement_pages
+from healthplus.payments.settled import SettlementPage
 
 T = TypeVar("T")
 
@@ -282,11 +284,11 @@ class StripeGateway:
         asked: PaymentIntentListParams = {
             "created": {"gte": since, "lt": until},
             "limit": 100,
-            "expand": [f"data.{_CHARGE[0]}"],
+            "expand": [f"data.{name}" for name in _CHARGE],
         }
         while True:
-            page = await self._read(self._v1.payment_intents.list_async(asked), Intents)
-            yield [listed for intent in page.data if (listed := listed_of(intent))]
+            page = await read(self._v1.payment_intents.list_async(asked), Intents)
+            yield [listed for intent in page.data if (listed := listed_of(intent, await self._refunds(intent)))]
             if not page.data or not page.has_more:
                 return
             asked = {**asked, "starting_after": page.data[-1].id}
@@ -294,11 +296,15 @@ class StripeGateway:
     async def find(self, name: str) -> ListedPayment | None:
         try:
             asked = self._v1.payment_intents.retrieve_async(name, {"expand": _CHARGE})
-            return listed_of(await answered(asked, Intent))
+            intent = await answered(asked, Intent)
         except Refused as refused:
             if refused.status == 404:
                 return None
             unavailable(refused)
+        return listed_of(intent, await self._refunds(intent))
+
+    def settlements_of(self, day: date) -> AsyncIterator[SettlementPage]:
+        return settlement_pages(self._v1, day)
 
     def read_return(self, fields: Mapping[str, str]) -> Returned:  # noqa: ARG002
         raise BadSignature  # it leads the patient back, and signs nothing
@@ -318,7 +324,7 @@ class StripeGateway:
             return None  # signed, so meant for someone; not for us
 
     async def _intent(self, name: str) -> Intent:
-        return await self._read(self._v1.payment_intents.retrieve_async(name, {"expand": _CHARGE}), Intent)
+        return await read(self._v1.payment_intents.retrieve_async(name, {"expand": _CHARGE}), Intent)
 
     async def _refunds(self, intent: Intent) -> list[Refund]:
         """Return all refunds of a payment: a charge has its last ones only."""
@@ -340,7 +346,7 @@ class StripeGateway:
         params: RefundListParams = {"payment_intent": name, "limit": 100}
         if after:
             params["starting_after"] = after
-        return await self._read(self._v1.refunds.list_async(params), Refunds)
+        return await read(self._v1.refunds.list_async(params), Refunds)
 
     async def _post(
         self,
@@ -356,13 +362,6 @@ class StripeGateway:
                 if not refused.is_kept:
                     raise
         raise PaymentUnavailable
-
-    async def _read(self, call: Awaitable[stripe.StripeObject], answer_type: type[T]) -> T:
-        """As `answered`, of what Stripe has no good reason to refuse."""
-        try:
-            return await answered(call, answer_type)
-        except Refused as refused:
-            unavailable(refused)
 
 
 def _keys(key: str) -> Iterator[str]:

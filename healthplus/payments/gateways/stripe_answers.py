@@ -45,6 +45,14 @@ async def answered(call: Awaitable[stripe.StripeObject], answer_type: type[T]) -
         raise PaymentUnavailable from error
 
 
+async def read(call: Awaitable[stripe.StripeObject], answer_type: type[T]) -> T:
+    """As `answered`, of what Stripe has no good reason to refuse."""
+    try:
+        return await answered(call, answer_type)
+    except Refused as refused:
+        unavailable(refused)
+
+
 def unavailable(refused: Refused) -> NoReturn:
     """Raise PaymentUnavailable for what Stripe had no good reason to refuse."""
     if refused.status not in (404, 409):  # what it does not know, or is doing just now: it works

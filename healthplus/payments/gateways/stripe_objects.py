@@ -188,8 +188,8 @@ def payment_of(intent: Intent, refunds: list[Refund]) -> GatewayPayment | None:
     )
 
 
-def listed_of(intent: Intent) -> ListedPayment | None:
-    """Return a payment as it stands in a list; None where no money was ever set aside."""
+def listed_of(intent: Intent, refunds: list[Refund]) -> ListedPayment | None:
+    """Return a payment as it stands in a list, with all its refunds; None where no money was ever set aside."""
     match state_of(intent):
         case "authorised" | "captured" | "voided" as state:
             charge = intent.latest_charge if isinstance(intent.latest_charge, Charge) else None
@@ -202,6 +202,7 @@ def listed_of(intent: Intent) -> ListedPayment | None:
                 intent.currency.upper(),
                 from_stripe(returned, intent.currency),
                 _charged_minor(charge, intent.currency) if charge else None,
+                [one.seen for one in refunds],
             )
     return None
 

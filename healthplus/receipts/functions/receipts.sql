@@ -224,3 +224,18 @@ END $$;
 CREATE TRIGGER written_once BEFORE UPDATE ON receipts.document FOR EACH ROW EXECUTE FUNCTION receipts.refuse_change();
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON receipts.document
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change('retention');
+
+-- In which settlement of its gateway the money of a receipt came, or that of a credit note went back; NULL where that is not known. Names of
+-- several stand one after another.
+CREATE FUNCTION receipts.settlement(p_document receipts.document) RETURNS text STABLE LANGUAGE sql AS $$
+    SELECT string_agg(payments.settlements_of(p_document.said ->> 'account', substr(source, strpos(source, '/') + 1), moved.refund), ' ')
+    FROM (SELECT p_document.source_name AS source) AS paid
+    CROSS JOIN LATERAL (
+        SELECT '' AS refund WHERE p_document.kind = 'receipt'
+        UNION
+        SELECT name FROM ledger.refund
+        WHERE p_document.kind = 'credit_note' AND provider_id = p_document.provider_id AND hold_id = p_document.source_id
+            AND authorisation = source AND name IS NOT NULL
+            AND (refund_id = p_document.refund_id OR is_rest AND p_document.refund_id = p_document.source_id)) AS moved
+    WHERE p_document.source_kind = 'online'
+$$;

@@ -251,6 +251,23 @@ CREATE FUNCTION retention.forget_day_checks(p_now timestamptz, p_rows_max intege
     SELECT count(*) FROM gone
 $$;
 
+-- With its lines; as long as the books of its year may be asked about.
+CREATE FUNCTION retention.forget_settlements(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM payments.settlement WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM payments.settlement WHERE settled_at < p_now - interval '8 years'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_settlement_days(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM payments.settlement_day WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM payments.settlement_day WHERE day < (p_now AT TIME ZONE 'UTC')::date - 400
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 -- Those of a year and a month, so that a year can be looked back on.
 CREATE FUNCTION retention.forget_rehearsals(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH gone AS (

@@ -103,6 +103,8 @@ BEGIN
         retention.forget_webhooks(now_at, rows_max),
         retention.forget_money_cases(now_at, rows_max),
         retention.forget_day_checks(now_at, rows_max),
+        retention.forget_settlements(now_at, rows_max),
+        retention.forget_settlement_days(now_at, rows_max),
         retention.forget_rehearsals(now_at, rows_max),
         retention.forget_intents(now_at, rows_max),
         retention.forget_errors(now_at, rows_max),

@@ -1,6 +1,6 @@
 -- Breaches of personal data: what is known of each, and who was told when.
 
--- Within what time after it is known a breach is reported in detail to the Data Protection Board.
+-- Within what time after it is known a breach is reported in detail to the data protection authority.
 CREATE FUNCTION staff.report_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '72 hours' $$;
 
 -- Writes what is known of a breach or who was told of it, as its next entry.

@@ -77,7 +77,7 @@ class Doctor(Struct):
 
 
 class UrgentNeed(Struct):
-    """What cannot wait: of the body, the mind, violence, or a child in need; and whom to call in India, in order."""
+    """What cannot wait: of the body, the mind, violence, or a child in need; and whom to call, in order."""
 
     kind: Literal["body", "mind", "violence", "child"]
     call: list[str]

@@ -9,10 +9,11 @@ from typing import Annotated, Literal, TypeAlias
 
 from litestar.params import QueryParameter
 
+from healthplus.country import HERE
 from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.errors import BadInput
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
-from healthplus.text import identifier, number, postal_code
+from healthplus.text import identifier, is_postal_code, number, postal_code
 from healthplus.web.api.keys import PARAMETER
 from healthplus.web.api.requested_services import requested_slugs
 from healthplus.web.http.ids import ID_MAX
@@ -56,8 +57,8 @@ _Fee: TypeAlias = Annotated[
     QueryParameter(
         ge=0,
         le=FEE_MAX,
-        description="Whole rupees for the service or tests searched for, or else a visit; or whole units of the "
-        f"clinic's currency if another; 0 to {FEE_MAX}.",
+        description="Whole units of the clinic's currency, for the service or tests searched for or else a visit; "
+        f"0 to {FEE_MAX}.",
     ),
 ]
 
@@ -238,9 +239,11 @@ def _instant(name: str, text: str | None, *, is_end: bool = False) -> datetime |
 
 
 def _postal_code(text: str) -> str:
-    code = postal_code(text).replace(" ", "")
-    if not re.fullmatch("[0-9A-Za-z]{3,10}", code):
-        raise BadInput("postal_code: 3 to 10 digits or letters, as in 411038.")
+    code = postal_code(text)
+    if not is_postal_code(code):
+        code = code.replace(" ", "")  # another country's
+    if not re.fullmatch("[0-9A-Za-z ]{3,10}", code):
+        raise BadInput(f"postal_code: 3 to 10 digits or letters, as in {HERE.postal_code.example}.")
     return code
 
 

@@ -42,7 +42,7 @@ _CALL = ResponseHeader(
     name="Urgent-Call",
     documentation_only=True,
     description="Where the keyword tells of what cannot wait for an appointment, such as chest pain or a wish to die, "
-    "also misspelt: the numbers to call in India, in order. Say so above the results.",
+    "also misspelt: the numbers to call, in order. Say so above the results.",
 )
 
 

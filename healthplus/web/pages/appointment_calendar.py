@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from icalendar import Alarm, Calendar, Event
@@ -20,6 +20,15 @@ _ZONE_KNOWN = timedelta(days=400)
 """How far around the appointment the file has its zone's clock changes: the appointment may be moved."""
 
 
+def _on_clock(starts: datetime, ends: datetime, zone: str) -> tuple[datetime, datetime]:
+    """Return from when to when by the clinic's clock; in UTC where that shows an hour for the second time.
+
+    A file can name only the first of the two.
+    """
+    local = starts.astimezone(ZoneInfo(zone)), ends.astimezone(ZoneInfo(zone))
+    return (starts.astimezone(UTC), ends.astimezone(UTC)) if any(at.fold for at in local) else local
+
+
 def calendar_of(appointment: Record, preparations: Iterable[Preparation], url: str, language: Language) -> bytes:
     """Return the file; `appointment` is a row of the query of that name, `url` the address of its page.
 
@@ -27,7 +36,7 @@ def calendar_of(appointment: Record, preparations: Iterable[Preparation], url: s
     It names neither speciality nor service, also where it says what is to be done before: calendars are shared, and
     shown on locked screens.
     """
-    zone = ZoneInfo(appointment["time_zone"])
+    starts, ends = _on_clock(appointment["starts_at"], appointment["ends_at"], appointment["time_zone"])
     is_cancelled = appointment["state"] == "cancelled"
     summary = language.gettext("Appointment: %(name)s") % {"name": appointment["provider"]}
     number = language.gettext("Appointment number: %(number)s") % {"number": number_of(appointment["booking_id"])}
@@ -42,8 +51,8 @@ def calendar_of(appointment: Record, preparations: Iterable[Preparation], url: s
         sequence=appointment["changes"],
         stamp=appointment["changed_at"],
         last_modified=appointment["changed_at"],
-        start=appointment["starts_at"].astimezone(zone),
-        end=appointment["ends_at"].astimezone(zone),
+        start=starts,
+        end=ends,
         summary=summary,
         location=appointment["address"],
         description=description,

@@ -15,7 +15,7 @@ from healthplus.accounts.sessions import hash_token
 from healthplus.database import load
 from healthplus.errors import NotFound
 from healthplus.web.http.ids import ClinicId
-from healthplus.web.languages import ENGLISH, HINDI, N_
+from healthplus.web.languages import ENGLISH, LANGUAGES, N_
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.rendering import page
 from healthplus.web.services import AnyRequest, services
@@ -106,6 +106,6 @@ def _page(request: AnyRequest, board: dict[str, Any], template: str) -> Response
         zone=board["time_zone"],
         texts=TEXTS,
         english=ENGLISH,
-        hindi=HINDI,
+        others=[one for one in LANGUAGES if one is not ENGLISH],
         reload_seconds=_RELOAD_SECONDS,
     )

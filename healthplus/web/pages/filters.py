@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from healthplus.country import HERE
 from healthplus.money import currency_digits
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.searches import Filters, Search
@@ -25,10 +26,6 @@ _ORDERS = {
     "distance": N_("Nearest"),
     "experience": N_("Most experienced"),
 }
-_LANGUAGES = (
-    "Assamese", "Bengali", "English", "Gujarati", "Hindi", "Kannada", "Malayalam", "Marathi", "Odia", "Punjabi",
-    "Tamil", "Telugu", "Urdu",
-)  # fmt: skip
 _SATURDAY = 6  # of ISO's days of the week
 
 
@@ -83,7 +80,7 @@ def _days(chosen: str, today: date) -> list[date]:
 
 
 def _languages(language: Language, chosen: str) -> list[tuple[str, str]]:
-    names = {name.lower(): name for name in (*_LANGUAGES, *([chosen] if chosen else []))}
+    names = {name.lower(): name for name in (*HERE.spoken, *([chosen] if chosen else []))}
     return sorted(((name, language.known_name("language", name)) for name in names.values()), key=lambda pair: pair[1])
 
 

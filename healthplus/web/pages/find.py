@@ -12,9 +12,9 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 from msgspec import structs
 
+from healthplus.country import HERE
 from healthplus.database import Database, Record
 from healthplus.errors import NotFound
-from healthplus.money import INR
 from healthplus.search.find import RADIUS_KM_DEFAULT, city_named, count_matching
 from healthplus.search.urgent import urgent_need
 from healthplus.search.vocabulary import sendable, urgent_phrase
@@ -198,7 +198,7 @@ async def _results_page(request: AnyRequest, shown: Shown) -> Response[str]:
     search, found, number = shown.search, shown.found, shown.number
     elsewhere = None if found.rows else await _elsewhere(request, search)
     city_id = search.city["city_id"] if search.city else None
-    currency = search.city["currency"] if search.city else found.rows[0]["currency"] if found.rows else INR
+    currency = search.city["currency"] if search.city else found.rows[0]["currency"] if found.rows else HERE.currency
     is_whole_city = search.city is not None and search.path(number) == results_path(search.city["slug"])
     is_map = search.filters.view == "map"
     today = today_in(request, search.city)

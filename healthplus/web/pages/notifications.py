@@ -44,7 +44,7 @@ class NotificationsController(Controller):
         before, reach = await preferences.of(session.patient_id)
         has_push = preferences.push_key is not None
         chosen = Preference(
-            language="hi" if form.get("language") == HINDI.code else "en",
+            language="hi" if form.get("language") == HINDI.code and HINDI in LANGUAGES else "en",
             text_by="whatsapp" if form.get("text_by") == "whatsapp" and preferences.has_whatsapp else "sms",
             reminds_by_text="text" in reminds_by,
             # What the form did not ask stays as it was.

@@ -47,7 +47,7 @@ class OtherSearch(NamedTuple):
 
 
 async def criteria_of(database: Database, search: Search) -> SearchCriteria | None:
-    """Return the criteria of a search; None where its PIN code, or the place to be near, is not known."""
+    """Return the criteria of a search; None where its postal code, or the place to be near, is not known."""
     try:
         return await parse_request(database, search.request())
     except BadInput:

@@ -27,7 +27,7 @@ LEFT JOIN LATERAL (
         ) + (
             SELECT count(*) FROM booking.ticket AS ahead
             WHERE ahead.provider_id = claim.provider_id AND ahead.state = 'called' AND ahead.number < ticket.number) END AS position,
-        coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
+        coalesce(city.time_zone, $3) AS time_zone
     FROM booking.claim
     JOIN directory.provider USING (provider_id)
     LEFT JOIN booking.ticket ON ticket.provider_id = claim.provider_id AND ticket.ticket_id = claim.ticket_id

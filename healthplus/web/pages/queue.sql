@@ -66,7 +66,7 @@ SELECT provider.name AS provider, own.is_over, taken.state::text AS taken_state,
     coalesce((
         SELECT time_zone FROM directory.provider_clinic
         JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
-        WHERE provider_id = $1 ORDER BY clinic_id LIMIT 1), 'Asia/Kolkata') AS time_zone,
+        WHERE provider_id = $1 ORDER BY clinic_id LIMIT 1), $3) AS time_zone,
     CASE WHEN own.is_over THEN own.last ELSE book.queue_entries END AS until, own.first
 FROM own
 JOIN booking.book ON book.provider_id = $1

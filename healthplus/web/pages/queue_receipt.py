@@ -12,7 +12,7 @@ from litestar.params import FromPath, QueryParameter
 from healthplus.errors import NotFound
 from healthplus.waiting.receipts import Chain, Entry, Verification
 from healthplus.web.http.ids import ID_MAX, ProviderId
-from healthplus.web.languages import N_, Language
+from healthplus.web.languages import HOME_ZONE, N_, Language
 from healthplus.web.pages.addresses import queue_receipt_path
 from healthplus.web.pages.booking import parsed_number
 from healthplus.web.pages.queue_windows import window_text
@@ -77,7 +77,7 @@ async def _entries(request: AnyRequest, provider_id: int, after: int, limit: int
 
 
 async def _receipt(request: AnyRequest, provider_id: int, number: int) -> Response[str]:
-    row = await services(request).database.fetch_row(queries.receipt, provider_id, number)
+    row = await services(request).database.fetch_row(queries.receipt, provider_id, number, HOME_ZONE)
     if row is None:
         raise NotFound
     before = row["first"] - 1

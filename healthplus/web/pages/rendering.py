@@ -17,11 +17,12 @@ from markupsafe import Markup
 
 from healthplus.accounts.consent import CURRENT
 from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.country import HERE
 from healthplus.database import Record
 from healthplus.payments.payments import Money
 from healthplus.web.assets import asset_url
 from healthplus.web.http.payment_words import payment_label, payment_words, unanswered_words
-from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
+from healthplus.web.languages import LANGUAGES, Language, split_path
 from healthplus.web.pages import structured_data
 from healthplus.web.pages.addresses import (
     about_path,
@@ -85,7 +86,8 @@ def _environment(language: Language, *, has_holes: bool = False) -> Environment:
     return Environment(
         _TEMPLATES,
         language,
-        other_language=HINDI if language is ENGLISH else ENGLISH,
+        other_languages=[one for one in LANGUAGES if one is not language],
+        country=HERE,
         asset=asset_url,
         new_key=_new_key,
         personal=_hole if has_holes else _personal,

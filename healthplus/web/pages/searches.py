@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
 from healthplus.search.ranking import OF_LABORATORIES, is_for_doctors, is_for_labs
-from healthplus.text import POSTAL_CODE, line, number, with_postal_codes
+from healthplus.text import is_postal_code, line, number, with_postal_codes
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path, slug
@@ -92,7 +92,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
     `need` is what was typed; "" where that is exactly the name of a `speciality` or service. `services` are one, or
     several laboratory tests, all of which must be offered. `place` is the place as typed: a part
-    of the `city`, a PIN code or any other text; "" where it is the city itself, or none.
+    of the `city`, a postal code or any other text; "" where it is the city itself, or none.
     """
 
     need: str = ""
@@ -122,7 +122,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
     @property
     def postal_code(self) -> str | None:
-        return self.place if self.city is None and POSTAL_CODE.fullmatch(self.place) else None
+        return self.place if self.city is None and is_postal_code(self.place) else None
 
     @property
     def is_located(self) -> bool:
@@ -136,7 +136,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
     @property
     def sort(self) -> str:
-        """Return the order: the chosen one if it makes sense, else nearest first around a point or PIN code."""
+        """Return the order: the chosen one if it makes sense, else nearest first around a point or postal code."""
         if self.filters.sort and (self.filters.sort != "distance" or self.is_located):
             return self.filters.sort
         return "distance" if self.filters.near or self.postal_code else "best"

@@ -17,6 +17,7 @@ from litestar.datastructures import Cookie
 from healthplus.accounts.actors import Patient
 from healthplus.accounts.consent import CURRENT
 from healthplus.accounts.phone_numbers import masked
+from healthplus.country import HERE
 from healthplus.database import Record, load
 from healthplus.demo import DemoGuide, read_demo_guide
 from healthplus.errors import CrossSite, Unauthenticated
@@ -182,7 +183,7 @@ async def load_session(request: AnyRequest) -> None:
 
 async def read_session(request: AnyRequest, patient_id: int, token: str) -> PatientSession:
     """Return a patient's session as it is now."""
-    row = await services(request).database.fetch_row(queries.session, patient_id, CURRENT.version)
+    row = await services(request).database.fetch_row(queries.session, patient_id, CURRENT.version, HERE.time_zone)
     assert row is not None
     claim = Claim(row["kind"], row["provider_id"], row["claim_id"], row) if row["kind"] else None
     return PatientSession(

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from markupsafe import Markup
 
 from healthplus import errors
+from healthplus.country import HERE
 from healthplus.errors import HealthPlusError
 from healthplus.web.languages import HOME_ZONE, N_, Language
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.services import AnyRequest, services
 
 _ERROR_TEXTS = {
-    "phone_refused": N_("This is not a phone number. Write all its digits, as in 98765 43210."),
+    "phone_refused": N_("This is not a phone number. Write all its digits, as in %(example)s."),
     "consent_outdated": N_(
         "What you agree to has changed since you opened this page. Read it again, then send the code."
     ),
@@ -52,7 +53,7 @@ def error_text(request: AnyRequest, error: HealthPlusError) -> str:
         text = _SPENT
     elif error.members.get("reason") == "desk":
         text = _DESK_TEXTS[error.code]
-    return language.gettext(text)
+    return language.gettext(text) % {"example": HERE.phone.example}
 
 
 def _too_many(language: Language, now: datetime, error: HealthPlusError) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from healthplus.country import HERE
 from healthplus.database import Database, Record
 from healthplus.search.asked import untold
 from healthplus.search.fewer_words import LeftOut, needs_without, unknown_words
@@ -16,12 +17,14 @@ from healthplus.web.pages.searches import Search
 
 _UNTOLD = {
     "open": N_("We can’t tell who is open right now. Each card shows the next free times."),
-    "day_and_night": N_("We can’t tell who is open at night. In an emergency, call 112."),
+    "day_and_night": N_("We can’t tell who is open at night. In an emergency, call %(number)s."),
     "part_of_day": N_("We can’t search by the time of day. Each card shows the next free times."),
     "home": N_("Visits and samples at home can’t be booked here: you go to the clinic or lab."),
     "video": N_("Video appointments can’t be booked here: you go to the clinic."),
     "insurance": N_("We don’t know which insurance a clinic takes. Please ask it before you book."),
-    "urgent": N_("We can’t tell who takes emergencies. In an emergency, call 112 or go to the nearest hospital."),
+    "urgent": N_(
+        "We can’t tell who takes emergencies. In an emergency, call %(number)s or go to the nearest hospital."
+    ),
     "not_here": N_("Only doctors, clinics, hospitals and labs can be booked here."),
     "near": N_("To see who is nearest, press “Near me” in the search, or type your area."),
 }
@@ -57,7 +60,10 @@ def left_out_texts(language: Language, left: LeftOut, typed: str, shown: str) ->
         texts.append(_("Nobody is found with “%(words)s” as well.") % others)
     if shown and texts:
         texts.append(_("Showing results for %(need)s.") % {"need": shown})
-    return [*(_(_UNTOLD[one]) for one in left.untold), *filter(None, [" ".join(texts)])]
+    return [
+        *(_(_UNTOLD[one]) % {"number": HERE.emergency.number} for one in left.untold),
+        *filter(None, [" ".join(texts)]),
+    ]
 
 
 async def names_a_part(database: Database, search: Search, rows: Sequence[Record]) -> bool:

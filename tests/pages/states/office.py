@@ -64,7 +64,8 @@ async def money(window: BrowserWindow) -> None:
         SELECT 'apollo', kind, 'pay_Qk29dkX81bJ3aZ' || kind, provider_id, booking_id, clinic_id, 70000, 'INR', ours,
             theirs, now, now
         FROM public.app_now() AS now, (SELECT * FROM booking.booking WHERE state = 'booked' LIMIT 1) AS booking,
-            (VALUES ('unknown_here', 'nothing', 'captured'), ('refund', 'INR 0', 'INR 70000')) AS one (
+            (VALUES ('unknown_here', 'nothing', 'captured'), ('refund', 'INR 30000 40000', 'INR 0'),
+                ('settled_sum', 'INR 4820000', 'INR 4750000'), ('settled_missing', 'INR 70000', 'nothing')) AS one (
                 kind, ours, theirs)
         ON CONFLICT DO NOTHING"""
     )

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
+from healthplus.csv_cells import cell
 from healthplus.errors import NotFound
 from healthplus.money import in_units
 from healthplus.web.desk.day.acting import DONE, REFUSED, back_to, is_for_own_page, own_page, press
@@ -119,12 +120,6 @@ def _cells(doctor: str, row: Row, starts_at: datetime, zone: ZoneInfo, currency:
         *(cell(visit.get(name)) for name in ("services", "reason")),
         str(in_units(to_pay, currency)) if to_pay else "",
     ]
-
-
-def cell(value: object) -> str:
-    """Return a value for a table; what a spreadsheet would take for a formula is made text."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
 def require_near(request: AnyRequest, day: date) -> None:

@@ -15,9 +15,9 @@ from litestar.params import FromPath
 
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
+from healthplus.csv_cells import cell
 from healthplus.money import currency_digits, in_units
 from healthplus.text import number
-from healthplus.web.desk.day.day import cell
 from healthplus.web.desk.office.asks import REASON_LENGTH_MAX
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form

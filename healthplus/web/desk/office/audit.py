@@ -14,6 +14,7 @@ from litestar.response import Stream
 
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import Console, queries
+from healthplus.csv_cells import cell
 from healthplus.database import Record
 from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.audit_details import Reader, details_of
@@ -193,7 +194,7 @@ async def _csv_of(pages: _Pages, rows: list[Record], session_id: UUID) -> AsyncI
     try:
         yield _lines([_COLUMNS])
         for left in range(EXPORT_ROWS_MAX, 0, -_EXPORT_PAGE):
-            yield _lines([_cell(row[column]) for column in _COLUMNS] for row in rows[:left])
+            yield _lines([cell(row[column]) for column in _COLUMNS] for row in rows[:left])
             if len(rows) < _EXPORT_PAGE or left <= _EXPORT_PAGE:
                 return
             rows = await pages.after(rows[-1])
@@ -205,11 +206,3 @@ def _lines(rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
-
-
-def _cell(value: Any) -> str:
-    """Return a value as a cell, which a spreadsheet must not take for a formula."""
-    if value is None:
-        return ""
-    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -28,7 +28,7 @@ _HOUR = timedelta(hours=1)
 
 DUTIES = {
     "board_told": (
-        N_("Data Protection Board: first notice"),
+        N_("Data protection authority: first notice"),
         N_("What happened, when and where, how far it goes, and what may come of it"),
     ),
     "people_told": (
@@ -36,7 +36,7 @@ DUTIES = {
         N_("What happened, what may come of it, what is done, what they can do, and whom they can ask"),
     ),
     "board_reported": (
-        N_("Data Protection Board: detailed report"),
+        N_("Data protection authority: detailed report"),
         N_("Causes, measures, who did it as far as is known, and who was told"),
     ),
 }
@@ -135,7 +135,7 @@ def _described(form: Form) -> tuple[str, str, int | None, str]:
 
 
 def _local_instant(form: Form, field: str) -> datetime | None:
-    """Return a day and time of India's, as the browser's field for it sends them."""
+    """Return a day and time by the country's clock, as the browser's field for it sends them."""
     try:
         found = datetime.fromisoformat(identifier(form.given.get(field, "")).replace(" ", "T"))
     except ValueError:

@@ -8,6 +8,7 @@ from typing import Any
 from litestar import Controller, Response, get, post
 
 from healthplus.console.console import queries
+from healthplus.country import HERE
 from healthplus.database import Range
 from healthplus.directory.gstin import checked_gstin
 from healthplus.errors import BadInput, Forbidden
@@ -30,7 +31,6 @@ from healthplus.web.pages.rendering import see_other
 from healthplus.web.services import AnyRequest, services
 
 _SAME_NAME_MAX = 50
-_POSTAL_CODE = r"(?=.*\d)[A-Za-z\d]{2,6}([ -]?[A-Za-z\d]{2,4})?"
 """Also as other countries write them."""
 
 
@@ -84,7 +84,8 @@ class ClinicController(Controller):
     @post("/clinic", **needs("manage_schedule"))
     async def change_profile(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         form = await read_form(request)
-        clinic = _clinic_from_form(form, is_new=False)
+        stored = await ask(request, queries.office, clinic_id)
+        clinic = _clinic_from_form(form, is_new=False, is_here=stored["currency"] == HERE.currency)
         if not form.is_good:
             return await clinic_page(request, clinic_id, form)
         version = form.given.get("version", "")
@@ -149,8 +150,8 @@ async def _doubt_of(request: AnyRequest, form: Form, clinic: dict[str, Any]) -> 
         return form.gettext("There is a clinic of this name in %(city)s already.") % {"city": clinic["city"]}
     cities, _ = await known_names(request)
     if clinic["city_slug"] not in {one["slug"] for one in cities}:
-        place = {"city": clinic["city"], "state": clinic["state"]}
-        return form.gettext("No clinic in %(city)s, %(state)s can be booked yet. Is the city spelt right?") % place
+        place = ", ".join(filter(None, (clinic["city"], clinic["state"])))
+        return form.gettext("No clinic in %(place)s can be booked yet. Is the city spelt right?") % {"place": place}
     return ""
 
 
@@ -163,17 +164,18 @@ def _closing_since(form: Form, now: datetime) -> datetime:
     return began
 
 
-def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
-    """Return a clinic as a form gives it; a new one's city comes with it, and stays."""
+def _clinic_from_form(form: Form, *, is_new: bool, is_here: bool = True) -> dict[str, Any]:
+    """Return a clinic as a form gives it; a new one's city comes with it, and stays.
+
+    `is_here`: in this country, by its currency; else it has another's postal codes.
+    """
     latitude, longitude = form.degrees("latitude", 90), form.degrees("longitude", 180)
     if (latitude is None) != (longitude is None):
         form.fail("latitude", form.gettext("Both latitude and longitude, or neither."))
     clinic: dict[str, Any] = {
         "name": form.name("name", 200, required=True),
         "address": form.text("address", 500, required=True),
-        "postal_code": form.written(
-            "postal_code", 20, _POSTAL_CODE, form.gettext("A PIN code, such as 411004."), postal_code
-        ),
+        "postal_code": _postal_code(form) if is_here else form.text("postal_code", 20),
         "phone": form.phone("phone"),
         "gstin": _gstin(form),
         "upi_id": _upi_id(form),
@@ -183,9 +185,23 @@ def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
         "lead_minutes": form.number("lead_minutes", 7, 1440, 10),
     }
     if is_new:
-        city, state = form.name("city", 100, required=True), form.name("state", 100, required=True)
+        city = form.name("city", 100, required=True)
+        state = form.name("state", 100, required=True) if HERE.has_states else ""
         clinic |= {"city": city, "state": state, "city_slug": slug(city)}
+        clinic |= {"time_zone": HERE.time_zone, "currency": HERE.currency}
     return clinic
+
+
+def _postal_code(form: Form) -> str:
+    text = form.text("postal_code", 20)
+    try:
+        return HERE.postal_code.checked(postal_code(text)) if text else ""
+    except ValueError:
+        form.fail(
+            "postal_code",
+            form.gettext("Not as they are written here. As in %(example)s.") % {"example": HERE.postal_code.example},
+        )
+    return text
 
 
 def _gstin(form: Form) -> str:

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from healthplus import text as typed
+from healthplus.country import HERE
 from healthplus.directory.fees import FUNDINGS, checked_fee
 from healthplus.errors import BadInput
 from healthplus.money import FEE_MINOR_MAX, in_units
@@ -57,7 +58,8 @@ class Form:
         if text and not (
             re.fullmatch(r"\+?[\d ()./-]{,40}", text, re.ASCII) and 6 <= sum(map(str.isdigit, text)) <= 15
         ):
-            self.fail(field, self.gettext("A phone number, such as 020 2543 1234 or +91 98765 43210."))
+            examples = {"landline": HERE.phone.landline_example, "mobile": HERE.phone.example}
+            self.fail(field, self.gettext("A phone number, such as %(landline)s or %(mobile)s.") % examples)
         return text
 
     def written(

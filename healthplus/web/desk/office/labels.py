@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from healthplus.country import HERE
 from healthplus.web.languages import N_
 
 LABELS: dict[str, str] = {
@@ -12,7 +13,7 @@ LABELS: dict[str, str] = {
     "address": N_("Address"),
     "city": N_("City"),
     "state": N_("State"),
-    "postal_code": N_("PIN code"),
+    "postal_code": HERE.postal_code.label,
     "phone": N_("Phone"),
     "latitude": N_("Latitude"),
     "longitude": N_("Longitude"),

@@ -65,6 +65,49 @@ WHAT = {
             "Give it back at the payment company."
         ),
     ),
+    "settled_unknown": (
+        N_("Paid out, and no payment here"),
+        N_(
+            "A settlement has money of a payment or refund that is not known here. Look at the payment company what it "
+            "was for, and whether the account takes other money, too."
+        ),
+    ),
+    "settled_amount": (
+        N_("Another amount paid out"),
+        N_(
+            "The settlement has another amount than was taken or given back. Compare both with the receipt, and ask "
+            "the payment company."
+        ),
+    ),
+    "settled_twice": (
+        N_("Settled more than once"),
+        N_("The same payment or refund is in settlements more than once. The payment company has to put it right."),
+    ),
+    "settled_missing": (
+        N_("Not paid out"),
+        N_(
+            "It is in no settlement, although later money is. If settlements of that time were not read, import their "
+            "file. Else ask the payment company when it comes."
+        ),
+    ),
+    "settled_other": (
+        N_("Neither a payment nor a refund"),
+        N_(
+            "The payment company took or gave this on its own, as for a dispute. Look there why, answer a dispute in "
+            "time, and book it."
+        ),
+    ),
+    "settled_fee": (
+        N_("The fee does not add up"),
+        N_("The amount less the fee is not what was paid out for it. Ask the payment company for its invoice."),
+    ),
+    "settled_sum": (
+        N_("The settlement does not add up"),
+        N_(
+            "Its payments less refunds and fees are not what was paid out. Compare it with the bank statement, then "
+            "ask the payment company for what is missing."
+        ),
+    ),
 }
 """By the kind of a case: what it is, and what to do."""
 _STATES = {
@@ -112,11 +155,11 @@ def _answered(request: AnyRequest, answer: str, done: str) -> Response[str]:
 
 
 def said(language: Language, kind: str, text: str) -> str:
-    """Return what one side says of a payment, in words: its state, or an amount as `INR 70000`."""
+    """Return what one side says of a payment, in words: its state, or amounts as in `USD 70000 500`."""
     if text in _STATES:
         return language.gettext(_STATES[text])
-    currency, _, amount = text.partition(" ")
-    shown = language.money(int(amount), currency)
+    currency, *amounts = text.split()
+    shown = ", ".join(language.money(int(amount), currency) for amount in amounts)
     return language.gettext("%(amount)s given back") % {"amount": shown} if kind == "refund" else shown
 
 

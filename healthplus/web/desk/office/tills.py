@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get
 
 from healthplus.console.console import queries
+from healthplus.csv_cells import cell
 from healthplus.money import in_units
-from healthplus.web.desk.day.day import cell
 from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import ask, office_page

@@ -3,7 +3,7 @@ const AGAIN_SECONDS = 3;
 const LOST_SECONDS = 45; // an answer takes 25 at most
 const lost = document.querySelector("#lost");
 const clock = document.querySelector("#clock");
-const { zone: timeZone } = clock.dataset;
+const { zone: timeZone, country } = clock.dataset;
 let heard = performance.now();
 // The screen's own clock may be wrong.
 const ahead = () => Date.parse(document.querySelector("#live").dataset.now) - performance.now();
@@ -35,11 +35,12 @@ const follow = async () => {
   }
 };
 
-const time = new Intl.DateTimeFormat("en-IN", { timeZone, hour: "numeric", minute: "2-digit", hour12: true });
-const day = new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "short", day: "numeric", month: "short" });
+const locale = `en-${country}`;
+const time = new Intl.DateTimeFormat(locale, { timeZone, hour: "numeric", minute: "2-digit", hour12: true });
+const day = new Intl.DateTimeFormat(locale, { timeZone, weekday: "short", day: "numeric", month: "short" });
 const tick = () => {
   const now = new Date(began + performance.now());
-  clock.textContent = time.format(now);
+  clock.textContent = time.format(now).toLowerCase();
   document.querySelector("#day").textContent = day.format(now).replace(",", "");
   lost.hidden = performance.now() - heard < LOST_SECONDS * 1000;
 };

@@ -13,7 +13,7 @@ function amount(minor) {
   const units = minor / 10 ** say.digits;
   const digits = Number.isInteger(units) ? 0 : Number(say.digits);
   const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat(`${document.documentElement.lang}-IN`, { ...money, ...fraction }).format(units);
+  return new Intl.NumberFormat(`${document.documentElement.lang}-${say.country}`, { ...money, ...fraction }).format(units);
 }
 
 // As services.html has it: what the clinic asks is not known here.
