@@ -123,18 +123,18 @@ def recognise(file: RecordFile, kind: Kind | None) -> Format[Any]:
     """
     columns = set(file.columns)
     looks = PROVIDERS if any(column.startswith(("provider_", "clinic_")) for column in columns) else HOSPITALS
-    fitting: Sequence[Format[Any]] = {
+    fitting: dict[Kind | None, tuple[Format[Any], ...]] = {
         None: (looks,),
         "fhir": (PROVIDERS,),
         "hospitals": (HOSPITALS,) if "address" in columns else (HOSPITALS_WITHOUT_ADDRESS,),
         "providers": (PROVIDERS, PROVIDERS_BY_NAME),
         "postal-codes": (POSTAL_CODES,),
-    }[kind]
-    for one in fitting:
+    }
+    for one in fitting[kind]:
         if columns.issuperset(one.required):
             return one
     proposal = _propose(file, kind)
-    wanted = next(one for one in (*fitting[-1:], looks))
+    wanted = fitting[kind][-1]
     missing = [column for column in wanted.required if column not in columns]
     detail = (
         f"this looks like a {wanted.name}, but these columns are missing: {', '.join(missing)} "
@@ -150,7 +150,8 @@ def _propose(file: RecordFile, kind: Kind | None) -> Proposal:
     if kind is None:
         doctors = _by_names(by_name, tuple(_OF_DOCTORS)).values()
         kind = "providers" if doctors or any("doctor" in name for name in by_name.values()) else "hospitals"
-    wanted = {"hospitals": HOSPITALS_WITHOUT_ADDRESS, "postal-codes": POSTAL_CODES}.get(kind, PROVIDERS_BY_NAME)
+    formats: dict[Kind, Format[Any]] = {"hospitals": HOSPITALS_WITHOUT_ADDRESS, "postal-codes": POSTAL_CODES}
+    wanted = formats.get(kind, PROVIDERS_BY_NAME)
     ours = ("address", *wanted.columns) if kind == "hospitals" else wanted.columns
     found = _by_names(by_name, ours)
     unnamed = [column for column in by_name if column not in found]
@@ -171,7 +172,7 @@ def _by_names(theirs: Mapping[str, str], ours: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for our in ours:
         exact = next((column for column in theirs if column == our), None)
-        by_name = {name: column for column, name in reversed(theirs.items()) if column not in found}
+        by_name = {name: column for column, name in reversed(list(theirs.items())) if column not in found}
         other = next((by_name[name] for name in _NAMES.get(our, ()) if name in by_name), None)
         if column := exact or other:
             found.setdefault(column, our)

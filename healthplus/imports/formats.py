@@ -114,7 +114,8 @@ def _hospital_entry(line: int, row: RowCells, *, has_address: bool = True) -> En
         shown,
         address.strip(" ,;-"),  # what is left where an export joined parts of which some were empty
         pincode,
-        *(at or (None, None)),
+        at and at[0],
+        at and at[1],
         written_name=written,
     )
     provider = Provider(
@@ -149,6 +150,7 @@ def _provider_entry(line: int, row: RowCells, *, by_name: bool = False) -> Entry
     else:
         clinic_identifier = row.required("clinic_identifier", _identifier)
         identifier = row.required("provider_identifier", _identifier)
+    at = position(row, rules)
     clinic = Clinic(
         clinic_identifier,
         city,
@@ -156,7 +158,8 @@ def _provider_entry(line: int, row: RowCells, *, by_name: bool = False) -> Entry
         clinic_shown,
         row.optional("clinic_address", lambda said: cells.line(text.line(said))),
         row.optional("postal_code", rules.postal_code),
-        *(position(row, rules) or (None, None)),
+        at and at[0],
+        at and at[1],
         _phone(row, "clinic_phone", rules.region),
         named_currency,
         row.optional("pictures", _pictures),

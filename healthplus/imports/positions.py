@@ -10,20 +10,12 @@ from statistics import median
 import msgspec
 
 from healthplus.imports.entries import Clinic, Entry
-from healthplus.names import slug
 
 # No district is wider: Kachchh, the widest, ends 170 km from its middle.
 _FAR_KM = 200
 _LOCATED_MIN = 5  # the middle of fewer clinics cannot be trusted
 
-City = tuple[str, str]
-"""The slugs of a city's name and state."""
 Position = tuple[float, float]
-
-
-def city_of(clinic: Clinic) -> City:
-    """Return what tells a clinic's city from others."""
-    return slug(clinic.city), slug(clinic.state)
 
 
 def position_of(clinic: Clinic) -> Position | None:
@@ -43,7 +35,7 @@ def without_far_positions(entries: Sequence[Entry]) -> list[Entry]:
     located = defaultdict(list)
     for clinic in clinics.values():
         if (at := position_of(clinic)) is not None:
-            located[city_of(clinic)].append(at)
+            located[(clinic.city, clinic.state)].append(at)
     middles = {city: middle for city, at in located.items() if len(at) >= _LOCATED_MIN and (middle := middle_of(at))}
     mended = dict(_mended(clinics.values(), middles))
     result = []
@@ -56,10 +48,10 @@ def without_far_positions(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _mended(
-    clinics: Iterable[Clinic], middles: dict[City, Position]
+    clinics: Iterable[Clinic], middles: dict[tuple[str, str], Position]
 ) -> Iterable[tuple[str, tuple[Clinic, str]]]:
     for clinic in clinics:
-        at, middle = position_of(clinic), middles.get(city_of(clinic))
+        at, middle = position_of(clinic), middles.get((clinic.city, clinic.state))
         if at is None or middle is None or _distance_km(at, middle) <= _FAR_KM:
             continue
         swapped = _distance_km((at[1], at[0]), middle) <= _FAR_KM

@@ -16,18 +16,17 @@ _BYTES_MAX = 200 * 1024 * 1024
 
 def open_file(path: Path, known: Collection[str], encoding: str | None = None) -> RecordFile:
     """Return a file whose header has the most `known` names of columns; raises BadInput when it cannot be used."""
+    source: Rows | None
     try:
         if path.stat().st_size > _BYTES_MAX:
             raise BadInput(f"{path} is larger than {_BYTES_MAX // 1024**2} MiB; split it")
         with path.open("rb") as file:
             start = file.read(64)
         if start.startswith(spreadsheets.MARKS):
-            found = max(
-                ((sheet, _header(sheet, known)) for sheet in spreadsheets.sheets(path)),
-                key=lambda pair: _known_count(pair[1], known),
-                default=(None, None),
+            source = max(
+                spreadsheets.sheets(path), key=lambda sheet: _known_count(_header(sheet, known), known), default=None
             )
-            source, header = found
+            header = _header(source, known) if source else None
         elif fhir.is_json(start):
             source = fhir.FhirRows(path)
             header = fhir.HEADER
