@@ -47,6 +47,8 @@ _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ].*)?", re.ASCII)
 
 def undo_excel(text: str) -> str:
     """Return what a cell said before Excel was kept from reading it as a number; raises BadInput for its errors."""
+    if not text.startswith(("#", "=", "'")):
+        return text
     if text.casefold() in _EXCEL_ERRORS:
         raise BadInput("an error of Excel's stands here")
     if wrapped := _EXCEL_TEXT.fullmatch(text):

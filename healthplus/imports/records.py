@@ -108,8 +108,8 @@ def column_key(name: str) -> str:
 
 def clean(text: str) -> str:
     """Return the text on one line, in composed Unicode, with single spaces and no control characters."""
-    if text.isascii() and text.isalnum():
-        return text
+    if text.isascii() and text.isprintable() and "\\" not in text and "`" not in text:
+        return " ".join(text.split())
     # Some exports write a line break as a backslash and an n, and an apostrophe as a backtick.
     text = text.replace("\\n", " ").replace("`", "'")
     # Control characters, and halves of characters, only: the joiners that Indian scripts need are not printable either.

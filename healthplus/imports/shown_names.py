@@ -14,6 +14,7 @@ _ABBREVIATIONS = frozenset(
 )
 _WORDS_WITHOUT_VOWELS = frozenset("DR MR MRS MS ST PVT LTD SMT MT NR SHRI SRI BY MY DRY GYM SKY".split())
 _SMALL = frozenset("AND OF THE AT IN FOR".split())
+_WORDS = re.compile(r"(?:\w|[\u0300-\u036f\u0900-\u0dff\u200c\u200d])+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SHORT_MAX, _SHORT_PLACE_MAX = 5, 2
 """How long a single word in capitals may be an abbreviation: AIIMS of names, UP of places."""
@@ -21,7 +22,7 @@ _SHORT_MAX, _SHORT_PLACE_MAX = 5, 2
 
 def has_letters(name: str) -> bool:
     """Return whether a name has a letter, and is more than a title."""
-    words = re.findall(r"(?:\w|[\u0300-\u036f\u0900-\u0dff\u200c\u200d])+", name.casefold())
+    words = _WORDS.findall(name.casefold())
     return any(word not in _TITLES for word in words) and any(unicodedata.category(one)[0] == "L" for one in name)
 
 
