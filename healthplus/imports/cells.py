@@ -1,4 +1,7 @@
-"""Read one cell: its value, or BadInput that says what is wrong with it. What Excel did to it is undone where that is certain."""
+"""Read one cell: its value, or BadInput that says what is wrong with it.
+
+What Excel did to it is undone where that is certain.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from babel.numbers import get_currency_symbol
 from healthplus.directory.fees import checked_fee
 from healthplus.errors import BadInput
 from healthplus.imports.shown_names import has_letters
-
 
 NOTHING = frozenset({"-", "--", "---", "n/a", "na", "n.a.", "nil", "null", "none", "not available", "."})
 """What people write into an optional cell of which they know nothing, in small letters."""
@@ -34,7 +36,7 @@ _TYPES = {
     "lab": "lab", "laboratory": "lab", "diagnostic centre": "lab", "diagnostic center": "lab", "pathology lab": "lab",
 }  # fmt: skip
 _FREE = frozenset({"free", "free of charge", "no charge", "no fee", "निःशुल्क", "मुफ्त"})
-# One grouping or none, so that 1.500,00 is not guessed at; thousands are grouped by three or, in India, above that by two.
+# So that 1.500,00 is not guessed at. Thousands are grouped by three or, in India, above that by two.
 _AMOUNT = re.compile(r"(\d{1,12}|\d{1,3}(?:,\d{2,3})*,\d{3})(\.\d{1,9})?", re.ASCII)
 _DEGREES = re.compile(
     r"(?P<sign>[+-])?(?P<degrees>\d{1,3}(?:[.,]\d{1,12})?)\s*°?\s*"
@@ -113,7 +115,10 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         require_digits(text)
-        if not re.fullmatch(r"\d{1,9}(\.0+)?", text, re.ASCII) or not least <= (value := int(text.partition(".")[0])) <= most:
+        if (
+            not re.fullmatch(r"\d{1,9}(\.0+)?", text, re.ASCII)
+            or not least <= (value := int(text.partition(".")[0])) <= most
+        ):
             raise BadInput(f"expected a whole number from {least} to {most}")
         return value
 

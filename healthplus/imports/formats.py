@@ -12,12 +12,12 @@ from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 from healthplus import text
+from healthplus.country import HERE
 from healthplus.directory.fees import require_funding
 from healthplus.directory.gstin import checked_gstin
 from healthplus.directory.preparation import checked_preparation
 from healthplus.directory.reminder_hours import parse_reminder_hours
 from healthplus.directory.service_text import Service, parse_services
-from healthplus.country import HERE
 from healthplus.errors import BadInput
 from healthplus.imports import cells
 from healthplus.imports.entries import Clinic, Entry, PostalCode, Provider
@@ -201,7 +201,9 @@ def _profile(row: RowCells) -> dict[str, Any]:
         "languages": row.optional("languages", lambda said: cells.items(cells.line(said), ";|,")) or None,
         "practising_since": _either(row, "since", _year, "practising_since", _year),
         "accepts_new_patients": row.optional("accepts_new_patients", cells.yes_or_no),
-        "max_booking_days": row.optional("max_booking_days", lambda said: cells.whole_number(0, 366)(text.number(said))),
+        "max_booking_days": row.optional(
+            "max_booking_days", lambda said: cells.whole_number(0, 366)(text.number(said))
+        ),
     }
 
 

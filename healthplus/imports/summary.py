@@ -66,6 +66,10 @@ class Options:
     time_zone: str = "Asia/Kolkata"
     photos_again: bool = False
     strict_cells: bool = False
-    columns: ColumnMap = ColumnMap()
+    columns: ColumnMap = field(default_factory=ColumnMap)
     encoding: str | None = None
     yes: bool = False
+
+
+DEFAULTS = Options()
+"""What the command does where nothing is said."""

@@ -172,7 +172,11 @@ def _shift(one: tuple[Entry, int]) -> Row:
     entry, number = one
     shift = entry.shifts[number]
     times = {"starts": _time(shift.starts), "ends": _time(shift.ends)}
-    return {"provider": entry.provider.identifier, "clinic": entry.clinic.identifier} | msgspec.structs.asdict(shift) | times
+    return (
+        {"provider": entry.provider.identifier, "clinic": entry.clinic.identifier}
+        | msgspec.structs.asdict(shift)
+        | times
+    )
 
 
 def _post(entry: Entry) -> Row:

@@ -35,7 +35,8 @@ def write_sheets(path: Path, **sheets: Sequence[Sequence[str | float]]) -> Path:
             for n, _ in numbered
         )
         archive.writestr(
-            "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{_NS}/package/2006/relationships">{links}</Relationships>'
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{_NS}/package/2006/relationships">{links}</Relationships>',
         )
         for n, (_, rows) in numbered:
             archive.writestr(f"xl/worksheets/sheet{n}.xml", _sheet(rows))
