@@ -118,7 +118,8 @@ async def test_a_fault_in_an_optional_cell_costs_the_cell(db: Database, tmp_path
         (6, "22:00:00", "24:00:00"), (7, "00:00:00", "02:00:00"), (7, "22:00:00", "24:00:00"),
     ]  # fmt: skip
     of_first = """SELECT speciality.name FROM directory.speciality
-        JOIN directory.provider_speciality USING (speciality_id) JOIN directory.provider USING (provider_id) WHERE identifier = 'o1' ORDER BY 1"""
+        JOIN directory.provider_speciality USING (speciality_id)
+        JOIN directory.provider USING (provider_id) WHERE identifier = 'o1' ORDER BY 1"""
     assert await stored(db, of_first) == [("Cardiology",), ("General Medicine",)]
     said = {(line, text) for line, text in summary.gaps}
     for remark in (

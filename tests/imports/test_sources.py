@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from healthplus.database import Database
 from healthplus.errors import BadInput
-from healthplus.imports.formats import HOSPITALS, PROVIDERS
+from healthplus.imports.entries import Entry
+from healthplus.imports.formats import HOSPITALS, PROVIDERS, Format
 from healthplus.imports.import_file import import_file, read_file
 from healthplus.imports.mappings import ColumnMap
 from healthplus.imports.summary import Options
@@ -35,7 +36,13 @@ DOCTOR = ["1", "doctor", "Dr A Test", "c", "A Clinic", "Pune", "Maharashtra"]
 
 
 def test_spreadsheets(tmp_path: Path) -> None:
-    rows = [["Doctors of Pune"], [], LIST, [*DOCTOR, 919876500001.0, 411038.0], [*DOCTOR[:2], "-"]]
+    rows: list[list[str | float]] = [
+        ["Doctors of Pune"],
+        [],
+        [*LIST],
+        [*DOCTOR, 919876500001.0, 411038.0],
+        [*DOCTOR[:2], "-"],
+    ]
     path = write_sheets(tmp_path / "list.xlsx", Remarks=[["Read", "me"]], Doctors=rows)
     entries, _, summary = read_file(path)
     assert [(one.line, one.provider.identifier, one.clinic.postal_code) for one in entries] == [(4, "1", "411038")]
@@ -184,8 +191,8 @@ _ODD = [
     "\u202e1",
     '="1"',
 ]
-_CELLS = st.sampled_from(_ODD) | st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
-_FORMATS = {one.kind: one for one in (HOSPITALS, PROVIDERS)}
+_CELLS = st.sampled_from(_ODD) | st.text(st.characters(codec="utf-8"), max_size=12)
+_FORMATS: dict[str, Format[Entry]] = {one.kind: one for one in (HOSPITALS, PROVIDERS)}
 
 
 @given(st.sampled_from(sorted(_FORMATS)), st.lists(_CELLS, min_size=8, max_size=8), st.integers(0, 50), st.booleans())
