@@ -62,7 +62,10 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
-            *(f"verbs/{name}.sql" for name in (*_VERBS, "phone", "attend", "correct", "undo_act", "extra", "schedule")),
+            *(
+                f"verbs/{name}.sql"
+                for name in (*_VERBS, "phone", "attend", "pay_online", "correct", "undo_act", "extra", "schedule")
+            ),
             "verbs/in_the_way.sql",
             *("lanes.sql", "rush.sql"),
         ),
@@ -81,7 +84,7 @@ AREAS = (
     Area(
         "payments",
         "payments",
-        ("accounts.sql", "currency.sql", "gateway_events.sql", "money_steps.sql", "day_checks.sql"),
+        ("accounts.sql", "currency.sql", "at_clinic.sql", "gateway_events.sql", "money_steps.sql", "day_checks.sql"),
     ),
     Area("receipts", "receipts", ("receipts.sql",)),
     Area(

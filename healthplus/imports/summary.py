@@ -25,8 +25,8 @@ class Summary:
     `rejected_file`, or `unwritten` says why not. `gaps` are faults of accepted rows that were tolerated,
     `missing_photos` pictures that could not be had. `unsure` says why nothing is stored without `yes`. `added`,
     `updated` and `unchanged` count cities, clinics, providers, posts (a provider at a clinic), photos, clinics with
-    other pictures, specialities, provider_specialities, service_types, services and shifts; or postal_codes. `unknown_specialities` are those that
-    search does not know, with how many rows have them and what they may mean.
+    other pictures, specialities, provider_specialities, service_types, services and shifts; or postal_codes.
+    `unknown_specialities` are those that search does not know, with how many rows have them and what they may mean.
     """
 
     format: str
