@@ -19,6 +19,7 @@ from healthplus.accounts.patients import add_patient
 from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
 from healthplus.booking.number_commands import appointment_command
+from healthplus.booking.place_commands import close_command, reopen_command
 from healthplus.database import (
     BULK,
     Database,
@@ -221,6 +222,7 @@ for command in (
     appointment_command,
     backup_command,
     check_command,
+    close_command,
     errors_command,
     fee_command,
     find_command,
@@ -231,6 +233,7 @@ for command in (
     push_key_command,
     receipts_group,
     reminders_group,
+    reopen_command,
     restore_command,
     service_group,
     shift_group,

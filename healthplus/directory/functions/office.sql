@@ -104,7 +104,7 @@ CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id big
             'specialities', array(
                 SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
                 WHERE provider_speciality.provider_id = p_provider_id ORDER BY speciality.name),
-            'fee_minor', fee_minor, 'funding', funding, 'currency', currency, 'closed_at', provider_clinic.closed_since) AS profile
+            'fee_minor', fee_minor, 'funding', funding, 'currency', currency, 'closed_at', provider_clinic.closed_since, 'gone_since', provider.closed_since) AS profile
         FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
         WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
     ) AS found
