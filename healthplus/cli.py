@@ -40,6 +40,7 @@ from healthplus.logs import configure_logs
 from healthplus.monitoring.commands import errors_command, status_command
 from healthplus.notices.commands import push_key_command
 from healthplus.ops.backup_commands import backup_command, restore_command
+from healthplus.ops.city_commands import city_group
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_gateways import running_gateways, share_clinics
@@ -222,6 +223,7 @@ for command in (
     appointment_command,
     backup_command,
     check_command,
+    city_group,
     close_command,
     errors_command,
     fee_command,

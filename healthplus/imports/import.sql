@@ -6,9 +6,11 @@ LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
 -- From here on the import has locks that others need: they must not wait as long as it would for one row.
 SET LOCAL lock_timeout = '10s'
 
--- name: city_slugs
--- The slugs that cities have, with their states.
-SELECT slug, state FROM directory.city
+-- name: stored_cities
+-- The addresses of cities, with their names and states; also those that they had before.
+SELECT slug AS address, slug, name, state FROM directory.city
+UNION ALL
+SELECT city_alias.slug, city.slug, name, state FROM directory.city_alias JOIN directory.city USING (city_id)
 
 -- name: stored_shifts
 -- The shifts of the providers in a file. In minutes: the driver cannot read 24:00.
@@ -33,6 +35,18 @@ WITH added AS (
     FROM jsonb_to_recordset($1) AS given(
         slug text, name text, state text, time_zone text, latitude double precision, longitude double precision)
     WHERE NOT EXISTS (SELECT FROM directory.city WHERE city.slug = given.slug)
+    RETURNING 1
+)
+SELECT count(*) AS added, 0::bigint AS updated FROM added
+
+-- name: put_city_aliases
+-- Other names of cities lead to them, but where a city is called so itself.
+WITH added AS (
+    INSERT INTO directory.city_alias (slug, city_id)
+    SELECT given.slug, city_id
+    FROM jsonb_to_recordset($1) AS given(slug text, city_slug text) JOIN directory.city ON city.slug = given.city_slug
+    WHERE NOT EXISTS (SELECT FROM directory.city AS own WHERE own.slug = given.slug)
+    ON CONFLICT DO NOTHING
     RETURNING 1
 )
 SELECT count(*) AS added, 0::bigint AS updated FROM added

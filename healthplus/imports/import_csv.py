@@ -18,6 +18,7 @@ from healthplus.database import Database, PostgresError, Transaction, load
 from healthplus.directory.service_text import Service
 from healthplus.errors import BadInput, Conflict
 from healthplus.imports import formats, tables
+from healthplus.imports.cities import StoredCity, in_one_city
 from healthplus.imports.csv_records import CsvFile
 from healthplus.imports.formats import POSTAL_CODES, Clinic, Entry, Format, PostalCode, Provider
 from healthplus.imports.photos import PhotoFetcher
@@ -108,14 +109,16 @@ async def import_csv(
         async with db.transaction() as tx:
             await tx.execute(_queries.lock_imports)
             await tx.execute(_queries.wait_briefly)
+            stored = [StoredCity(*row) for row in await tx.fetch(_queries.stored_cities)]
+            entries, other_names = in_one_city(entries, stored)
             entries = await _fit_currencies(tx, entries, summary)
             entries, with_new_shifts = await _reject_misfits(tx, entries, summary)
             summary.accepted = len(entries) + len(postal_codes)
             summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(with_new_shifts)
             summary.gaps += [Remark(entry.line, gap) for entry in entries for gap in entry.gaps]
             summary.rejected.sort()
-            taken = {row["slug"]: row["state"] for row in await tx.fetch(_queries.city_slugs)}
-            rows = tables.rows_by_table(entries, with_new_shifts, taken, options.time_zone, hashes)
+            taken = {one.address: one.state for one in stored}
+            rows = tables.rows_by_table(entries, with_new_shifts, taken, other_names, options.time_zone, hashes)
             rows["postal_codes"] = [msgspec.structs.asdict(code) for code in postal_codes]
             for step in progress(list(_steps(rows, with_new_shifts))):
                 db.space.require_for_bookings()  # before each: a large file may itself fill the disk

@@ -10,6 +10,7 @@ from statistics import median
 import msgspec
 
 from healthplus.directory.service_text import Service
+from healthplus.imports.cities import alias_rows
 from healthplus.imports.formats import Clinic, Entry
 from healthplus.names import service_slug, slug
 
@@ -24,13 +25,14 @@ def rows_by_table(
     entries: Sequence[Entry],
     with_new_shifts: Iterable[Entry],
     taken: Mapping[str, str],
+    other_names: Mapping[tuple[str, str], tuple[str, str]],
     time_zone: str,
     hashes: Mapping[str, str],
 ) -> dict[str, list[dict[str, object]]]:
     """Return the rows to store by table, those that others refer to first.
 
     `with_new_shifts` are the entries whose shifts are to be stored; `taken` maps slugs of stored cities to states,
-    `hashes` addresses of pictures to those of the pictures.
+    `other_names` names of cities to the one they are stored by, `hashes` addresses of pictures to those of the pictures.
     """
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
     providers = {entry.provider.identifier: entry.provider for entry in entries}
@@ -40,6 +42,7 @@ def rows_by_table(
     types = {(service_slug(s.name), s.is_test): s.name for e in reversed(entries) for s in (*e.tests, *e.services)}
     return {
         "cities": _cities(clinics, slugs, time_zone),
+        "city_aliases": alias_rows(other_names, slugs),
         "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
         "clinics": [msgspec.structs.asdict(clinic) | {"city_slug": slugs[_city(clinic)]} for clinic in clinics],
         "providers": [msgspec.structs.asdict(provider) for provider in providers.values()],

@@ -26,16 +26,24 @@ ORDER BY found.position
 SELECT search.count_found(jsonb_populate_record(NULL::search.criteria, $1), $2)
 
 -- name: city
--- The city with one of the slugs $1, or whose name has just the words $2: its time zone, its centre, and its currency, which is
--- that of any of its clinics.
+-- A city by what people call it: first that with an address of $1, then that whose name has just the words $2, then that which had such an
+-- address before, then one with an address of $3, other names of the same. Its time zone, its centre, and its currency, which is that of any
+-- of its clinics.
 SELECT city_id, slug, name, time_zone, centre.*,
     coalesce((SELECT currency FROM directory.clinic WHERE clinic.city_id = city.city_id LIMIT 1), 'INR') AS currency -- noqa: AM09
 FROM directory.city CROSS JOIN LATERAL search.city_centre(city) AS centre
 WHERE city_id = (
-    SELECT city_id FROM directory.city WHERE slug = ANY($1::text[])
-    UNION ALL
-    SELECT id FROM search.term WHERE key = $2 AND kind = 'city' AND whole
-    LIMIT 1)
+    SELECT called.city_id
+    FROM (
+        SELECT city_id, 1 AS place FROM directory.city WHERE slug = ANY($1::text[])
+        UNION ALL
+        SELECT id, 2 FROM search.term WHERE key = $2 AND kind = 'city' AND whole
+        UNION ALL
+        SELECT city_id, 3 FROM directory.city_alias WHERE slug = ANY($1::text[])
+        UNION ALL
+        SELECT city_id, 4 FROM directory.city WHERE slug = ANY($3::text[])
+    ) AS called
+    ORDER BY place, called.city_id LIMIT 1)
 
 -- name: city_by_id
 -- The same, by its id.

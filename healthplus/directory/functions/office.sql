@@ -24,13 +24,17 @@ BEGIN
         WHERE lower(name) = lower(p_name) AND (lower(state) = lower(p_state) OR p_state = '' OR state = '')
         ORDER BY state = '', city_id LIMIT 1;
         EXIT WHEN FOUND;
+        SELECT city_id INTO found_id FROM directory.city_alias JOIN directory.city USING (city_id)
+        WHERE city_alias.slug = p_slug AND (lower(state) = lower(p_state) OR p_state = '' OR state = '');
+        EXIT WHEN FOUND;
         INSERT INTO directory.city (slug, name, state)
-        VALUES (
-            CASE tries
+        SELECT address, p_name, p_state
+        FROM (
+            SELECT CASE tries
                 WHEN 0 THEN p_slug
                 WHEN 1 THEN p_slug || '-' || substr(md5(p_state), 1, 4)
-                ELSE p_slug || '-' || substr(md5(concat_ws('|', p_name, p_state, tries)), 1, 8) END,
-            p_name, p_state)
+                ELSE p_slug || '-' || substr(md5(concat_ws('|', p_name, p_state, tries)), 1, 8) END AS address) AS chosen
+        WHERE NOT EXISTS (SELECT FROM directory.city_alias WHERE city_alias.slug = address)
         ON CONFLICT DO NOTHING RETURNING city_id INTO found_id;
         EXIT WHEN FOUND;
         tries := tries + 1;  -- perhaps somebody else has added it just now
