@@ -83,4 +83,3 @@ def _set_closed(
         return row, name
 
     return with_database(settings, act)
-

@@ -62,7 +62,10 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
-            *(f"verbs/{name}.sql" for name in (*_VERBS, "phone", "attend", "correct", "undo_act", "extra", "schedule", "close")),
+            *(
+                f"verbs/{name}.sql"
+                for name in (*_VERBS, "phone", "attend", "correct", "undo_act", "extra", "schedule", "close")
+            ),
             "verbs/in_the_way.sql",
             *("lanes.sql", "rush.sql"),
         ),

@@ -37,9 +37,7 @@ def in_one_city(
         name = names[entry.clinic.city, entry.clinic.state]
         clinic = entry.clinic if name == entry.clinic.city else msgspec.structs.replace(entry.clinic, city=name)
         result.append(entry if clinic is entry.clinic else msgspec.structs.replace(entry, clinic=clinic))
-    return result, {
-        (city, state): (name, state) for (city, state), name in names.items() if slug(name) != slug(city)
-    }
+    return result, {(city, state): (name, state) for (city, state), name in names.items() if slug(name) != slug(city)}
 
 
 def alias_rows(

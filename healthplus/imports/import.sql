@@ -8,7 +8,7 @@ SET LOCAL lock_timeout = '10s'
 
 -- name: stored_cities
 -- The addresses of cities, with their names and states; also those that they had before.
-SELECT slug AS address, slug, name, state FROM directory.city
+SELECT slug AS address, slug AS its_slug, name, state FROM directory.city
 UNION ALL
 SELECT city_alias.slug, city.slug, name, state FROM directory.city_alias JOIN directory.city USING (city_id)
 

@@ -32,7 +32,7 @@ def rows_by_table(
     """Return the rows to store by table, those that others refer to first.
 
     `with_new_shifts` are the entries whose shifts are to be stored; `taken` maps slugs of stored cities to states,
-    `other_names` names of cities to the one they are stored by, `hashes` addresses of pictures to those of the pictures.
+    `other_names` names of cities to the one they are stored by, `hashes` addresses of pictures to the pictures' own.
     """
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
     providers = {entry.provider.identifier: entry.provider for entry in entries}

@@ -1,8 +1,8 @@
 """Checks what must always be true of the data: `healthplus check` runs them, and so does every test with a database.
 
-Each query of invariants.sql and of those for services, receipts and places returns the rows that break one invariant. Those of money_invariants.sql hold only while the background tasks of payments run: operators run them, and
-the tests of payments. Those of business_invariants.sql add up the whole: operators run them, and each rehearsal of a
-restore.
+Each query of invariants.sql, and of those for services, receipts and places, returns the rows that break one invariant.
+Those of money_invariants.sql hold only while the background tasks of payments run: operators run them, and the tests of
+payments. Those of business_invariants.sql add up the whole: operators run them, and each rehearsal of a restore.
 """
 
 from __future__ import annotations

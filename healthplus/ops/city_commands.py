@@ -25,20 +25,18 @@ def city_group() -> None:
 @click.argument("into")
 @click.pass_obj
 def merge_command(settings: Settings, city: str, into: str) -> None:
-    """Make one city of two: the clinics of CITY are then in INTO, to which its address leads. Each is named by its
-    address, such as mysore, or its id.
-    """
+    """Make one city of two: clinics of CITY are then in INTO, to which its address leads. Each is a slug or an id."""
 
     async def merge(database: Database) -> str:
+        one = await find_row(database, queries.find_city, city, "city")
+        other = await find_row(database, queries.find_city, into, "city")
+        if one["city_id"] == other["city_id"]:
+            raise BadInput(f"{one['name']} is that city already.")
+        if one["time_zone"] != other["time_zone"]:
+            # What is booked would come at another time than was told.
+            raise Conflict(f"{one['name']} is in {one['time_zone']}, {other['name']} in {other['time_zone']}.")
         async with database.transaction() as tx:
             await tx.execute(_imports.lock_imports)
-            one = await find_row(database, queries.find_city, city, "city")
-            other = await find_row(database, queries.find_city, into, "city")
-            if one["city_id"] == other["city_id"]:
-                raise BadInput(f"{one['name']} is that city already.")
-            if one["time_zone"] != other["time_zone"]:
-                # What is booked would come at another time than was told.
-                raise Conflict(f"{one['name']} is in {one['time_zone']}, {other['name']} in {other['time_zone']}.")
             moved = await tx.fetch_value(queries.merge_cities, one["city_id"], other["city_id"])
             await tx.execute(_imports.count_words)
         return f"{one['name']} is now {other['name']}. Clinics moved: {moved}."

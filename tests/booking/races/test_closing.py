@@ -1,4 +1,4 @@
-"""A clinic closes while many book there: whoever came too late has nothing, and whoever came before is to be rebooked."""
+"""A clinic closes while many book there: who came too late has nothing, and who came before is to be rebooked."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ async def test_who_is_added_while_a_clinic_closes_is_closed_with_it(race: RaceEn
     async with race.db.transaction() as adding:
         await adding.execute(
             """WITH added AS (
-                INSERT INTO directory.provider (identifier, type, name) VALUES ('late', 'doctor', 'Late') RETURNING provider_id)
+                INSERT INTO directory.provider (identifier, type, name) VALUES ('late', 'doctor', 'Late')
+                RETURNING provider_id)
             INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
             SELECT provider_id, $1, 0, 'clinic' FROM added""",
             race.clinic_id,

@@ -1,8 +1,8 @@
 -- Closes a clinic (p_provider_id NULL), a provider everywhere (p_clinic_id NULL), or a provider at a clinic; or opens again what was closed
 -- with it (p_closes false). As with shifts, under the locks of all its books: from then on nothing there can be held or waited for, and
--- what is booked ahead is to be rebooked. 'changed', 'unchanged' (it is so already), 'not_found', 'place_closed' (a provider at a clinic cannot
--- be opened while either is closed), or 'conflict' with the bookings in the way, unless p_flag. `posts`: at how many places providers were closed or opened; `flagged` and `stands`: how many bookings are to be rebooked, or
--- stand again.
+-- what is booked ahead is to be rebooked. 'changed', 'unchanged' (it is so already), 'not_found', 'place_closed' (a provider at a clinic
+-- cannot be opened while either is closed), or 'conflict' with the bookings in the way, unless p_flag. `posts`: at how many places providers
+-- were closed or opened; `flagged` and `stands`: how many bookings are to be rebooked, or stand again.
 CREATE FUNCTION booking.set_place_closed(
     p_clinic_id bigint, p_provider_id bigint, p_closes boolean, p_flag boolean, p_actor text, p_detail text,
     OUT code text, OUT in_the_way uuid[], OUT posts integer, OUT flagged integer, OUT stands bigint
