@@ -102,11 +102,11 @@ DECLARE
     answer jsonb;
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
-    IF p_closed_at IS NULL AND directory.is_place_closed(p_provider_id, p_clinic_id) THEN
-        answer := jsonb_build_object('code', 'place_closed', 'stands', 0);
-    ELSE
-        answer := booking.change_seen(
-            p_provider_id, p_clinic_id, p_seen_at, NULL, caller.actor, p_closes => true, p_closed_at => p_closed_at);
+    answer := booking.change_seen(
+        p_provider_id, p_clinic_id, p_seen_at, NULL, caller.actor, p_closes => true, p_closed_at => p_closed_at);
+    -- It is then closed with that, and opens with it.
+    IF p_closed_at IS NULL AND answer ->> 'code' = 'changed' AND directory.is_place_closed(p_provider_id, p_clinic_id) THEN
+        answer := answer || '{"code": "place_closed"}';
     END IF;
     PERFORM booking.note_change(
         answer, caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_provider' ELSE 'close_provider' END, NULL,
