@@ -15,7 +15,7 @@ import msgspec
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.database import Database, PostgresError, Record, Transaction
 from healthplus.errors import BadInput, HealthPlusError, NotFound, OutOfScope, UnknownDeveloperKey
-from healthplus.names import is_name
+from healthplus.text import is_name
 
 Scope: TypeAlias = Literal["search", "book"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -13,7 +13,7 @@ from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import KnownTokens, hash_token, queries
 from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, Conflict, NotFound, TooManyEmails
-from healthplus.names import is_name
+from healthplus.text import is_name
 
 _NAME_LENGTH_MAX = 200
 _EMAIL_LENGTH_MAX = 254

@@ -8,7 +8,7 @@ from uuid import UUID
 from healthplus.booking.errors import HoldExpired, TooLate, WrongState
 from healthplus.database import Database, load
 from healthplus.errors import BadInput, NotFound
-from healthplus.names import is_name
+from healthplus.text import is_name
 
 queries = load(Path(__file__).with_name("reasons.sql"))
 

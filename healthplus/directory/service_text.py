@@ -9,7 +9,7 @@ import msgspec
 from healthplus.directory.fees import FUNDINGS, amount_text, read_fee, require_funding
 from healthplus.directory.weekdays import ALL_DAYS, days_text, in_bits, parse_days
 from healthplus.errors import BadInput
-from healthplus.names import is_name
+from healthplus.text import is_name
 
 ROW_SERVICES_MAX = 1000
 """How many one text may name."""

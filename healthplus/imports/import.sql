@@ -6,11 +6,33 @@ LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
 -- From here on the import has locks that others need: they must not wait as long as it would for one row.
 SET LOCAL lock_timeout = '10s'
 
+-- name: begin_store
+-- Before all of a file is stored: rows that the database refuses are left out of the next try.
+SAVEPOINT whole_store
+
+-- name: undo_store
+-- Takes all that was stored of the file back.
+ROLLBACK TO SAVEPOINT whole_store
+
+-- name: begin_step
+-- Before a step, whose rows may be refused.
+SAVEPOINT one_step
+
+-- name: undo_step
+-- Takes back what was stored of a step.
+ROLLBACK TO SAVEPOINT one_step
+
+-- name: end_step
+-- A step was stored.
+RELEASE SAVEPOINT one_step
+
 -- name: stored_cities
--- The addresses of cities, with their names and states; also those that they had before.
-SELECT slug AS address, slug AS its_slug, name, state FROM directory.city
-UNION ALL
-SELECT city_alias.slug, city.slug, name, state FROM directory.city_alias JOIN directory.city USING (city_id)
+-- The cities that there are.
+SELECT slug, name, state FROM directory.city
+
+-- name: city_aliases
+-- The addresses that lead to cities, and theirs.
+SELECT city_alias.slug, city.slug AS city_slug FROM directory.city_alias JOIN directory.city USING (city_id)
 
 -- name: stored_shifts
 -- The shifts of the providers in a file. In minutes: the driver cannot read 24:00.
@@ -68,7 +90,7 @@ WITH given AS (
     FROM jsonb_to_recordset($1) AS given(
         identifier text, city_slug text, name text, address text, postal_code text, phone text,
         latitude double precision, longitude double precision, currency text, reminder_hours smallint[], gstin text,
-        facilities text[])
+        facilities text[], written_name text)
     JOIN directory.city ON city.slug = given.city_slug
     LEFT JOIN directory.clinic ON clinic.identifier = given.identifier
 ), updated AS (
@@ -83,23 +105,24 @@ WITH given AS (
         currency = coalesce(given.currency, clinic.currency),
         reminder_hours = coalesce(given.reminder_hours, clinic.reminder_hours),
         gstin = coalesce(given.gstin, clinic.gstin),
-        facilities = coalesce(given.facilities, clinic.facilities)
+        facilities = coalesce(given.facilities, clinic.facilities),
+        written_name = given.written_name
     FROM given
     WHERE clinic.clinic_id = given.clinic_id
         AND (clinic.city_id, clinic.name, clinic.address, clinic.postal_code, clinic.phone, clinic.latitude, clinic.longitude,
-            clinic.currency, clinic.reminder_hours, clinic.gstin, clinic.facilities)
+            clinic.currency, clinic.reminder_hours, clinic.gstin, clinic.facilities, clinic.written_name)
         IS DISTINCT FROM (
             given.city_id, given.name, coalesce(given.address, clinic.address),
             coalesce(given.postal_code, clinic.postal_code), coalesce(given.phone, clinic.phone),
             coalesce(given.latitude, clinic.latitude), coalesce(given.longitude, clinic.longitude),
             coalesce(given.currency, clinic.currency), coalesce(given.reminder_hours, clinic.reminder_hours),
-            coalesce(given.gstin, clinic.gstin), coalesce(given.facilities, clinic.facilities))
+            coalesce(given.gstin, clinic.gstin), coalesce(given.facilities, clinic.facilities), given.written_name)
     RETURNING 1
 ), added AS (
     INSERT INTO directory.clinic (
-        identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours, gstin, facilities)
+        identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours, gstin, facilities, written_name)
     SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR'), reminder_hours,
-        gstin, coalesce(facilities, '{}')
+        gstin, coalesce(facilities, '{}'), written_name
     FROM given WHERE clinic_id IS NULL
     RETURNING 1
 )
@@ -108,7 +131,7 @@ SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS 
 -- name: put_providers
 -- Adds what is new, changes what differs; what the file leaves empty stays as it is.
 WITH given AS (
-    SELECT given.identifier, provider.provider_id, given.type, given.name,
+    SELECT given.identifier, provider.provider_id, given.type, given.name, given.written_name,
         coalesce(given.salutation, provider.salutation, '') AS salutation,
         coalesce(given.given_name, provider.given_name, '') AS given_name,
         coalesce(given.family_name, provider.family_name, '') AS family_name,
@@ -129,7 +152,7 @@ WITH given AS (
         identifier text, type directory.provider_type, name text, salutation text, given_name text, family_name text,
         gender directory.gender, qualifications text, registration text, council text, training text, bio text, image_url text,
         email text, phone text, languages text[],
-        practising_since smallint, accepts_new_patients boolean, max_booking_days smallint)
+        practising_since smallint, accepts_new_patients boolean, max_booking_days smallint, written_name text)
     LEFT JOIN directory.provider ON provider.identifier = given.identifier
 ), updated AS (
     UPDATE directory.provider
@@ -138,24 +161,24 @@ WITH given AS (
         registration = given.registration, council = given.council, training = given.training, bio = given.bio, image_url = given.image_url,
         email = given.email, phone = given.phone, languages = given.languages,
         practising_since = given.practising_since, accepts_new_patients = given.accepts_new_patients,
-        max_booking_days = given.max_booking_days
+        max_booking_days = given.max_booking_days, written_name = given.written_name
     FROM given
     WHERE provider.provider_id = given.provider_id
         AND (provider.type, provider.name, provider.salutation, provider.given_name, provider.family_name, provider.gender,
             provider.qualifications, provider.registration, provider.council, provider.training, provider.bio, provider.image_url, provider.email,
             provider.phone, provider.languages, provider.practising_since,
-            provider.accepts_new_patients, provider.max_booking_days)
+            provider.accepts_new_patients, provider.max_booking_days, provider.written_name)
         IS DISTINCT FROM (given.type, given.name, given.salutation, given.given_name, given.family_name, given.gender,
             given.qualifications, given.registration, given.council, given.training, given.bio, given.image_url, given.email,
             given.phone, given.languages, given.practising_since,
-            given.accepts_new_patients, given.max_booking_days)
+            given.accepts_new_patients, given.max_booking_days, given.written_name)
     RETURNING 1
 ), added AS (
     INSERT INTO directory.provider (
         identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url,
-        email, phone, languages, practising_since, accepts_new_patients, max_booking_days)
+        email, phone, languages, practising_since, accepts_new_patients, max_booking_days, written_name)
     SELECT identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url,
-        email, phone, languages, practising_since, accepts_new_patients, max_booking_days
+        email, phone, languages, practising_since, accepts_new_patients, max_booking_days, written_name
     FROM given WHERE provider_id IS NULL
     RETURNING provider_id
 ), opened AS (

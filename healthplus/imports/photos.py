@@ -10,7 +10,7 @@ from healthplus.database import Database, load
 from healthplus.directory.pictures import Encoded, encode
 from healthplus.errors import BadInput
 from healthplus.imports.fetch import Fetcher
-from healthplus.imports.formats import Entry
+from healthplus.imports.entries import Entry
 
 _queries = load(Path(__file__).with_name("import.sql"))
 

@@ -10,7 +10,7 @@ import msgspec
 
 from healthplus.database import Database, load
 from healthplus.errors import BadInput, NotFound, NotFulfilled
-from healthplus.names import is_name
+from healthplus.text import is_name
 
 queries = load(Path(__file__).with_name("queries.sql"))
 

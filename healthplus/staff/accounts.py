@@ -9,9 +9,9 @@ from healthplus.accounts.actors import Actor
 from healthplus.accounts.sessions import hash_token
 from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, Conflict, LastAdministrator, NotFound
-from healthplus.names import is_name
 from healthplus.staff.rights import Role, is_everywhere
 from healthplus.staff.sessions import queries
+from healthplus.text import is_name
 
 LINK_PATH = "/desk/welcome?link="
 NAME_LENGTH_MAX = 200

@@ -14,7 +14,7 @@ from healthplus.directory.service_text import Service, check_service, parse_serv
 from healthplus.directory.weekdays import days_text, in_bits, parse_days
 from healthplus.errors import BadInput
 from healthplus.money import FEE_MINOR_MAX
-from healthplus.names import is_name
+from healthplus.text import is_name
 
 CURRENCIES = st.sampled_from(["INR", "JPY", "KWD", "UYW"])
 FEES = st.integers(0, FEE_MINOR_MAX)

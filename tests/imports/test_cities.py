@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from healthplus.cli import main
 from healthplus.database import Database
 from healthplus.database.server_files import as_app_role
-from healthplus.imports.import_csv import import_csv
+from healthplus.imports.import_file import import_file
 from healthplus.ops.check import violations
 from healthplus.search.find import city_named
 
@@ -25,7 +25,7 @@ async def bring(db: Database, folder: Path, cities: list[str], first: int = 1) -
     """Import a clinic in each city, given as its name and state; their identifiers count from `first`."""
     rows = [f"{n},clinic,Name {n},c{n},Name {n},{city}\n" for n, city in enumerate(cities, first)]
     (folder / "file.csv").write_text(_HEADER + "".join(rows), encoding="utf-8")
-    summary = await import_csv(db, folder / "file.csv")
+    summary = await import_file(db, folder / "file.csv")
     assert summary.accepted == len(cities), summary.rejected
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from healthplus.directory.fees import FUNDINGS, checked_fee
 from healthplus.errors import BadInput
 from healthplus.money import FEE_MINOR_MAX, in_units
-from healthplus.names import is_name
+from healthplus.text import is_name
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.languages import Language
 

@@ -1,0 +1,3 @@
+-- The name as its source writes it, where it is shown otherwise: files of registers have names in capitals.
+ALTER TABLE directory.provider ADD COLUMN written_name text;
+ALTER TABLE directory.clinic ADD COLUMN written_name text;

@@ -1,0 +1,77 @@
+"""The cells of one row while they are read: what is wrong with an optional one is noted, or rejects the row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from healthplus.errors import BadInput
+from healthplus.imports.cells import NOTHING, undo_excel
+
+_T = TypeVar("_T")
+
+_EMPTY = NOTHING | {""}
+_MAY_SAY_ANYTHING = frozenset({"name", "given_name", "family_name", "photo", "pictures"})
+"""Columns in which `Na` is no word for nothing, or an empty cell says something."""
+
+
+class RowCells:
+    """Reads the cells of a row by column. `notes` are the faults of optional cells, which are left out.
+
+    `strict`: such a fault rejects the row instead.
+    """
+
+    def __init__(self, cells: dict[str, str], *, strict: bool) -> None:
+        self._cells = cells
+        self._strict = strict
+        self.notes: list[str] = []
+
+    def required(self, column: str, read: Callable[[str], _T]) -> _T:
+        """Return what a cell says; raises BadInput when that cannot be told."""
+        if not (text := self._cells.get(column, "")):
+            raise BadInput(f"{column} is missing")
+        try:
+            return read(undo_excel(text))
+        except BadInput as problem:
+            raise BadInput(_reason(column, text, problem)) from None
+
+    def optional(self, column: str, read: Callable[[str], _T]) -> _T | None:
+        """Return what a cell says, or None; raises BadInput, where cells are `strict`, when that cannot be told."""
+        text = self._cells.get(column)
+        if text is None or (text.casefold() in NOTHING and column not in _MAY_SAY_ANYTHING):
+            return None
+        return self.part(column, lambda: read(undo_excel(text)), text)
+
+    def cell(self, column: str, read: Callable[[str], _T]) -> _T | None:
+        """Return what a cell says, if anything; raises BadInput when that cannot be told."""
+        text = self._cells.get(column)
+        return None if text is None or text.casefold() in NOTHING else read(undo_excel(text))
+
+    def says_any(self, columns: Iterable[str]) -> bool:
+        """Return whether any of these columns has a cell that is not empty."""
+        return any(self._cells.get(column, "").casefold() not in _EMPTY for column in columns)
+
+    def part(self, column: str, read: Callable[[], _T], text: str | None = None) -> _T | None:
+        """Return what several cells say together, or None, with the fault noted for one of them."""
+        try:
+            return read()
+        except BadInput as problem:
+            if self._strict:
+                raise BadInput(_reason(column, text, problem)) from None
+            self.note(f"{column} left out: {_bare(column, problem)}")
+            return None
+
+    def note(self, text: str) -> None:
+        """Note what was tolerated."""
+        self.notes.append(text)
+
+
+def _bare(column: str, problem: BadInput) -> str:
+    return str(problem).removeprefix(f"{column}: ").removeprefix(f"{column} ")
+
+
+def _reason(column: str, text: str | None, problem: BadInput) -> str:
+    reason = str(problem)
+    if text is None or reason.startswith((f"{column} ", f"{column}:")):
+        return reason
+    return f"{column} {text[:60]!r}: {reason}"
