@@ -30,7 +30,7 @@ RELEASE SAVEPOINT one_step
 -- The cities that there are.
 SELECT slug, name, state FROM directory.city
 
--- name: city_aliases
+-- name: stored_city_aliases
 -- The addresses that lead to cities, and theirs.
 SELECT city_alias.slug, city.slug AS city_slug FROM directory.city_alias JOIN directory.city USING (city_id)
 

@@ -36,7 +36,7 @@ class KnownCities:
     async def read(cls, tx: Transaction) -> KnownCities:
         """Return the cities that there are."""
         stored = [StoredCity(*row) for row in await tx.fetch(_queries.stored_cities)]
-        return cls(stored, {row["slug"]: row["city_slug"] for row in await tx.fetch(_queries.city_aliases)})
+        return cls(stored, {row["slug"]: row["city_slug"] for row in await tx.fetch(_queries.stored_city_aliases)})
 
     def in_one_city(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return the entries with the one name of each city, and keep the other names.

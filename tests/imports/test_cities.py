@@ -90,3 +90,10 @@ async def test_two_cities_are_merged(dsn: str, db: Database, tmp_path: Path, mon
     ):
         refused = await run("city", "merge", *words)
         assert (refused.exit_code, why in refused.output) == (1, True), refused.output
+
+
+async def test_cities_whose_addresses_would_be_one(db: Database, tmp_path: Path) -> None:
+    await bring(db, tmp_path, ["Aurangabad,Maharashtra", "Aurangabad,Bihar", "Aurangabad Bihar,Bihar"])
+    slugs = [row["slug"] for row in await db.fetch("SELECT slug FROM directory.city ORDER BY slug")]
+    assert len(slugs) == 3
+    assert sorted([await clinics_in(db, one) for one in slugs]) == [["1"], ["2"], ["3"]]
