@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import click
+import msgspec
 
 from healthplus.accounts.actors import System
 from healthplus.accounts.codes import Codes, DeskCode
@@ -43,7 +44,7 @@ from healthplus.ops.backup_commands import backup_command, restore_command
 from healthplus.ops.city_commands import city_group
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
-from healthplus.ops.demo_gateways import running_gateways, share_clinics
+from healthplus.ops.demo_gateways import gateways_text, running_gateways, share_clinics
 from healthplus.ops.demo_guide import demo_guide, demo_text
 from healthplus.ops.fee_command import fee_command
 from healthplus.ops.payment_account_commands import payment_account_group
@@ -197,8 +198,9 @@ def demo(i_know: bool, has_gateways: bool, port: str | None) -> None:
             data, address = await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             guide = await demo_guide(database, data, address)
             click.echo(await demo_text(database, data, guide, address))
-            click.echo(await share_clinics(database, address, has_gateways=has_gateways))
-            return guide
+            clinics = await share_clinics(database, has_gateways=has_gateways)
+            click.echo(gateways_text(clinics, address))
+            return msgspec.structs.replace(guide, gateways=clinics)
 
     _require_startable(settings, i_know=i_know, needs_sandboxes=True)
     require_free_port(settings.host, settings.port)

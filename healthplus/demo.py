@@ -12,6 +12,14 @@ class WaitingRoom(msgspec.Struct, frozen=True):
     free: int
 
 
+class GatewayClinic(msgspec.Struct, frozen=True):
+    """A clinic that takes its money at an emulated gateway, and the `path` of a doctor's chart there."""
+
+    gateway: str
+    clinic: str
+    path: str
+
+
 class DemoGuide(msgspec.Struct, frozen=True):
     """Whom to be in the demo.
 
@@ -25,6 +33,7 @@ class DemoGuide(msgspec.Struct, frozen=True):
     staff: dict[str, str]
     staff_password: str
     desk_url: str
+    gateways: list[GatewayClinic] = []
 
     def as_setting(self) -> str:
         """Return it as the setting `demo_guide` has it."""

@@ -13,7 +13,9 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import phonenumbers
+from babel.numbers import is_currency
 
+from healthplus.country import country
 from healthplus.demo import read_demo_guide
 from healthplus.logs import check_log_format, check_sentry_dsn
 from healthplus.payment_keys import account_keys
@@ -86,7 +88,13 @@ def _check_secret(text: str) -> None:
 
 def _check_region(text: str) -> None:
     if text not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError(f"must be the code of a country in two capital letters, such as IN, not {text!r}.")
+        raise ValueError(f"must be the code of a country in two capital letters, such as GB, not {text!r}.")
+
+
+def _check_country(text: str) -> None:
+    found = country(text)
+    if found.code not in phonenumbers.SUPPORTED_REGIONS or not is_currency(found.currency):
+        raise ValueError("has a fault: its code or its currency is none.")
 
 
 def _check_account(text: str) -> None:
@@ -167,6 +175,7 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "secret_key": _check_secret,
     "payment_webhook_secret": _check_secret,
     "payment_keys": account_keys,
+    "country": _check_country,
     "phone_region": _check_region,
     "account": _check_account,
     "trusted_proxies": networks,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from healthplus.country import DEFAULT, HERE
 from healthplus.errors import BadInput
 from healthplus.setting_checks import CHECKS, is_loopback
 
@@ -57,7 +58,8 @@ class Settings:
     The sandbox flags replace the payment gateway, or SMS and e-mail, by stand-ins that show what would have happened.
     `secret_key` is what codes and sign-ins are made with; all machines must share it. Without one, a key is made and
     kept in `data_folder`. `allow_unsafe_commits`: run also on a server that may lose acknowledged bookings in a power
-    cut. `phone_region` is the country of numbers without a country code. `sms_codes_per_day`, 32 or
+    cut. `country` is where this installation is: a file of countries/, or one of one's own, which a process reads once
+    (country.py). `phone_region` is the country of numbers without a country code. `sms_codes_per_day`, 32 or
     more, limits the sign-in codes sent. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
     `sandbox_bank_port` is the port of the payments' sandbox (0: any free one); `payment_webhook_secret` is what it
     signs its webhooks with. `payment_keys` are those of the accounts at gateways, as JSON by the account's name.
@@ -110,7 +112,8 @@ class Settings:
     payment_keys: str = field(default="{}", repr=False)
     public_url: str | None = None
     secret_key: str | None = field(default=None, repr=False)
-    phone_region: str = "IN"
+    country: str = DEFAULT
+    phone_region: str = HERE.code
     # With fewer than 32 a part of the budget (accounts.sms_share) would never have room for a message.
     sms_codes_per_day: int = _between(2000, 32, 1_000_000_000)
     trusted_proxies: str = ""

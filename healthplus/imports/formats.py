@@ -273,7 +273,7 @@ def _price(row: RowCells, currency: str, named_currency: str | None) -> tuple[in
             raise BadInput("fee: say in which currency; fee_rupees needs none")
         if row.says_any(("fee_rupees",)) and (name == "fee" or currency != INR):
             raise BadInput(f"fee_rupees: give fee instead, in {unit_name(currency)}")
-        fee_minor = row.cell(name, lambda said: cells.fee(said, currency)) or 0
+        fee_minor = row.cell(name, lambda said: cells.fee(text.identifier(said), currency)) or 0
         paid = funding or ("online" if fee_minor else "free")
         require_funding(fee_minor, paid, currency)
         return fee_minor, paid
@@ -299,7 +299,10 @@ def _offered(row: RowCells, currency: str) -> tuple[tuple[Service, ...], ...]:
 
 
 def _services(column: str, said: str, currency: str) -> tuple[Service, ...]:
-    services = parse_services(cells.text_up_to(100_000)(said), currency, is_test=column == "tests")
+    try:
+        services = parse_services(cells.text_up_to(100_000)(said), currency, is_test=column == "tests")
+    except BadInput as problem:
+        raise BadInput(f"{column}: {problem}") from None
     seen: set[str] = set()
     for service in services:
         if service_slug(service.name) in seen:

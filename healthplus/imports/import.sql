@@ -6,26 +6,6 @@ LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
 -- From here on the import has locks that others need: they must not wait as long as it would for one row.
 SET LOCAL lock_timeout = '10s'
 
--- name: begin_store
--- Before all of a file is stored: rows that the database refuses are left out of the next try.
-SAVEPOINT whole_store
-
--- name: undo_store
--- Takes all that was stored of the file back.
-ROLLBACK TO SAVEPOINT whole_store
-
--- name: begin_step
--- Before a step, whose rows may be refused.
-SAVEPOINT one_step
-
--- name: undo_step
--- Takes back what was stored of a step.
-ROLLBACK TO SAVEPOINT one_step
-
--- name: end_step
--- A step was stored.
-RELEASE SAVEPOINT one_step
-
 -- name: stored_cities
 -- The cities that there are.
 SELECT slug, name, state FROM directory.city

@@ -5,12 +5,13 @@ It stands above all the areas it writes to, which therefore need not know of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import available_timezones
 
-from healthplus.database import Database, PostgresError, Transaction, load
+from healthplus.database import Database, FreeSpace, PostgresError, Transaction, load
 from healthplus.errors import BadInput, Conflict
 from healthplus.imports import formats, tables
 from healthplus.imports.columns import known_names, recognise
@@ -25,7 +26,7 @@ from healthplus.imports.rejected import rejected_path, write_rejected
 from healthplus.imports.seen import SeenEntries, SeenPostalCodes
 from healthplus.imports.sources import open_file
 from healthplus.imports.specialities import unknown_specialities
-from healthplus.imports.store import Progress, Refusal, store
+from healthplus.imports.store import Progress, Refused, store
 from healthplus.imports.summary import Options, Remark, Summary
 
 _queries = load(Path(__file__).with_name("import.sql"))
@@ -69,15 +70,17 @@ async def import_file(
             entries = cities.in_one_city(entries)
             entries = await fit_currencies(tx, entries, summary, strict=options.strict_cells)
             entries, with_new_shifts = await fit_shifts(tx, entries, summary, strict=options.strict_cells)
-            stored = _Stored(db, tx, options, hashes, progress, cities)
-            entries, with_new_shifts = await stored.entries(entries, with_new_shifts, summary)
-            postal_codes = await stored.postal_codes(postal_codes, summary)
+            storing = _Store(tx, db.space, options, hashes, progress, cities)
+            entries, with_new_shifts = await storing.entries(entries, with_new_shifts, summary)
+            postal_codes = await storing.postal_codes(postal_codes, summary)
             summary.accepted = len(entries) + len(postal_codes)
             summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(with_new_shifts)
             summary.gaps = sorted(Remark(entry.line, gap) for entry in entries for gap in entry.gaps)
             summary.rejected.sort()
             summary.unsure = None if options.yes else _unsure(summary)
-            _roll_back_if(options.dry_run or bool(summary.unsure) or (options.strict and bool(summary.rejected)))
+            _roll_back_if(
+                options.dry_run or bool(summary.unsure) or (options.strict and bool(summary.rejected))
+            )
             summary.stored = True
     except _RollBackError:
         summary.stored = False
@@ -135,58 +138,47 @@ def _read(file: RecordFile, kind: Format[_T], add: Callable[[_T], int | None], o
     return summary
 
 
-class _Stored:
+@dataclass(frozen=True)
+class _Store:
     """Stores the rows of a file again and again, until the database refuses none."""
 
-    def __init__(
-        self,
-        db: Database,
-        tx: Transaction,
-        options: Options,
-        hashes: dict[str, str],
-        progress: Progress,
-        cities: KnownCities,
-    ) -> None:
-        self._space = db.space
-        self._tx = tx
-        self._options = options
-        self._hashes = hashes
-        self._progress = progress
-        self._cities = cities
+    tx: Transaction
+    space: FreeSpace
+    options: Options
+    hashes: dict[str, str]
+    progress: Progress
+    cities: KnownCities
 
     async def entries(
         self, entries: list[Entry], with_new_shifts: list[Entry], summary: Summary
     ) -> tuple[list[Entry], list[Entry]]:
         """Store entries; return those that were, and which of them have new shifts."""
         while entries:
-            parts = tables.tables_of(entries, with_new_shifts, self._cities, self._options.time_zone, self._hashes)
-            if not (refusals := await self._store(parts, summary)):
+            parts = tables.tables_of(entries, with_new_shifts, self.cities, self.options.time_zone, self.hashes)
+            try:
+                await store(self.tx, parts, self.space, summary, self.progress)
                 break
-            refused = {entry.line: one.reason for one in refusals for entry in entries if one.concerns(entry)}
-            summary.rejected += [Remark(line, reason) for line, reason in refused.items()]
+            except Refused as refused:
+                reasons = {
+                    entry.line: one.reason for one in refused.refusals for entry in entries if one.concerns(entry)
+                }
+            summary.rejected += [Remark(*one) for one in reasons.items()]
             entries, with_new_shifts = (
-                [entry for entry in those if entry.line not in refused] for those in (entries, with_new_shifts)
+                [entry for entry in those if entry.line not in reasons] for those in (entries, with_new_shifts)
             )
         return entries, with_new_shifts
 
     async def postal_codes(self, codes: list[PostalCode], summary: Summary) -> list[PostalCode]:
         """Store postal codes; return those that were."""
         while codes:
-            if not (refusals := await self._store(tables.postal_code_tables(codes), summary)):
+            try:
+                await store(self.tx, tables.postal_code_tables(codes), self.space, summary, self.progress)
                 break
-            refused = {one.row["line"]: one.reason for one in refusals}
-            summary.rejected += [Remark(line, reason) for line, reason in refused.items()]
-            codes = [code for code in codes if code.line not in refused]
+            except Refused as refused:
+                reasons = {one.row["line"]: one.reason for one in refused.refusals}
+            summary.rejected += [Remark(*one) for one in reasons.items()]
+            codes = [code for code in codes if code.line not in reasons]
         return codes
-
-    async def _store(self, parts: Sequence[tables.Table], summary: Summary) -> Sequence[Refusal]:
-        for counter in (summary.added, summary.updated, summary.unchanged):
-            counter.clear()
-        await self._tx.execute(_queries.begin_store)
-        refusals = await store(self._tx, parts, self._space, summary, self._progress)
-        if refusals:
-            await self._tx.execute(_queries.undo_store)
-        return refusals
 
 
 def _shift_count(entries: Iterable[Entry]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -45,7 +46,12 @@ class RowCells:
     def cell(self, column: str, read: Callable[[str], _T]) -> _T | None:
         """Return what a cell says, if anything; raises BadInput when that cannot be told."""
         text = self._cells.get(column)
-        return None if text is None or text.casefold() in NOTHING else read(undo_excel(text))
+        if text is None or text.casefold() in NOTHING:
+            return None
+        try:
+            return read(undo_excel(text))
+        except BadInput as problem:
+            raise BadInput(_reason(column, text, problem)) from None
 
     def says_any(self, columns: Iterable[str]) -> bool:
         """Return whether any of these columns has a cell that is not empty."""
@@ -67,11 +73,15 @@ class RowCells:
 
 
 def _bare(column: str, problem: BadInput) -> str:
-    return str(problem).removeprefix(f"{column}: ").removeprefix(f"{column} ")
+    """Return a reason without the cell, so that those of many rows are counted together, and no number is shown."""
+    reason = str(problem).removeprefix(f"{column}: ").removeprefix(f"{column} ")
+    return re.sub(r"^(?:'[^']*'|\"[^\"]*\"): ", "", reason)
 
 
 def _reason(column: str, text: str | None, problem: BadInput) -> str:
     reason = str(problem)
     if text is None or reason.startswith((f"{column} ", f"{column}:")):
         return reason
+    if reason.startswith(repr(text[:60])):
+        return f"{column} {reason}"
     return f"{column} {text[:60]!r}: {reason}"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_TITLES = frozenset(
-    {"dr", "doctor", "prof", "professor", "mr", "mrs", "ms", "miss", "shri", "smt", "sri", "डॉ", "श्री", "श्रीमती"}
-)
+_TITLES = frozenset({"dr", "doctor", "prof", "professor", "mr", "mrs", "ms", "miss", "shri", "smt", "sri", "डॉ", "श्री", "श्रीमती"})
 """As search leaves them out where names begin."""
 # Written in capitals where everything else is not. Those without a vowel are known by that.
 _ABBREVIATIONS = frozenset(
@@ -22,16 +20,9 @@ _SHORT_MAX, _SHORT_PLACE_MAX = 5, 2
 
 
 def has_letters(name: str) -> bool:
-    """Return whether a name has a word besides titles."""
-    return any(
-        word not in _TITLES
-        for word in re.findall(r"(?:\w|[\u0300-\u036f\u0900-\u0dff\u200c\u200d])+", name.casefold())
-        if _letters(word)
-    )
-
-
-def _letters(word: str) -> bool:
-    return any(unicodedata.category(one)[0] == "L" for one in word)
+    """Return whether a name has a letter, and is more than a title."""
+    words = re.findall(r"(?:\w|[\u0300-\u036f\u0900-\u0dff\u200c\u200d])+", name.casefold())
+    return any(word not in _TITLES for word in words) and any(unicodedata.category(one)[0] == "L" for one in name)
 
 
 def mixed_case(name: str, *, is_place: bool = False) -> str:

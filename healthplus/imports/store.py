@@ -33,18 +33,41 @@ class Refusal(NamedTuple):
         return self.table.concerns(self.row, entry)
 
 
+class Refused(Exception):
+    """Nothing was stored, as the database refuses these rows."""
+
+    def __init__(self, refusals: list[Refusal]) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+
 async def store(
     tx: Transaction, tables: Sequence[Table], space: FreeSpace, summary: Summary, progress: Progress
-) -> list[Refusal]:
-    """Store all rows that can be, count them, and return those that cannot: the caller rolls back and leaves them out.
+) -> None:
+    """Store all rows and count them; raises Refused, with all rows that cannot be stored, where there are any.
 
     Raises PostgresError for what is no fault of a row.
     """
+    for counter in (summary.added, summary.updated, summary.unchanged):
+        counter.clear()
     refusals: list[Refusal] = []
+    async with tx.savepoint():
+        await _store_all(tx, tables, space, summary, progress, refusals)
+        if refusals:
+            raise Refused(refusals)
+
+
+async def _store_all(
+    tx: Transaction,
+    tables: Sequence[Table],
+    space: FreeSpace,
+    summary: Summary,
+    progress: Progress,
+    refusals: list[Refusal],
+) -> None:
     for table, rows in progress(_steps(tables), sum(table.step_count for table in tables)):
         space.require_for_bookings()  # before each: a large file may itself fill the disk
         await _store_step(tx, table, rows, summary, refusals)
-    return refusals
 
 
 def _steps(tables: Iterable[Table]) -> Iterator[Step]:
@@ -56,21 +79,18 @@ def _steps(tables: Iterable[Table]) -> Iterator[Step]:
 async def _store_step(
     tx: Transaction, table: Table, rows: list[Row], summary: Summary, refusals: list[Refusal]
 ) -> None:
-    await tx.execute(_queries.begin_step)
     try:
-        await _put(tx, table.name, rows, summary)
+        async with tx.savepoint():
+            await _put(tx, table.name, rows, summary)
     except PostgresError as error:
         if not rows or not is_of_one_row(error):
             raise
-        await tx.execute(_queries.undo_step)
         if len(rows) == 1:
             refusals.append(Refusal(table, rows[0], f"the database refuses it: {error}"))
             return
         half = len(rows) // 2
         for part in (rows[:half], rows[half:]):
             await _store_step(tx, table, part, summary, refusals)
-    else:
-        await tx.execute(_queries.end_step)
 
 
 def is_of_one_row(error: PostgresError) -> bool:

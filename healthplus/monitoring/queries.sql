@@ -15,19 +15,26 @@ CROSS JOIN LATERAL (
     FROM booking.book WHERE next_due < 'infinity') AS lag
 
 -- name: money_due
--- What the gateway has yet to be told, and for how long the oldest of it has been due: since it was paid, or the booking cancelled.
+-- What the gateway has yet to be told, and for how long the oldest of it has been due: since it was paid, the booking
+-- cancelled, or a part of it ordered to go back.
 SELECT step, currency, count(*) AS payments, sum(amount_minor)::bigint AS amount_minor,
     extract(epoch FROM now_at - min(since))::double precision AS oldest_seconds
 FROM public.app_now() AS now_at
 CROSS JOIN LATERAL (
     SELECT due::text AS step, coalesce(payment.currency, clinic.currency, '?') AS currency,
-        payment.amount_minor - CASE due WHEN 'refund' THEN coalesce(payment.kept_minor, 0) ELSE 0 END AS amount_minor,
+        CASE due WHEN 'refund' THEN ledger.rest_minor(payment) ELSE payment.amount_minor END AS amount_minor,
         greatest(authorised_at, (
             SELECT max(event_log.at) FROM booking.event_log
             WHERE event_log.provider_id = payment.provider_id AND event_log.booking_id = payment.booking_id AND kind = 'cancelled')) AS since
     FROM ledger.payment
     LEFT JOIN booking.booking USING (provider_id, booking_id) LEFT JOIN directory.clinic USING (clinic_id)
-    WHERE due IS NOT NULL) AS due
+    WHERE due IS NOT NULL
+    UNION ALL
+    SELECT 'refund', coalesce(payment.currency, clinic.currency, '?'), refund.amount_minor, refund.from_at
+    FROM ledger.refund JOIN ledger.payment USING (provider_id, hold_id, authorisation)
+    LEFT JOIN booking.booking ON booking.provider_id = refund.provider_id AND booking.booking_id = refund.booking_id
+    LEFT JOIN directory.clinic USING (clinic_id)
+    WHERE next_at IS NOT NULL AND NOT is_rest AND refund.state = 'ordered' AND from_at <= now_at) AS due
 GROUP BY step, currency, now_at ORDER BY step, currency
 
 -- name: money_checks

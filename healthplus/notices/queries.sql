@@ -21,7 +21,8 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
     clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, coalesce(back.minor, money.returned_minor) AS returned_minor,
     taken.kind = 'refunded' AND coalesce(back.is_twice, ledger.is_paid(taken.provider_id, taken.booking_id)) AS is_paid_twice,
-    coalesce(back.is_part, false) AS is_part, NOT coalesce(back.is_processed, true) AS is_started,
+    coalesce(back.is_part, false) AS is_part, NOT coalesce(back.is_processed OR back.is_failed, true) AS is_started,
+    coalesce(back.is_failed, false) AS is_failed,
     CASE WHEN taken.kind = 'reminder' AND taken.channel = 'email' THEN ARRAY(
         SELECT DISTINCT preparation FROM directory.preparations_of(booking.service_ids)) END AS preparations,
     CASE WHEN taken.kind = 'token' THEN (
@@ -43,7 +44,7 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
             WHERE later.patient_id = taken.patient_id AND later.created_at > taken.created_at AND later.provider_id = taken.provider_id
                 AND later.booking_id = taken.booking_id AND later.kind = 'moved' AND later.channel = taken.channel
                 AND (later.due_at IS NOT NULL OR later.sent_at IS NOT NULL)) THEN 'void'
-        WHEN NOT back.is_processed AND NOT back.is_pending THEN 'void'  -- it is processed by now, which another says
+        WHEN NOT back.is_processed AND NOT back.is_pending AND NOT back.is_failed THEN 'void'  -- it is processed by now, which another says
         WHEN taken.kind = 'person_added' AND EXISTS (  -- they are told of what the desk booked next for who was added
             SELECT FROM notices.notice AS later
             JOIN booking.booking AS next ON next.provider_id = later.provider_id AND next.booking_id = later.booking_id
@@ -105,10 +106,11 @@ CROSS JOIN LATERAL (
         AND hold_id = ANY (ledger.holds_paid(taken.provider_id, taken.booking_id))) AS money
 LEFT JOIN LATERAL (  -- what was learnt of refunds as the notice was made
     SELECT sum(refund.amount_minor)::integer AS minor, bool_or(refund.processed_at = taken.created_at) IS TRUE AS is_processed,
-        bool_or(refund.state = 'pending') AS is_pending, bool_or(NOT refund.is_rest) AS is_part, bool_or(refund.why = 'twice') AS is_twice
+        bool_or(refund.state = 'pending') AS is_pending, bool_or(NOT refund.is_rest) AS is_part, bool_or(refund.why = 'twice') AS is_twice,
+        bool_or(refund.failed_at = taken.created_at AND refund.is_last AND refund.paid_at IS NULL) IS TRUE AS is_failed
     FROM ledger.refund
     WHERE taken.kind = 'refunded' AND refund.provider_id = taken.provider_id AND refund.booking_id = taken.booking_id
-        AND (refund.processed_at = taken.created_at OR refund.pending_at = taken.created_at)
+        AND taken.created_at IN (refund.processed_at, refund.pending_at, refund.failed_at)
     HAVING count(*) > 0) AS back ON true
 CROSS JOIN LATERAL (SELECT notices.address(patient.*, taken.channel) AS address) AS way
 

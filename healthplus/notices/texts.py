@@ -49,7 +49,8 @@ def template_of(row: Row) -> str:
     An offer that was not taken has other texts than an expired hold, and so has a hold, expired or withdrawn, for which
     money was set aside, or was asked for and the bank has not answered.
     So has an appointment that staff booked, that a new one replaced, or its patient would book again, any that was
-    paid, and any of whose money a part is kept; and a refund that is ordered, but not processed yet.
+    paid, and any of whose money a part is kept; and a refund that is ordered, but not processed yet, or that
+    failed as often as it is tried by itself.
     """
     kind = str(row["kind"])
     if kind == "cancelled":
@@ -59,7 +60,7 @@ def template_of(row: Row) -> str:
         return "booked_by_clinic"
     if kind == "refunded":
         end = "_twice" if row["is_paid_twice"] else "_part" if row["kept_minor"] or row["is_part"] else ""
-        return "refund_started" if row["is_started"] else kind + end
+        return "refund_failed" if row["is_failed"] else "refund_started" if row["is_started"] else kind + end
     if kind == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered", "called") else "offer_lapsed"
     if kind in ("expired", "withdrawn"):

@@ -159,6 +159,11 @@ ENGLISH = Texts(
             "Refund started: {returned} to the account you paid from. We tell you when it is done.",
             "Details",
         ),
+        "refund_failed": Text(
+            "Your refund did not go through",
+            "Your bank did not take the refund of {returned}. The clinic sees to it; you are owed it.",
+            "Details",
+        ),
         "reminder": Text(
             "Your appointment is coming up",
             "Your appointment is on {when}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from healthplus.database import Database, load
+from healthplus.demo import GatewayClinic
 from healthplus.errors import Conflict
 from healthplus.payment_keys import AccountKeys
 from healthplus.payments.account_faults import queries as accounts
@@ -45,22 +46,30 @@ def running_gateways(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, payment_keys=msgspec.json.encode(keys).decode())
 
 
-async def share_clinics(database: Database, address: str, *, has_gateways: bool) -> str:
-    """Have one clinic take its money at each emulator, and return where to try that; or have none do so any more."""
+async def share_clinics(database: Database, *, has_gateways: bool) -> list[GatewayClinic]:
+    """Have one clinic take its money at each emulator, and return them; or have none do so any more."""
     async with database.transaction() as tx:
         for gateway in _GATEWAYS:
             await tx.execute(accounts.take_all_away, _account(gateway))
         if not has_gateways:
-            return ""
-        said = ["\nPay as at a gateway, with no money: hold a time, choose how to pay, and see the emulated pages."]
+            return []
+        shared = []
         doctors = await tx.fetch(queries.doctors, len(_GATEWAYS))
         for gateway, row in zip(_GATEWAYS, doctors, strict=False):
             name = _account(gateway)
             await tx.execute(accounts.add_account, name, gateway, f"Demo at {row['clinic']}"[:200], False, False, False)
             await tx.execute(accounts.assign, row["clinic_id"], name)
-            where = f"{address}/doctor/{row['provider_id']}/demo/{row['clinic_id']}"
-            said.append(f"{gateway.capitalize()} at {row['clinic']}: {where}")
-    return "\n".join(said)
+            path = f"/doctor/{row['provider_id']}/demo/{row['clinic_id']}"
+            shared.append(GatewayClinic(gateway.capitalize(), row["clinic"], path))
+    return shared
+
+
+def gateways_text(clinics: Sequence[GatewayClinic], address: str) -> str:
+    """Return what is printed of them, with addresses below `address`; "" for none."""
+    if not clinics:
+        return ""
+    where = "\n".join(f"  * {one.gateway} at {one.clinic}: {address}{one.path}" for one in clinics)
+    return f"\nPay as at a gateway, with no money: hold a time, choose how to pay, and see the emulated pages.\n{where}"
 
 
 def _account(gateway: str) -> str:

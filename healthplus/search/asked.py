@@ -12,25 +12,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from healthplus.search.vocabulary import VOCABULARY, gender_asked, is_doctor, plain_words, runs, sendable
+from healthplus.search.vocabulary import VOCABULARY, folded, gender_asked, is_doctor, plain_words, runs, sendable
 
 _CONTENT = tomllib.loads(Path(__file__).with_name("asked.toml").read_text("utf-8"))
 
 
 def _by_phrase(kind: str) -> dict[str, str]:
-    return {phrase: name for name, phrases in _CONTENT[kind].items() for phrase in phrases}
+    return {folded(phrase): name for name, phrases in _CONTENT[kind].items() for phrase in phrases}
 
 
 _LANGUAGES, _DAYS, _ORDERS, _UNTOLD = map(_by_phrase, ("languages", "days", "orders", "untold"))
 _TRIGGERS = frozenset(re.split("[- ]", phrase)[0] for phrase in (*_LANGUAGES, *_DAYS, *_ORDERS))
 _PHRASE_WORDS_MAX = max(len(phrase.split()) for phrase in (*_DAYS, *_ORDERS, *_UNTOLD))
-_TITLES = frozenset({"dr", "डॉ"})
+_TITLES = frozenset({"dr", folded("डॉ")})
 """What follows is a name: Dr Punjabi, Dr Monday."""
 _SPEAK_BEFORE = frozenset({"speaks", "speaking", "speak", "knows", "knowing"})
 _SPEAK_AFTER = frozenset({
     "speaking", "speaker", "speakers", "speak", "speaks", "knowing", "bolne", "bolnewala", "bolnewale", "बोलने",
 })  # fmt: skip
-_OF_SPEAKING = frozenset({"wala", "wale", "wali", "वाला", "वाले", "वाली", "bolne", "बोलने"})
+_OF_SPEAKING = frozenset(map(folded, ("wala", "wale", "wali", "वाला", "वाले", "वाली", "bolne", "बोलने")))
 _EDGES = frozenset({
     "on", "for", "in", "at", "by", "with", "who", "and", "the", "a", "an", "fee", "fees", "is", "ko", "se", "ke",
     "liye", "को", "से", "का", "के", "की", "लिए",
@@ -84,7 +84,7 @@ class Asked(NamedTuple):
 def asked(text: str) -> Asked:
     """Return what any text at all asks for."""
     gender, need = gender_asked(text)
-    if _TRIGGERS.isdisjoint(re.split(r"[^\w\u0900-\u097f]+", need.lower())) and not re.search(r"\d", need):
+    if _TRIGGERS.isdisjoint(plain_words(need)) and not re.search(r"\d", need):
         return Asked(need, gender)
     rest, fee = _fee_asked(need)
     words = rest.split()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, product
 from pathlib import Path
 
 from healthplus.database import Database, load
@@ -20,6 +21,8 @@ from healthplus.search.vocabulary import TITLES, VOCABULARY, Meaning, normal_wor
 _queries = load(Path(__file__).with_name("queries.sql"))
 
 _PREFIX_LENGTH_MIN = 3
+_WAYS_MAX = 9
+"""In how many ways abbreviations are looked up in names."""
 _NO_MEANING = Meaning()
 
 
@@ -111,6 +114,7 @@ class SplitKeyword:
     def _spelt_in_any_way(self, word: str, prefix: str) -> str:
         own = _quoted(prefix + word) + self._star(word)
         others = [_quoted(prefix + other) for other in self._found.alike.get(word, ())]
+        others += [_all_of(other.split(), prefix) for other in VOCABULARY.same.get(word, ())]
         return f"({' | '.join([own, *others])})" if others else own
 
     def _star(self, word: str) -> str:
@@ -125,6 +129,7 @@ async def split_keyword(database: Database, keyword: str, city_id: int | None) -
         return SplitKeyword(words, city_id, _LookUp())
     phrases = [phrase for _, _, phrase in runs(words)]
     meanings = [VOCABULARY.phrases[phrase] for phrase in phrases if phrase in VOCABULARY.phrases]
+    phrases += sorted(_in_full(words))
     rows = await database.fetch(
         _queries.look_up,
         sorted(set().union(*(meaning.cities for meaning in meanings))),
@@ -153,6 +158,14 @@ async def split_keyword(database: Database, keyword: str, city_id: int | None) -
         latin = " ".join(alike_words[word][0] if word in alike_words else word for word in words)
         split.own_ids = (await split_keyword(database, latin, city_id)).own_ids
     return split
+
+
+def _in_full(words: list[str]) -> set[str]:
+    """Return the phrases of the words with their abbreviations in full, or cut short: a name may be written so."""
+    ways = [(word, *VOCABULARY.same.get(word, ())[:2]) for word in words]
+    return {
+        phrase for written in islice(product(*ways), _WAYS_MAX) for _, _, phrase in runs(" ".join(written).split())
+    } - {phrase for _, _, phrase in runs(words)}
 
 
 def _titled(words: list[str]) -> set[str]:
@@ -203,7 +216,7 @@ def _parts(words: list[str], found: _LookUp, city_id: int | None) -> Iterable[Pa
             specialities |= found.by_slugs("speciality", meaning.specialities)
         part = Part(words[start:end], cities & {city_id} or cities, specialities, services, meaning.types, named)
         part.is_dropped = not part.has_meaning and phrase in VOCABULARY.dropped
-        if part.has_meaning or end == start + 1:
+        if part.has_meaning or end == start + 1 or phrase in VOCABULARY.same:
             done = end
             yield part
 
@@ -232,7 +245,14 @@ def _alternatives(part: Part, query: Callable[[str], str]) -> str:
         options.append(_quoted(f"pin:{part.words[0]}"))
     plain = " & ".join(map(query, part.words))
     options.append(f"({plain})" if len(part.words) > 1 else plain)
+    if len(part.words) > 1:
+        options += [_all_of(other.split()) for other in VOCABULARY.same.get(" ".join(part.words), ())]
     return f"({' | '.join(options)})" if len(options) > 1 else options[0]
+
+
+def _all_of(words: Sequence[str], prefix: str = "") -> str:
+    query = " & ".join(_quoted(prefix + word) for word in words)
+    return f"({query})" if len(words) > 1 else query
 
 
 def _is_postal_code(word: str) -> bool:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from healthplus.database import Database, Record, load
 from healthplus.search.devanagari import beginnings, is_devanagari
 from healthplus.search.spelling import SOUNDS
-from healthplus.search.vocabulary import TITLES, VOCABULARY, WORD_LENGTH_MAX, WORDS_MAX, folded, plain_words, sendable
+from healthplus.search.vocabulary import TITLES, VOCABULARY, WORD_LENGTH_MAX, WORDS_MAX, plain_words, sendable
 
 _queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -60,7 +60,7 @@ async def suggest(database: Database, typed: str, city_id: int | None, limit: in
     Half of them are names, the preferred ones first, and half the rest; what one half does not fill, the other may.
     """
     words = await database.fetch_value(_queries.name_words, sendable(typed)) or plain_words(typed)
-    start = folded(" ".join(word[:WORD_LENGTH_MAX] for word in words[:WORDS_MAX] if word not in TITLES))
+    start = " ".join(word[:WORD_LENGTH_MAX] for word in words[:WORDS_MAX] if word not in TITLES)
     if not start:
         return []
     terms = await _terms_begun(database, start, _phrases(start))
@@ -140,7 +140,7 @@ def _terms(phrases: Iterable[str], rows: list[Record]) -> list[Suggestion]:
         if services:  # as in a search, these come before all that see to it
             meant = services
         if meaning.is_symptom and not services:
-            symptoms += [Suggestion("symptom", phrase)] if meant & known.keys() else []
+            symptoms += [Suggestion("symptom", VOCABULARY.written.get(phrase, phrase))] if meant & known.keys() else []
         else:
             for pair in sorted(meant & known.keys()):
                 matched.setdefault(pair, phrase)
@@ -148,7 +148,7 @@ def _terms(phrases: Iterable[str], rows: list[Record]) -> list[Suggestion]:
         Suggestion(
             kind,
             known[kind, slug],
-            matched=phrase if phrase and phrase.casefold() != known[kind, slug].casefold() else None,
+            matched=_other_name(phrase, known[kind, slug]),
             speciality=slug if kind == "speciality" else None,
             service=slug if kind == "service" else None,
             city=slug if kind == "city" else None,
@@ -156,6 +156,12 @@ def _terms(phrases: Iterable[str], rows: list[Record]) -> list[Suggestion]:
         for (kind, slug), phrase in matched.items()
     ]
     return [*terms, *symptoms[:_SYMPTOMS_MAX]]
+
+
+def _other_name(phrase: str | None, name: str) -> str | None:
+    if not phrase or phrase.casefold() == name.casefold():
+        return None
+    return VOCABULARY.written.get(phrase, phrase)
 
 
 def _name(row: Record) -> Suggestion:

@@ -25,9 +25,6 @@ WORDS_MAX = 12
 WORD_LENGTH_MAX = 50
 _LENGTH_MAX = 1000  # of a text, before it is split into words
 
-TITLES = frozenset({"dr", "doctor", "डॉ", "डॉक्टर", "डाक्टर"})
-"""Before a name: a person's, then."""
-_DOCTORS = TITLES | {"doctors", "doc", "specialist", "specialists", "चिकित्सक", "विशेषज्ञ", "सर्जन"}
 _DOCTOR_ENDINGS = ("ist", "ists", "ian", "ians", "geon", "geons", "practitioner", "practitioners")
 """Of words for a doctor of some speciality: dentist, physician, dietitian, surgeon."""
 _SURE_DOCTOR_ENDINGS = ("ologist", "ologists", "ician", "icians")
@@ -73,14 +70,15 @@ class Vocabulary:
     ordinary: frozenset[str]  # one slip from a word for what is urgent
     together: tuple[Together, ...]
     alone: Mapping[str, str]  # the urgent phrase that a word means where nothing else is asked for
+    same: Mapping[str, tuple[str, ...]]  # what a phrase that is shortened, or is short for another, is one with
+    written: Mapping[str, str]  # phrases and words as people write them, by how they are compared
 
     def is_place(self, phrase: str) -> bool:
         """Return whether a phrase is the name of a city, whether or not the directory has it."""
         return phrase in self.places or bool(phrase in self.phrases and self.phrases[phrase].cities)
 
 
-def _load(path: Path) -> Vocabulary:
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
+def _load(content: dict[str, Any]) -> Vocabulary:
     phrases: defaultdict[str, Meaning] = defaultdict(Meaning)
     for provider_type, words in content["types"].items():
         for phrase in map(folded, words):
@@ -101,10 +99,11 @@ def _load(path: Path) -> Vocabulary:
                 getattr(phrases[phrase], kind).update(meant["slugs"])
                 phrases[phrase].has_kinds |= meant.get("has_kinds", False)
     _add_symptoms_and_treatments(phrases, content)
+    same = _same(content, phrases)
     dropped = frozenset(map(folded, content["dropped"]))
-    words = frozenset(word for phrase in (*phrases, *dropped) for word in phrase.split())
+    words = frozenset(word for phrase in (*phrases, *dropped, *same) for word in phrase.split())
     city_words = frozenset(word for phrase, meaning in phrases.items() if meaning.cities for word in phrase.split())
-    longest = max(len(phrase.split()) for phrase in phrases)
+    longest = max(len(phrase.split()) for phrase in (*phrases, *same))
     places = frozenset(map(folded, content["places"]))
     genders = {folded(word): gender for gender, words in content["genders"].items() for word in words}
     ordinary = frozenset(content["ordinary"])
@@ -124,7 +123,37 @@ def _load(path: Path) -> Vocabulary:
         ordinary,
         together,
         MappingProxyType(content["alone"]),
+        MappingProxyType(same),
+        MappingProxyType(_written(content)),
     )
+
+
+def _same(content: dict[str, Any], phrases: dict[str, Meaning]) -> dict[str, tuple[str, ...]]:
+    """Return each abbreviation and full form with the others of its row, which mean all that one of them does."""
+    same: dict[str, tuple[str, ...]] = {}
+    for row in ([folded(one) for one in row] for row in content["abbreviations"]):
+        same |= {phrase: tuple(one for one in row if one != phrase) for phrase in row}
+        if known := next((phrases[phrase] for phrase in row if phrase in phrases), None):
+            for phrase in row:
+                phrases.setdefault(phrase, known)
+    return same
+
+
+def _written(content: dict[str, Any]) -> dict[str, str]:
+    """Return the phrases, and each of their words, that are not compared as they are written."""
+    listed = [name for kind in ("types", "cities") for names in content[kind].values() for name in names]
+    listed += [
+        *content["symptoms"],
+        *content["treatments"],
+        *(one for kind in content["urgent"].values() for one in kind),
+    ]
+    listed += [word for kind in ("specialities", "services") for one in content[kind].values() for word in one["words"]]
+    written: dict[str, str] = {}
+    for phrase in (*content["dropped"], *listed):
+        for one in (phrase, *phrase.split()):
+            if folded(one) != one:
+                written.setdefault(folded(one), one)
+    return written
 
 
 def _add_symptoms_and_treatments(phrases: defaultdict[str, Meaning], content: dict[str, Any]) -> None:
@@ -141,14 +170,60 @@ def _add_symptoms_and_treatments(phrases: defaultdict[str, Meaning], content: di
 
 
 def folded(text: str) -> str:
-    """Return a text with one spelling of what Hindi writes in two: जाँच is जांच, ख़ून is खून."""
-    # Composed letters with a dot below come apart here, and are not put together again.
-    return unicodedata.normalize("NFKC", text).translate(_HINDI_SIGNS)
+    """Return a text with one spelling of what scripts write in several ways: जाँच is जांच, ख़ून is खून, हिन्दी is हिंदी.
+
+    As the SQL function search.folded does, whose comment says what is alike.
+    """
+    return _NASALS.sub("\u0902", unicodedata.normalize("NFKC", text).translate(_SIGNS))
 
 
-_HINDI_SIGNS = {0x0901: 0x0902, 0x093C: None}  # candrabindu as anusvara; no nukta
+def _signs() -> dict[int, int | None]:
+    signs: dict[int, int | None] = dict(zip(map(ord, _WRITTEN), map(ord, _MEANT), strict=True))
+    signs |= {zero + digit: ord("0") + digit for zero in (0x660, 0x6F0, 0x966, 0x9E6) for digit in range(10)}
+    return signs | dict.fromkeys([*map(ord, _GONE), *range(0x64B, 0x653)])
 
-VOCABULARY = _load(Path(__file__).with_name("words.toml"))
+
+# Devanagari, and signs of the scripts beside it; Malayalam; Arabic.
+_WRITTEN = (
+    "\u0901\u0981\u0a81\u0b01\u0c00\u0911\u0949\u090d\u0945\u0908\u0940\u090a\u0942"
+    "\u0d7a\u0d7b\u0d7c\u0d7d\u0d7e\u0d7f"
+    "\u0622\u0623\u0625\u0671\u0643\u0649\u064a\u06c0\u0647\u0629"
+)
+_MEANT = (
+    "\u0902\u0982\u0a82\u0b02\u0c02\u0913\u094b\u090f\u0947\u0907\u093f\u0909\u0941"
+    "\u0d23\u0d28\u0d30\u0d32\u0d33\u0d15"
+    "\u0627\u0627\u0627\u0627\u06a9\u06cc\u06cc\u06c1\u06c1\u06c1"
+)
+_GONE = (
+    "'`\u2018\u2019"
+    + "\u200b\u200c\u200d\u200e\u200f\u00ad\u2060\ufeff\u093c\u09bc\u0a3c\u0abc\u0b3c\u0cbc\u0d4d\u0640\u0670"
+)
+_SIGNS = _signs()
+_NASALS = re.compile(
+    "\u0919\u094d(?=[\u0915-\u0918])|\u091e\u094d(?=[\u091a-\u091d])|\u0923\u094d(?=[\u091f-\u0922])"
+    "|\u0928\u094d(?=[\u0924-\u0927])|\u092e\u094d(?=[\u092a-\u092d])"
+)
+_LONE_LETTERS = re.compile(r"(?<!\w)([a-z])[. ]+(?=[a-z](?!\w))")
+_BETWEEN_WORDS = re.compile(
+    "[\u0001-\u002f\u003a-\u0060\u007b-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7\u0589\u05be\u060c"
+    "\u061b\u061d-\u061f\u066a-\u066d\u06d4\u0964\u0965\u0970\u0df4\u2000-\u2bff\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\ue000-\uf8ff"
+    "\ufffc\ufffd\U0001f000-\U0001faff]+"
+)
+
+_CONTENT = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+VOCABULARY = _load(_CONTENT)
+SPECIALITY_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        name: (*(slug.replace("-", " ") for slug in one["slugs"]), *one["words"])
+        for name, one in _CONTENT["specialities"].items()
+    }
+)
+"""What each speciality is called, by its own slug."""
+
+
+TITLES = frozenset(map(folded, ("dr", "drs", "doctor", "prof", "professor", "डॉ", "डॉक्टर", "डाक्टर", "प्रो")))
+"""Before a name: a person's, then."""
+_DOCTORS = TITLES | set(map(folded, ("doctors", "doc", "specialist", "specialists", "चिकित्सक", "विशेषज्ञ", "सर्जन")))
 
 
 def sendable(text: str) -> str:
@@ -162,20 +237,19 @@ async def normal_words(database: Database, text: str) -> list[str]:
     if not text or text.isspace():
         return []
     words = await database.fetch_value(_queries.words, sendable(text))
-    return [_spelt(word[:WORD_LENGTH_MAX]) for word in words[:WORDS_MAX]]
+    return [word[:WORD_LENGTH_MAX] for word in words[:WORDS_MAX]]
 
 
 def plain_words(text: str) -> list[str]:
     """Return nearly the same as `normal_words`, without the database: accents stay."""
-    plain = re.sub("['`’]", "", sendable(text).lower())
-    return [_spelt(word) for word in re.split("[^a-z0-9\u0900-\u0dff]+", plain) if word]
+    plain = _LONE_LETTERS.sub(r"\1", folded(sendable(text).lower()))
+    return [word for word in _BETWEEN_WORDS.split(plain) if word]
 
 
-def _spelt(word: str) -> str:
-    """Return a word as words.toml spells it, if it is in there: a name keeps its own spelling."""
-    plain = folded(word)
-    is_known = plain in VOCABULARY.words or plain in VOCABULARY.genders or plain in VOCABULARY.places
-    return plain if is_known else word
+def as_written(words: Iterable[str], text: str) -> str:
+    """Return words that are compared as the text has them, or else words.toml, to be shown to people."""
+    typed = {"".join(plain_words(word)): word for word in text.split()}
+    return " ".join(typed.get(word) or VOCABULARY.written.get(word, word) for word in words)
 
 
 def urgency(text: str) -> UrgentKind:
@@ -199,7 +273,7 @@ def _urgent_phrases(text: str) -> Iterator[str]:
         if " " in phrase and not VOCABULARY.phrases[phrase].urgent and not VOCABULARY.phrases[phrase].services
         for word in phrase.split()
     }
-    loose = {folded(word) for word in words} - others
+    loose = set(words) - others
     yield from (one.means for one in VOCABULARY.together if not any(map(loose.isdisjoint, one.words)))
     asked = loose - VOCABULARY.dropped - VOCABULARY.city_words - VOCABULARY.places
     if len(asked) == 1 and (means := VOCABULARY.alone.get(asked.pop())):

@@ -9,6 +9,7 @@ from healthplus.database import Database
 from healthplus.directory.service_text import Service, service_text
 from healthplus.errors import BadInput
 from healthplus.imports.import_file import import_file, read_file
+from healthplus.imports.mappings import ColumnMap
 from healthplus.imports.summary import Options, Remark, Summary
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +18,8 @@ REAL_POSTAL_CODES = REAL.with_name("pincode_centroids.csv")
 HOSPITALS = "name,address,state,district,pincode,latitude,longitude\n"
 PROVIDERS = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,shifts\n"
 POSTAL_CODES = "pincode,district,state,latitude,longitude\n"
+STRICT_CELLS = Options(strict_cells=True)
+CODES = ColumnMap(kind="postal-codes")
 
 # Every row an import may write, with the transaction that last did.
 TRACES = """
@@ -176,7 +179,7 @@ async def test_shifts_are_only_added_where_there_are_none(db: Database, tmp_path
     head, *rows = (PROVIDERS + second).splitlines(keepends=True)
     reasons = []
     for row in rows:
-        summary = await import_file(db, write(tmp_path, head + row))
+        summary = await import_file(db, write(tmp_path, head + row), STRICT_CELLS)
         reasons += [text for _, text in summary.rejected] or [str(summary.added["shifts"])]
     assert "differ from the stored ones" in reasons[0]
     assert "overlaps Mon 09:00-12:00, which this provider has at another clinic" in reasons[1]
@@ -204,6 +207,7 @@ async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_pat
             + "f,surgeon,Dr F,c1,One,Pune,MH,\n"
             + "g,doctor\n",
         ),
+        STRICT_CELLS,
     )
     assert summary.duplicates == [Remark(6, "the same as line 2")]
     assert [remark.line for remark in summary.rejected] == [3, 4, 5, 7, 8, 9]
@@ -219,7 +223,7 @@ async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_pat
         ("A,Road,Goa,,,,", "district is missing"),
         ("A,Road,Goa,North Goa,40300,,", "pincode '40300'"),
         ("A,Road,Goa,North Goa,,15.5,", "come together"),
-        ("A,Road,Goa,North Goa,,48.8,2.3", "latitude '48.8'"),
+        ("A,Road,Goa,North Goa,,48.8,2.3", "expected 6 to 38 degrees of latitude"),
         ("A,Road,Goa,North Goa,,nan,73", "latitude 'nan'"),
         ("A,Road,Goa,North Goa,,here,73", "latitude 'here'"),
         (f"{'A' * 201},Road,Goa,North Goa,,,", "length <= 200"),
@@ -229,7 +233,7 @@ async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_pat
     ],
 )
 def test_rejected_rows(tmp_path: Path, cells: str, reason: str) -> None:
-    entries, _, summary = read_file(write(tmp_path, HOSPITALS + cells + "\n"))
+    entries, _, summary = read_file(write(tmp_path, HOSPITALS + cells + "\n"), STRICT_CELLS)
     assert entries == []
     (remark,) = summary.rejected
     assert remark.line == 2
@@ -261,8 +265,8 @@ def test_far_coordinates_are_left_out(tmp_path: Path) -> None:
     [
         ("\ufeff" + HOSPITALS + "Café,R,Goa,G,,,\n", "Café", "utf-8-sig"),
         ((HOSPITALS + "Café,R,Goa,G,,,\n").encode("cp1252"), "Café", "cp1252"),
-        ((HOSPITALS + "अस्पताल,R,Goa,गोवा,,,\n"), "अस्पताल", "utf-8-sig"),
-        (HOSPITALS.upper() + "  D Rana`S\\n  Hospital\t,R,Goa,G,,,\n", "D Rana'S Hospital", "utf-8-sig"),
+        ((HOSPITALS + "अस्पताल,R,Goa,गोवा,,,\n"), "अस्पताल", "utf-8"),
+        (HOSPITALS.upper() + "  D Rana`S\\n  Hospital\t,R,Goa,G,,,\n", "D Rana'S Hospital", "utf-8"),
     ],
 )
 async def test_text_as_people_send_it(
@@ -278,13 +282,13 @@ async def test_text_as_people_send_it(
     [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
-        (b"name,address,state\n", "missing: district, pincode, latitude, longitude"),
+        (b"name,address,state\n", "missing: district"),
         (
             b"provider_identifier,name,clinic_name\n",
             "provider list, but .* missing: type, clinic_identifier, city, state",
         ),
         (b"name,name\n", "twice"),
-        (HOSPITALS.encode("utf-16"), "neither UTF-8"),
+        (HOSPITALS.encode("utf-16")[:-1], "neither UTF-8"),
         (b"\x81\x8d\xff", "neither UTF-8"),
     ],
 )
@@ -318,24 +322,26 @@ async def test_postal_codes(db: Database, tmp_path: Path) -> None:
         + ",DELHI,DELHI,28.6,77.2\n"
         + "110001,DELHI,DELHI,28.6,77.2\n",
     )
-    assert not (await import_file(db, path, Options(strict=True))).stored
-    assert (await import_file(db, path, Options(dry_run=True))).added["postal_codes"] == 2
+    assert not (await import_file(db, path, Options(strict=True, columns=CODES))).stored
+    assert (await import_file(db, path, Options(dry_run=True, columns=CODES))).added["postal_codes"] == 2
     assert await traces(db) == []
-    summary = await import_file(db, path)
-    assert (summary.accepted, summary.duplicates) == (2, [Remark(3, "the same as line 2")])
+    summary = await import_file(db, path, Options(columns=CODES))
+    assert (summary.accepted, summary.duplicates) == (
+        2,
+        [Remark(3, "the same as line 2"), Remark(11, "the same as line 8")],  # line 8 has them swapped
+    )
     assert summary.rejected == [
         Remark(4, "line 2 says otherwise about 411038"),
         Remark(5, "pincode '41103': expected six digits, the first not 0"),
         Remark(6, "pincode '011038': expected six digits, the first not 0"),
         Remark(7, "latitude is missing"),
-        Remark(8, "latitude '77.2': expected `float` <= 38.0"),
-        Remark(9, "latitude 'north': expected `float`, got `str`"),
+        Remark(9, "latitude 'north': expected degrees, such as 18.5018"),
         Remark(10, "pincode is missing"),
     ]
     assert all_accounted_for(summary)
     # A corrected position moves a code; the others stay.
     moved = write(tmp_path, "latitude,longitude,pincode\n19,74,411038\n400001\n")
-    assert (await import_file(db, moved)).updated["postal_codes"] == 1
+    assert (await import_file(db, moved, Options(columns=CODES))).updated["postal_codes"] == 1
     rows = await db.fetch("SELECT * FROM directory.postal_code ORDER BY 1")
     assert [tuple(row) for row in rows] == [("110001", 28.6, 77.2), ("411038", 19, 74)]
 
@@ -348,10 +354,10 @@ def test_places_are_not_taken_for_postal_codes(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not REAL_POSTAL_CODES.exists(), reason="the real postal codes are not part of this repository")
 async def test_the_real_postal_codes(db: Database) -> None:
-    summary = await import_file(db, REAL_POSTAL_CODES)
+    summary = await import_file(db, REAL_POSTAL_CODES, Options(columns=CODES))
     assert (summary.rows, summary.accepted, summary.added["postal_codes"]) == (19_416, 19_416, 19_416)
     before = await traces(db)
-    again = await import_file(db, REAL_POSTAL_CODES)
+    again = await import_file(db, REAL_POSTAL_CODES, Options(columns=CODES))
     assert (again.added.total(), again.updated.total(), again.unchanged["postal_codes"]) == (0, 0, 19_416)
     assert await traces(db) == before
 

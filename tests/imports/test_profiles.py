@@ -75,7 +75,7 @@ async def test_training_and_facilities(db: Database, tmp_path: Path) -> None:
         (",", ("B.J. College, Pune", ["Lift", "Parking"])),
         (",Ramp", ("B.J. College, Pune", ["Ramp"])),
     ):
-        summary = await import_file(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options())
+        summary = await import_file(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options(strict_cells=True))
         assert summary.rejected == []
         assert await rows(db, facts) == [expected]
     for cells, why in (
@@ -83,7 +83,7 @@ async def test_training_and_facilities(db: Database, tmp_path: Path) -> None:
         (f",{';'.join(map(str, range(21)))}", "21, and a clinic has at most 20"),
         (f"{'x' * 201},", "training"),
     ):
-        summary = await import_file(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options())
+        summary = await import_file(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options(strict_cells=True))
         assert [why in remark.text for remark in summary.rejected] == [True], (why, summary.rejected)
 
 
@@ -167,7 +167,7 @@ async def test_pictures_that_nobody_has_go_after_a_day(db: Database, tmp_path: P
     ],
 )
 def test_other_addresses_are_rejected(tmp_path: Path, cells: str, reason: str) -> None:
-    entries, _, summary = read_file(write(tmp_path, f"{HEAD}{MEERA},{cells}\n"))
+    entries, _, summary = read_file(write(tmp_path, f"{HEAD}{MEERA},{cells}\n"), Options(strict_cells=True))
     assert entries == []
     assert reason in summary.rejected[0].text
 
@@ -176,9 +176,9 @@ def test_one_thing_has_one_name_at_a_time(tmp_path: Path) -> None:
     for one, other in (("since", "practising_since"), ("about", "bio")):
         head = HEAD.replace("photo", other)
         values = {"since": "2010", "about": "Sees skin and hair."}
-        entries, _, _ = read_file(write(tmp_path, f"{head}{MEERA},{values[one]},\n"))
+        entries, _, _ = read_file(write(tmp_path, f"{head}{MEERA},{values[one]},\n"), Options(strict_cells=True))
         assert len(entries) == 1
-        _, _, summary = read_file(write(tmp_path, f"{head}{MEERA},1999,\n"))
+        _, _, summary = read_file(write(tmp_path, f"{head}{MEERA},1999,\n"), Options(strict_cells=True))
         assert summary.rejected[0].text == f"{one} and {other} are the same: give one of them"
 
 
@@ -191,7 +191,7 @@ def test_facts_come_back_as_they_are_written(tmp_path: Path, texts: tuple[str, .
     quoted = ['"' + text.replace('"', '""') + '"' for text in texts]
     cells = [*quoted[:3], str(since), "", quoted[3], "", ""]
     row = f"{WHO},{','.join(cells)}"
-    entries, _, summary = read_file(write(tmp_path, HEAD + row))
+    entries, _, summary = read_file(write(tmp_path, HEAD + row), Options(strict_cells=True))
     assert summary.rejected == []
     [entry] = entries
     assert isinstance(entry, Entry)

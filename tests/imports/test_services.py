@@ -11,7 +11,7 @@ import healthplus.database
 from healthplus.database import Database
 from healthplus.directory.service_text import ROW_SERVICES_MAX, Service, parse_services
 from healthplus.imports.import_file import import_file, read_file
-from healthplus.imports.summary import Remark
+from healthplus.imports.summary import Options, Remark
 from tests.imports.test_import_file import PROVIDERS, ROOT, services, traces, write
 
 MIGRATIONS = Path(healthplus.database.__file__).with_name("migrations")
@@ -94,7 +94,7 @@ async def test_what_is_to_be_done_before_is_stored_kept_changed_and_taken_away(d
         (f"Lipid={'x' * 501}", "up to 500 printable characters"),
     ):
         row = f"a,lab,A,c1,One,Pune,MH,Lipid=500,Scan=900/20,{said}\n"
-        (rejected,) = (await import_file(db, write(tmp_path, header + row))).rejected
+        (rejected,) = (await import_file(db, write(tmp_path, header + row), Options(strict_cells=True))).rejected
         assert reason in rejected.text
 
 
@@ -158,7 +158,7 @@ TOO_MANY = ";".join(f"V{n}=1/5" for n in range(ROW_SERVICES_MAX + 1))
 )
 def test_rejected_services(tmp_path: Path, header: str, cell: str, reason: str) -> None:
     row = f'p,lab,A,c1,One,Pune,MH,"{cell}"\n'
-    entries, _, summary = read_file(write(tmp_path, PROVIDERS.replace("shifts", header) + row))
+    entries, _, summary = read_file(write(tmp_path, PROVIDERS.replace("shifts", header) + row), Options(strict_cells=True))
     assert entries == []
     (remark,) = summary.rejected
     assert remark.text.startswith(header)
@@ -176,11 +176,11 @@ async def test_what_contradicts_other_rows_or_what_is_stored_is_rejected(db: Dat
         "b,doctor,B,c2,Two,Pune,MH,,Talk=6/15",
         "b,doctor,B,c2,Two,Pune,MH,,Talk=7/15",
     )
-    summary = await import_file(db, write(tmp_path, header + "\n".join(rows)))
+    summary = await import_file(db, write(tmp_path, header + "\n".join(rows)), Options(strict_cells=True))
     assert summary.rejected == [
-        Remark(3, "line 2 says otherwise about the test 'ecg'"),
+        Remark(3, "tests: line 2 says otherwise about the test 'ecg'"),
         Remark(4, "line 2 already says otherwise about this provider at this clinic"),
-        Remark(5, "line 2 says otherwise about the test 'ecg'"),
+        Remark(5, "tests: line 2 says otherwise about the test 'ecg'"),
         Remark(8, "line 7 already says otherwise about this provider at this clinic"),
     ]
     offered = {"a: ECG=1 clinic", "b at c1: Talk=5/10 clinic", "b at c2: Talk=6/15 clinic"}

@@ -125,6 +125,38 @@ async def test_what_is_kept_is_not_due_and_not_counted_as_refunded(
     assert (await seen(settings)).money_due == []
 
 
+async def test_a_part_that_goes_back_is_due_and_counted(
+    settings: Settings, environment: Environment, db: Database
+) -> None:
+    held = await pay(environment, 9, "asha")
+    await note(db, held, "captured")
+    assert await db.fetch_value(
+        """SELECT ledger.order_part($1, $2, 12000, 'staff:1', now, now + interval '1 minute')
+        FROM public.app_now() AS now""",
+        *(PROVIDER, held),
+    )
+    assert (await seen(settings)).money_due == []  # until then it can be taken back
+    await environment.pass_time(minutes=2)
+    (due,) = (await seen(settings)).money_due
+    assert (due["step"], due["payments"], due["amount_minor"], due["currency"]) == ("refund", 1, 12000, "INR")
+    assert 60 <= due["oldest_seconds"] < 120
+    await db.execute(
+        "UPDATE ledger.refund SET state = 'processed', name = 'r', next_at = NULL, processed_at = public.app_now()"
+    )
+    assert (await seen(settings)).money_due == []
+    await environment.pass_time(minutes=3)
+    await db.fetch_value(queries.count_money)
+    assert await totals(db) == {"authorised": (1, 50000), "captured": (1, 50000), "refunded": (1, 12000)}
+    # The rest goes back when the booking ends, and only the rest is due and counted.
+    await environment.book.cancel(PROVIDER, held, Patient(environment.ids["asha"]))
+    (due,) = (await seen(settings)).money_due
+    assert (due["step"], due["amount_minor"]) == ("refund", 38000)
+    await note(db, held, "refunded")
+    await environment.pass_time(minutes=3)
+    await db.fetch_value(queries.count_money)
+    assert (await totals(db))["refunded"] == (2, 50000)
+
+
 async def note(db: Database, hold: Any, state: str) -> None:
     await db.execute(
         """SELECT count(*) FROM ledger.payment, ledger.advance_payments(ARRAY[payment.provider_id], ARRAY[hold_id],

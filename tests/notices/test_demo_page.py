@@ -11,7 +11,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from healthplus.demo import DemoGuide, WaitingRoom, read_demo_guide
+from healthplus.demo import DemoGuide, GatewayClinic, WaitingRoom, read_demo_guide
 from healthplus.notices.sender import Email, Sms
 from healthplus.settings import Settings
 from healthplus.web.app import create_routes, furnish
@@ -54,6 +54,7 @@ async def test_the_demo_page_says_whom_to_be_and_what_to_try(dsn: str, tmp_path:
     guide = DemoGuide(
         WaitingRoom("/doctor/7/-/3?day=2026-12-01", 1), "Asha Rao", "+919876543210",
         {"demo-desk": "desk", "demo-admin": "administrator"}, "s3cret", "http://localhost:8000/desk",
+        [GatewayClinic("Stripe", "Patil Hospital", "/doctor/4/demo/2")],
     )  # fmt: skip
     async with running(Settings(dsn, tmp_path, sandbox_notices=True, demo_guide=guide.as_setting())) as (http, _):
         page = (await http.get("/demo", headers=HERE)).text
@@ -65,6 +66,8 @@ async def test_the_demo_page_says_whom_to_be_and_what_to_try(dsn: str, tmp_path:
     ):  # fmt: skip
         assert said in page, said
     assert 'href="/hi/doctor/7/-/3?day=2026-12-01"' in hindi
+    assert 'href="/doctor/4/demo/2">Stripe, at Patil Hospital' in page
+    assert 'href="/hi/doctor/4/demo/2"' in hindi
     assert "मरीज़ के रूप में" in hindi
     with pytest.raises(ValueError, match="is set by `healthplus demo` alone"):
         read_demo_guide("{}")

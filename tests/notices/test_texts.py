@@ -47,6 +47,7 @@ ROW: dict[str, Any] = {
     "is_paid_twice": False,
     "is_part": False,
     "is_started": False,
+    "is_failed": False,
     "is_unanswered": False,
     "is_replaced": False,
     "is_by_staff": False,
@@ -82,6 +83,7 @@ ROWS = [
     ROW | {"kind": "refunded", "is_paid_twice": True, "returned_minor": 9_999_900},
     ROW | {"kind": "refunded", "is_part": True, "returned_minor": 9_999_900},
     ROW | {"kind": "refunded", "is_started": True, "returned_minor": 9_999_900},
+    ROW | {"kind": "refunded", "is_failed": True, "returned_minor": 9_999_900},
 ]
 
 

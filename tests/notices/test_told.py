@@ -112,7 +112,7 @@ async def test_no_name_of_provider_clinic_city_or_speciality_is_told(race: RaceE
 
 NOT_TOLD = {
     *("offer_lapsed", "reminder_reply", "withdrawn_paid", "expired_unanswered", "withdrawn_unanswered"),
-    *("refunded_twice", "refund_started", "cancelled_refund", "replaced", "token"),
+    *("refunded_twice", "refund_started", "refund_failed", "cancelled_refund", "replaced", "token"),
     *("person_added", "booked_by_clinic", "choose_time", "pay_link"),
 }
 """What cannot come of what send_everything does, but of the bank's silence and the like."""

@@ -223,6 +223,8 @@ async def test_pending_is_said_to_be_started_and_processed_once_it_is(
 async def test_one_that_fails_is_tried_again_under_another_key_and_then_left_to_people(
     payments: Payments, bank: Bank, sandbox_bank: Settings, environment: Environment
 ) -> None:
+    for known in ("email = 'a@b.example'", "email_verified_at = app_now()"):
+        await environment.db.execute(f"UPDATE accounts.patient SET {known} WHERE name = 'asha'")
     held = await environment.held()
     await pay(payments, environment, held)
     await capture(payments, environment)
@@ -239,6 +241,7 @@ async def test_one_that_fails_is_tried_again_under_another_key_and_then_left_to_
     (payment,) = await bank.fetch(f"{PROVIDER}:{held}")
     assert len({refund.key for refund in payment.refunds}) == 4
     assert (await payments.money(PROVIDER, held)).money == "refund_due"  # type: ignore[union-attr]
+    assert await told(environment) == [("refund_failed", FEE)]
     assert await all_violations(environment.db) == []
     failed = "SELECT ledger.try_refund_again(refund, 'staff:1', public.app_now()) FROM ledger.refund WHERE is_last"
     await environment.db.execute(failed)

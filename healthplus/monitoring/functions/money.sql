@@ -30,8 +30,12 @@ BEGIN
         UNION ALL
         SELECT provider_id, booking_id, currency, amount_minor, 'voided' FROM ledger.payment WHERE voided_at > counted AND voided_at <= upto
         UNION ALL
-        SELECT provider_id, booking_id, currency, amount_minor - coalesce(kept_minor, 0), 'refunded' FROM ledger.payment
-        WHERE refunded_at > counted AND refunded_at <= upto) AS fact
+        SELECT provider_id, booking_id, currency, ledger.rest_minor(payment), 'refunded' FROM ledger.payment
+        WHERE refunded_at > counted AND refunded_at <= upto
+        UNION ALL
+        SELECT refund.provider_id, refund.booking_id, currency, refund.amount_minor, 'refunded'
+        FROM ledger.refund JOIN ledger.payment USING (provider_id, hold_id, authorisation)
+        WHERE NOT is_rest AND processed_at > counted AND processed_at <= upto) AS fact
     LEFT JOIN booking.booking USING (provider_id, booking_id)
     LEFT JOIN directory.clinic USING (clinic_id)
     GROUP BY 1, 2

@@ -65,7 +65,8 @@ BEGIN
                 ARRAY['refunded'::ledger.payment_state], p_source, p_now);
         END IF;
         -- A process of release 6 has notified of what it had refunded.
-        IF (noted.state = 'processed' OR (noted.state = 'pending' AND noted.why IN ('twice', 'desk')))
+        IF (noted.state = 'processed' OR (noted.state = 'pending' AND noted.why IN ('twice', 'desk'))
+                OR (noted.state = 'failed' AND noted.key IS NOT NULL AND noted.tries >= ledger.refund_tries_max()))
             AND NOT (noted.is_rest AND noted.tries = 1 AND p_payment.state = 'refunded' AND noted.ordered_at = p_now)
         THEN
             PERFORM notices.add(p_payment.provider_id, p_payment.booking_id, NULL::uuid, 'refunded', p_now);

@@ -37,19 +37,20 @@ $$;
 
 -- What each kind of source says of money that went back. `method`, `reference`: of a desk's, which may give back in cash what a card paid;
 -- NULL: by the way it came.
-CREATE FUNCTION receipts.returned(p_due receipts.due) RETURNS TABLE (amount_minor integer, at timestamptz, method text, reference text)
-STABLE LANGUAGE sql AS $$
-    SELECT ledger.rest_minor(payment), refunded_at, NULL, NULL
+CREATE FUNCTION receipts.returned(p_due receipts.due) RETURNS TABLE (
+    booking_id uuid, amount_minor integer, at timestamptz, method text, reference text
+) STABLE LANGUAGE sql AS $$
+    SELECT booking_id, ledger.rest_minor(payment), refunded_at, NULL, NULL
     FROM ledger.payment
     WHERE p_due.source_kind = 'online' AND provider_id = p_due.provider_id AND hold_id = p_due.source_id
         AND hashtextextended(authorisation, 0) = hashtextextended(p_due.source_name, 0) AND authorisation = p_due.source_name
         AND p_due.refund_id = p_due.source_id AND refunded_at IS NOT NULL AND ledger.rest_minor(payment) > 0
     UNION ALL
-    SELECT amount_minor, least(pending_at, processed_at, failed_at), NULL, NULL
+    SELECT booking_id, amount_minor, least(pending_at, processed_at, failed_at), NULL, NULL
     FROM ledger.refund
     WHERE p_due.source_kind = 'online' AND provider_id = p_due.provider_id AND refund_id = p_due.refund_id AND hold_id = p_due.source_id
     UNION ALL
-    SELECT -amount_minor, paid_at, method::text, CASE kind WHEN 'return' THEN reference END
+    SELECT booking_id, -amount_minor, paid_at, method::text, CASE kind WHEN 'return' THEN reference END
     FROM till.payment
     WHERE p_due.source_kind = 'desk' AND provider_id = p_due.provider_id AND payment_id = p_due.refund_id AND of_id = p_due.source_id
 $$;
@@ -91,6 +92,15 @@ CREATE FUNCTION receipts.store(p_documents receipts.document[]) RETURNS void LAN
     FROM given JOIN series USING (clinic_id, kind, financial_year)
 $$;
 
+-- The receipt for a payment for a booking, or with p_refund_id the credit note for what went back of it; NULL where none is issued. Looked
+-- up one by one: joined as a set, each would read all documents wherever the planner still takes their table for a small one.
+CREATE FUNCTION receipts.issued_for(p_due receipts.due, p_booking_id uuid, p_refund_id uuid) RETURNS receipts.document
+STABLE LANGUAGE sql AS $$
+    SELECT document FROM receipts.document
+    WHERE provider_id = p_due.provider_id AND booking_id = p_booking_id AND source_id = p_due.source_id
+        AND refund_id IS NOT DISTINCT FROM p_refund_id AND source_name = p_due.source_name
+$$;
+
 -- Issues documents for some of the money that has none, the oldest first; returns for how many. Nothing where another process is at it.
 -- All of it is one transaction: a process that dies leaves no gap.
 CREATE FUNCTION receipts.issue(p_rows_max integer) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
@@ -112,10 +122,7 @@ BEGIN
         JOIN booking.booking AS paid ON paid.provider_id = due.provider_id AND paid.booking_id = taken.booking_id
         JOIN directory.clinic USING (clinic_id)
         CROSS JOIN LATERAL receipts.said_of(paid, taken.amount_minor, taken.method, taken.account, taken.reference) AS said
-        WHERE due.refund_id IS NULL AND NOT EXISTS (
-            SELECT FROM receipts.document
-            WHERE document.provider_id = due.provider_id AND document.source_id = due.source_id AND document.refund_id IS NULL
-                AND hashtextextended(document.source_name, 0) = hashtextextended(due.source_name, 0))));
+        WHERE due.refund_id IS NULL AND receipts.issued_for(due, taken.booking_id, NULL) IS NULL));
     PERFORM receipts.store(ARRAY (
         SELECT ROW(receipt.clinic_id, 'credit_note',
             receipts.financial_year((returned.at AT TIME ZONE (said ->> 'time_zone'))::date), NULL,
@@ -126,12 +133,9 @@ BEGIN
                 'of_at', receipt.at, 'of_minor', receipt.amount_minor))::receipts.document
         FROM unnest(todo) AS due
         CROSS JOIN LATERAL receipts.returned(due) AS returned
-        JOIN receipts.document AS receipt ON receipt.provider_id = due.provider_id AND receipt.source_id = due.source_id
-            AND hashtextextended(receipt.source_name, 0) = hashtextextended(due.source_name, 0) AND receipt.refund_id IS NULL
-        WHERE due.refund_id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM receipts.document
-            WHERE document.provider_id = due.provider_id AND document.source_id = due.source_id AND document.refund_id = due.refund_id
-                AND hashtextextended(document.source_name, 0) = hashtextextended(due.source_name, 0))));
+        CROSS JOIN LATERAL receipts.issued_for(due, returned.booking_id, NULL) AS receipt
+        WHERE due.refund_id IS NOT NULL AND receipt.number IS NOT NULL
+            AND receipts.issued_for(due, receipt.booking_id, due.refund_id) IS NULL));
     DELETE FROM receipts.due USING unnest(todo) AS done
     WHERE due.provider_id = done.provider_id AND due.source_id = done.source_id AND due.refund_id IS NOT DISTINCT FROM done.refund_id
         AND hashtextextended(due.source_name, 0) = hashtextextended(done.source_name, 0);

@@ -1,8 +1,9 @@
--- Return the words of a text as they begin names: without the titles, which begin too many.
+-- Return the words of a text as they begin names: without the titles, which begin too many, unless there is nothing else.
 CREATE FUNCTION search.name_words(p_text text) RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT array_agg(word ORDER BY at)
+    SELECT coalesce(
+        array_agg(word ORDER BY at) FILTER (WHERE word <> ALL ('{dr,drs,prof,professor,mr,mrs,ms,miss,shri,sri,smt,डो,डोक्टर,डाक्टर,प्रो,श्रि,श्रिमति}')),
+        array_agg(word ORDER BY at), '{}')
     FROM unnest(search.words(p_text)) WITH ORDINALITY AS found(word, at)
-    WHERE word <> ALL ('{dr,prof,mr,mrs,ms,shri,smt}')
 $$;
 
 -- Return the keys of a name: its words from each of the first eight on, followed by the words before that.

@@ -130,13 +130,23 @@ async def cancel_too_late(window: BrowserWindow) -> None:
     await window.press("Cancel appointment")
 
 
-@state("visit-cancelled")
-async def cancelled(window: BrowserWindow) -> None:
+async def refunded(window: BrowserWindow) -> str:
+    """Cancel a visit that was paid for; return where its page is."""
     path = await paid(window)
     await window.go(f"{path}/cancel")
     await window.press("Cancel appointment")
     await money_is(window, UUID(path.rpartition("/")[2]), "refunded")
-    await window.go(path)
+    return path
+
+
+@state("visit-cancelled")
+async def cancelled(window: BrowserWindow) -> None:
+    await window.go(await refunded(window))
+
+
+@state("visit-money")
+async def money(window: BrowserWindow) -> None:
+    await window.go(f"{await refunded(window)}/money")
 
 
 async def move(window: BrowserWindow) -> None:

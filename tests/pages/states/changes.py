@@ -20,6 +20,15 @@ INSERT INTO ledger.payment (
 SELECT $1, $2, $2, 'paid ' || $2::uuid, 50000, 'captured', now_at, now_at, 'answer', now_at
 FROM public.app_now() AS now_at
 """
+_FAILED = """
+INSERT INTO ledger.refund (
+    provider_id, hold_id, authorisation, booking_id, key, is_rest, amount_minor, why, ordered_by, ordered_at, from_at,
+    state, tries, failed_at)
+SELECT provider_id, hold_id, authorisation, booking_id, 'state', false, 20000, 'desk', 'staff:1', captured_at,
+    captured_at, 'failed', 8, captured_at
+FROM ledger.payment WHERE booking_id = $1
+"""
+"""Has a part of a payment be owed, which the gateway could not give back."""
 _TOMORROW = "SELECT (date_trunc('day', public.app_now(), 'Asia/Kolkata') + interval '1 day 12 hours')"
 
 
@@ -76,6 +85,24 @@ async def seen_and_paid(window: BrowserWindow, name: str = "Vikram Shetty") -> D
 async def refund(window: BrowserWindow) -> None:
     day = await seen_and_paid(window)
     await go(window, f"{day.path}/visit/{day.bookings['Vikram Shetty']}?do=refund")
+
+
+@state("office-refunds")
+async def refunds(window: BrowserWindow) -> None:
+    """Say too little of how a refund that failed was paid."""
+    day = await seen_and_paid(window)
+    await window.product.database.execute(_FAILED, day.bookings["Vikram Shetty"])
+    await go(window, f"/office/{day.clinic_id}/refunds")
+    await window.page.locator("input[name=reference]").first.fill("1")
+    await window.page.locator("form[action$='/paid'] button").first.click()
+    await window.page.locator("input[name=reference][value='1']").wait_for()
+
+
+@state("desk-money")
+async def money(window: BrowserWindow) -> None:
+    day = await seen_and_paid(window)
+    await window.product.database.execute(_FAILED, day.bookings["Vikram Shetty"])
+    await go(window, f"{day.path}/visit/{day.bookings['Vikram Shetty']}/money")
 
 
 @state("desk-change-correct")
