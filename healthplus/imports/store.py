@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from healthplus.database import FreeSpace, PostgresError, Transaction, load
+from healthplus.database import FreeSpace, PostgresError, Queries, Transaction, load
 from healthplus.imports.entries import Entry
 from healthplus.imports.summary import Summary
 from healthplus.imports.tables import Row, Table
 
-_queries = load(Path(__file__).with_name("import.sql"))
+_queries = Queries(load(Path(__file__).with_name("import.sql")) | load(Path(__file__).with_name("places.sql")))
 
 Step: TypeAlias = tuple[Table, list[Row]]
 Progress: TypeAlias = Callable[[Iterable[Step], int], Iterable[Step]]

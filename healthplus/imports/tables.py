@@ -10,6 +10,7 @@ import msgspec
 
 from healthplus.directory.service_text import Service
 from healthplus.imports.cities import city_of, city_rows, city_slugs
+from healthplus.imports.emptied import emptied_clinics, emptied_providers
 from healthplus.imports.entries import Clinic, Entry, PostalCode
 from healthplus.imports.one_city import KnownCities, alias_rows
 from healthplus.names import service_slug, slug
@@ -50,12 +51,13 @@ def tables_of(
     entries: Sequence[Entry],
     with_new_shifts: Sequence[Entry],
     cities: KnownCities,
+    source: str,
     time_zone: str,
     hashes: Mapping[str, str],
 ) -> list[Table]:
     """Return what to store, those that others refer to first.
 
-    `with_new_shifts` are the entries whose shifts are to be stored; `hashes` are those of pictures by their addresses.
+    `with_new_shifts` are the entries whose shifts are to be stored; `source` is where the file is from; `hashes` are those of pictures by their addresses.
     """
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
     providers = list({entry.provider.identifier: entry.provider for entry in entries}.values())
@@ -78,6 +80,8 @@ def tables_of(
             lambda pair: {"slug": pair[0], "name": pair[1]},
             lambda row, entry: row["slug"] in map(slug, entry.specialities),
         ),
+        Table("emptied_clinics", emptied_clinics(entries), dict, lambda row, entry: False),
+        Table("emptied_providers", emptied_providers(entries), dict, lambda row, entry: False),
         Table(
             "clinics",
             clinics,
@@ -110,6 +114,7 @@ def tables_of(
             lambda row, entry: row["slug"] in [service_slug(one.name) for one in (*entry.tests, *entry.services)],
         ),
         Table("posts", entries, _post, _is_post),
+        Table("source_rows", entries, lambda entry: _post(entry) | {"source": source}, _is_post),
         Table("services", _services(entries), dict),
         Table("lock_books", books, _book),
         Table("shifts", _shifts(with_new_shifts), _shift, _is_post),

@@ -1,4 +1,4 @@
--- Places close, cities have former addresses, and what was imported knows where from (docs/decisions/0083-places-close.md).
+-- Places close, cities have former addresses, and what was imported knows where from (docs/decisions/0083-places.md).
 
 -- Since when a provider can be booked nowhere any more; of a clinic, and of a provider at one, there is the same. NULL: they can.
 ALTER TABLE directory.provider ADD COLUMN closed_since timestamptz;
@@ -10,12 +10,14 @@ CREATE TABLE directory.city_alias (
 );
 CREATE INDEX city_alias_city_id ON directory.city_alias (city_id);
 
--- Which source says that a provider is at a clinic, and when an import last saw it there.
+-- Which source says that a provider is at a clinic, and when an import last saw it there; gone_at: since when they are closed there because
+-- the source says so no more.
 CREATE TABLE directory.source_row (
     source text NOT NULL CHECK (source <> ''),
     provider_id bigint NOT NULL,
     clinic_id bigint NOT NULL,
     seen_at timestamptz NOT NULL,
+    gone_at timestamptz,
     PRIMARY KEY (source, provider_id, clinic_id),
     FOREIGN KEY (provider_id, clinic_id) REFERENCES directory.provider_clinic ON DELETE CASCADE
 );
