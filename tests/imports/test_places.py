@@ -32,7 +32,8 @@ SELECT array_agg(clinic.name ORDER BY clinic.name)
 FROM directory.provider_clinic AS post JOIN directory.clinic USING (clinic_id) WHERE post.closed_since IS NULL"""
 _POSTS = """
 SELECT array_agg(provider.identifier || ' ' || clinic.identifier ORDER BY provider.identifier, clinic.identifier)
-FROM directory.provider_clinic AS post JOIN directory.clinic USING (clinic_id) JOIN directory.provider USING (provider_id)
+FROM directory.provider_clinic AS post
+JOIN directory.clinic USING (clinic_id) JOIN directory.provider USING (provider_id)
 WHERE post.closed_since IS NULL"""
 
 
@@ -106,8 +107,8 @@ async def test_who_moves_leaves_the_old_clinic(db: Database, tmp_path: Path) -> 
     assert moved.places.gone == ["Dr A at One", "Dr B at Two", "Three"]
     assert await db.fetch_value(_POSTS) == ["d1 c2", "d2 c1"]
     assert await db.fetch_value("SELECT count(*) FROM directory.clinic WHERE closed_since IS NOT NULL") == 1
+    kind = ColumnMap(kind="postal-codes")
     with pytest.raises(BadInput, match="postal codes are not closed"):
-        kind = ColumnMap(kind="postal-codes")
         await bring(db, tmp_path, "pincode,latitude,longitude\n", "411001,18.5,73.8", complete="register", columns=kind)
 
 
@@ -115,7 +116,8 @@ async def test_a_status_closes_and_opens_and_a_dash_empties(db: Database, tmp_pa
     row = "d1,doctor,Dr A,c1,One,Pune,Maharashtra,{},{},{},{},{},,{}"
     full = row.format("98220 00001", "female", "Cardiology", "020 2542 0001", "411001", "")
     facts = """
-        SELECT provider.phone, gender::text, clinic.phone, postal_code, (SELECT count(*) FROM directory.provider_speciality)
+        SELECT provider.phone, gender::text, clinic.phone, postal_code,
+            (SELECT count(*) FROM directory.provider_speciality)
         FROM directory.provider, directory.clinic"""
     await bring(db, tmp_path, _PROVIDERS, full)
     before = await db.fetch_row(facts)
