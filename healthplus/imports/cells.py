@@ -183,19 +183,6 @@ def phones(text: str, region: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def postal_code(pattern: str, expected: str) -> Callable[[str], str]:
-    """Return a reader of a country's postal codes; `pattern` is of one without spaces."""
-
-    def read(text: str) -> str:
-        require_digits(text)
-        code = re.sub(r"[\s\-]", "", re.sub(r"\.0+$", "", text)).upper()
-        if not re.fullmatch(pattern, code, re.ASCII):
-            raise BadInput(f"expected {expected}")
-        return code
-
-    return read
-
-
 def degrees(text: str) -> float:
     """Return a coordinate in degrees, also of one in minutes and seconds or with a decimal comma."""
     require_digits(text)
@@ -228,12 +215,3 @@ def items(text: str, separators: str = ";|") -> tuple[str, ...]:
     """Return the parts of a list, each once."""
     parts = re.split(f"[{re.escape(separators)}]", text)
     return tuple(dict.fromkeys(item for part in parts if (item := part.strip())))
-
-
-def specialities(text: str, is_known: Callable[[str], bool]) -> tuple[str, ...]:
-    """Return the specialities of a cell. A comma parts them, but for one that is known by a name with commas."""
-    found: dict[str, None] = {}
-    for part in items(text):
-        for one in [part] if "," not in part or is_known(part) else items(part, ","):
-            found[word(one)] = None
-    return tuple(found)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from healthplus.country import HERE
 from healthplus.errors import BadInput
 from healthplus.imports import cells
 from healthplus.imports.formats import (
@@ -18,7 +19,7 @@ from healthplus.imports.formats import (
     Format,
     Kind,
 )
-from healthplus.imports.places import INDIA
+from healthplus.imports.places import AT_HOME
 from healthplus.imports.records import RecordFile
 
 _SAMPLE_ROWS = 200
@@ -86,11 +87,11 @@ def _degrees_between(least: float, most: float) -> Callable[[str], bool]:
 # Where a column's name says nothing, its values may: in this order, the surest first.
 _BY_VALUES: dict[str, Callable[[str], bool]] = {
     "email": _reads(cells.e_mail),
-    "pincode": _reads(INDIA.postal_code),
-    "postal_code": _reads(INDIA.postal_code),
-    "latitude": _degrees_between(INDIA.box[0], INDIA.box[1]),
-    "longitude": _degrees_between(INDIA.box[2], INDIA.box[3]),
-    "phone": _reads(lambda said: cells.phones(said, INDIA.region)),
+    "pincode": _reads(AT_HOME.postal_code),
+    "postal_code": _reads(AT_HOME.postal_code),
+    "latitude": _degrees_between(AT_HOME.box[0], AT_HOME.box[1]),
+    "longitude": _degrees_between(AT_HOME.box[2], AT_HOME.box[3]),
+    "phone": _reads(lambda said: cells.phones(said, HERE.code)),
     "gender": lambda said: _reads(cells.gender)(said) and len(said) > 1,
     "type": _reads(cells.provider_type),
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from healthplus.country import HERE
 from healthplus.directory.service_text import Service
-from healthplus.money import INR
 from healthplus.schedule.shift_text import Shift
 
 
@@ -75,7 +75,7 @@ class Entry(msgspec.Struct, frozen=True):
     shifts: tuple[Shift, ...] = ()
     tests: tuple[Service, ...] = ()
     services: tuple[Service, ...] = ()
-    currency: str = INR
+    currency: str = HERE.currency
     gaps: tuple[str, ...] = ()
     emptied: tuple[str, ...] = ()
     is_open: bool | None = None

@@ -17,15 +17,16 @@ from healthplus.directory.gstin import checked_gstin
 from healthplus.directory.preparation import checked_preparation
 from healthplus.directory.reminder_hours import parse_reminder_hours
 from healthplus.directory.service_text import Service, parse_services
+from healthplus.country import HERE
 from healthplus.errors import BadInput
 from healthplus.imports import cells
 from healthplus.imports.entries import Clinic, Entry, PostalCode, Provider
-from healthplus.imports.places import ABROAD, INDIA, position, required_position
+from healthplus.imports.places import ABROAD, AT_HOME, position, required_position
 from healthplus.imports.records import Record
 from healthplus.imports.row_cells import RowCells
 from healthplus.imports.shift_cells import canonical_shifts
 from healthplus.imports.shown_names import mixed_case
-from healthplus.imports.specialities import is_known_speciality
+from healthplus.imports.specialities import read_specialities
 from healthplus.money import INR, checked_currency, unit_name
 from healthplus.names import service_slug
 from healthplus.schedule.shift_text import Shift, parse_shifts
@@ -98,7 +99,7 @@ def _phone(row: RowCells, column: str, region: str) -> str | None:
 
 
 def _specialities(row: RowCells) -> tuple[str, ...]:
-    return row.optional("specialities", lambda said: cells.specialities(text.name(said), is_known_speciality)) or ()
+    return row.optional("specialities", lambda said: read_specialities(text.name(said))) or ()
 
 
 def _hospital_entry(line: int, row: RowCells, *, has_address: bool = True) -> Entry:
@@ -107,7 +108,7 @@ def _hospital_entry(line: int, row: RowCells, *, has_address: bool = True) -> En
     # Without PIN code and coordinates: those get corrected, and the hospital is still the same.
     content = "|".join(_normalised(said) for said in (name, address, district, state))
     identifier = f"nhd:{hashlib.sha256(content.encode()).hexdigest()[:24]}"
-    pincode, at = row.optional("pincode", INDIA.postal_code), position(row, INDIA)
+    pincode, at = row.optional("pincode", AT_HOME.postal_code), position(row, AT_HOME)
     for what, value, columns in (("pincode", pincode, ("pincode",)), ("coordinates", at, ("latitude", "longitude"))):
         if value is None and not row.says_any(columns):
             row.note(f"no {what}")
@@ -128,7 +129,7 @@ def _hospital_entry(line: int, row: RowCells, *, has_address: bool = True) -> En
         type="hospital",
         name=shown,
         written_name=written,
-        phone=_phone(row, "phone", INDIA.region),
+        phone=_phone(row, "phone", HERE.code),
         email=row.optional("email", lambda said: cells.e_mail(text.identifier(said))),
     )
     return Entry(line, clinic, provider, specialities=_specialities(row), gaps=tuple(row.notes))
@@ -136,8 +137,8 @@ def _hospital_entry(line: int, row: RowCells, *, has_address: bool = True) -> En
 
 def _provider_entry(line: int, row: RowCells, *, by_name: bool = False) -> Entry:
     named_currency, amounts_count = _currency(row)
-    currency = named_currency or INR
-    rules = INDIA if currency == INR else ABROAD
+    currency = named_currency or HERE.currency
+    rules = AT_HOME if currency == HERE.currency else ABROAD
     provider_type = row.required("type", cells.provider_type)
     shown, written = _shown_and_written(row.required("name", _name))
     city, state = row.required("city", _place), row.required("state", _place)
@@ -165,7 +166,7 @@ def _provider_entry(line: int, row: RowCells, *, by_name: bool = False) -> Entry
         row.optional("postal_code", rules.postal_code),
         at and at[0],
         at and at[1],
-        _phone(row, "clinic_phone", rules.region),
+        _phone(row, "clinic_phone", HERE.code),
         named_currency,
         row.optional("pictures", _pictures),
         row.optional("reminders", parse_reminder_hours),
@@ -179,7 +180,7 @@ def _provider_entry(line: int, row: RowCells, *, by_name: bool = False) -> Entry
         name=shown,
         written_name=written,
         registration=registration,
-        phone=_phone(row, "phone", rules.region),
+        phone=_phone(row, "phone", HERE.code),
         **_profile(row),
     )
     fee_minor, funding = _price(row, currency, named_currency) if amounts_count else (None, None)
@@ -342,7 +343,7 @@ def _normalised(said: str) -> str:
 
 
 def _postal_code(line: int, row: RowCells) -> PostalCode:
-    return PostalCode(line, row.required("pincode", INDIA.postal_code), *required_position(row, INDIA))
+    return PostalCode(line, row.required("pincode", AT_HOME.postal_code), *required_position(row, AT_HOME))
 
 
 _PROFILE_COLUMNS = (

@@ -235,18 +235,19 @@ SELECT count(*) FILTER (WHERE NOT had_some) AS added, count(*) FILTER (WHERE had
 
 -- name: put_provider_specialities
 -- Only adds: a file need not name every speciality of a provider.
-WITH added AS (
-    INSERT INTO directory.provider_speciality (provider_id, speciality_id)
-    SELECT provider_id, speciality_id
-    FROM jsonb_to_recordset($1) AS given(provider text, slug text)
+WITH given AS (
+    SELECT provider_id, speciality_id, given.written_name
+    FROM jsonb_to_recordset($1) AS given(provider text, slug text, written_name text)
     JOIN directory.provider ON provider.identifier = given.provider
     JOIN directory.speciality ON speciality.slug = given.slug
-    WHERE NOT EXISTS (
-        SELECT FROM directory.provider_speciality AS known
-        WHERE known.provider_id = provider.provider_id AND known.speciality_id = speciality.speciality_id)
-    RETURNING 1
+), put AS (
+    INSERT INTO directory.provider_speciality AS known (provider_id, speciality_id, written_name)
+    SELECT provider_id, speciality_id, written_name FROM given
+    ON CONFLICT (provider_id, speciality_id) DO UPDATE SET written_name = excluded.written_name
+    WHERE known.written_name IS DISTINCT FROM excluded.written_name
+    RETURNING old.provider_id IS NULL AS is_new
 )
-SELECT count(*) AS added, 0::bigint AS updated FROM added
+SELECT count(*) FILTER (WHERE is_new) AS added, count(*) FILTER (WHERE NOT is_new) AS updated FROM put
 
 -- name: put_service_types
 -- The catalogue is only added to.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from healthplus import text
+from healthplus.country import HERE
 from healthplus.errors import BadInput
 from healthplus.imports import cells
 from healthplus.imports.row_cells import RowCells
@@ -14,13 +15,12 @@ _Position = tuple[float, float]
 
 
 class Rules(NamedTuple):
-    """How a country writes its postal codes and phone numbers, and between which degrees it lies.
+    """How postal codes are written, and between which degrees a country lies.
 
     `box` has the least and most latitude, and the least and most longitude: what lies outside was not located but
     mistyped.
     """
 
-    region: str
     postal_code: Callable[[str], str]
     box: tuple[float, float, float, float]
 
@@ -28,13 +28,14 @@ class Rules(NamedTuple):
 def _postal_code(said: str) -> str:
     cells.require_digits(said)
     code = text.postal_code(said.removesuffix(".0"))
-    if not text.POSTAL_CODE.fullmatch(code):
-        raise BadInput("expected six digits, the first not 0")
-    return code
+    try:
+        return HERE.postal_code.checked(code)
+    except ValueError as problem:
+        raise BadInput(str(problem)) from None
 
 
-INDIA = Rules("IN", _postal_code, (6, 38, 68, 98))
-ABROAD = Rules("IN", cells.text_up_to(20), (-90, 90, -180, 180))
+AT_HOME = Rules(_postal_code, HERE.box)
+ABROAD = Rules(cells.text_up_to(20), (-90, 90, -180, 180))
 """Of a clinic whose amounts are in another currency than the country's."""
 
 
@@ -63,7 +64,7 @@ def _checked(latitude: float | None, longitude: float | None, rules: Rules, row:
         row.note("coordinates were swapped, and are put right")
         return longitude, latitude
     south, north, west, east = rules.box
-    raise BadInput(f"expected {south} to {north} degrees of latitude and {west} to {east} of longitude")
+    raise BadInput(f"expected {south:g} to {north:g} degrees of latitude and {west:g} to {east:g} of longitude")
 
 
 def _within(latitude: float, longitude: float, rules: Rules) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -13,7 +14,8 @@ from healthplus.imports.cities import city_of, city_rows, city_slugs
 from healthplus.imports.emptied import emptied_clinics, emptied_providers
 from healthplus.imports.entries import Clinic, Entry, PostalCode
 from healthplus.imports.one_city import KnownCities, alias_rows
-from healthplus.names import service_slug, slug
+from healthplus.imports.specialities import as_stored
+from healthplus.names import service_slug
 
 _ROWS_A_STEP = 1000
 
@@ -62,8 +64,11 @@ def tables_of(
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
     providers = list({entry.provider.identifier: entry.provider for entry in entries}.values())
     slugs = city_slugs(clinics, cities.stored, cities.aliases)
-    specialities = {slug(name): name for entry in reversed(entries) for name in entry.specialities}
-    has = {(entry.provider.identifier, slug(name)) for entry in entries for name in entry.specialities}
+    specialities = dict(as_stored(text) for entry in reversed(entries) for text in entry.specialities)
+    has: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for entry in entries:
+        for text in entry.specialities:
+            has[entry.provider.identifier, as_stored(text).slug][text] = None
     types = {(service_slug(s.name), s.is_test): s.name for e in reversed(entries) for s in (*e.tests, *e.services)}
     books = sorted({entry.provider.identifier for entry in with_new_shifts})
     return [
@@ -78,7 +83,7 @@ def tables_of(
             "specialities",
             sorted(specialities.items()),
             lambda pair: {"slug": pair[0], "name": pair[1]},
-            lambda row, entry: row["slug"] in map(slug, entry.specialities),
+            lambda row, entry: row["slug"] in [as_stored(text).slug for text in entry.specialities],
         ),
         Table("emptied_clinics", emptied_clinics(entries), dict, lambda row, entry: False),
         Table("emptied_providers", emptied_providers(entries), dict, lambda row, entry: False),
@@ -106,7 +111,7 @@ def tables_of(
             lambda clinic: _pictures(clinic, hashes),
             lambda row, entry: entry.clinic.identifier == row["clinic"],
         ),
-        Table("provider_specialities", sorted(has), lambda pair: {"provider": pair[0], "slug": pair[1]}),
+        Table("provider_specialities", sorted(has), lambda pair: _speciality(pair[0], pair[1], tuple(has[pair]))),
         Table(
             "service_types",
             sorted(types.items()),
@@ -145,6 +150,11 @@ def _has_pictures(clinic: Clinic, hashes: Mapping[str, str]) -> bool:
 def _pictures(clinic: Clinic, hashes: Mapping[str, str]) -> Row:
     fetched = [one for one in clinic.pictures or () if one in hashes]
     return {"clinic": clinic.identifier, "sources": fetched, "picture_hashes": [hashes[one] for one in fetched]}
+
+
+def _speciality(provider: str, slug: str, texts: Sequence[str]) -> Row:
+    is_name = texts == (as_stored(texts[0]).name,)
+    return {"provider": provider, "slug": slug, "written_name": None if is_name else "; ".join(texts)}
 
 
 def _services(entries: Sequence[Entry]) -> list[Row]:

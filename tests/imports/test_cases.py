@@ -49,12 +49,10 @@ async def test_cities_that_collide(db: Database, tmp_path: Path) -> None:
     path = write(tmp_path, "\n".join([LIST, *rows]))
     for _ in range(2):
         assert (await import_file(db, path)).rejected == []
-        cities = dict(
-            await stored(
-                db,
-                "SELECT clinic.name, city.slug FROM directory.clinic JOIN directory.city USING (city_id)",
-            )
+        rows_of_cities = await db.fetch(
+            "SELECT clinic.name, city.slug FROM directory.clinic JOIN directory.city USING (city_id)"
         )
+        cities = {row["name"]: row["slug"] for row in rows_of_cities}
         assert len(set(cities.values())) == 5
         assert (cities["A"], cities["B"]) == ("aurangabad-maharashtra", "aurangabad-bihar")
 

@@ -332,8 +332,8 @@ async def test_postal_codes(db: Database, tmp_path: Path) -> None:
     )
     assert summary.rejected == [
         Remark(4, "line 2 says otherwise about 411038"),
-        Remark(5, "pincode '41103': expected six digits, the first not 0"),
-        Remark(6, "pincode '011038': expected six digits, the first not 0"),
+        Remark(5, "pincode '41103': expected a PIN code such as 411004"),
+        Remark(6, "pincode '011038': expected a PIN code such as 411004"),
         Remark(7, "latitude is missing"),
         Remark(9, "latitude 'north': expected degrees, such as 18.5018"),
         Remark(10, "pincode is missing"),
