@@ -17,6 +17,9 @@ Step: TypeAlias = tuple[Table, list[Row]]
 Progress: TypeAlias = Callable[[Iterable[Step], int], Iterable[Step]]
 """May wrap the steps, of which there are so many, to show how far an import is."""
 
+_UNCOUNTED = frozenset({"source_rows"})
+"""Tables that every import writes, whatever it changes."""
+
 # Of SQLSTATE: data exceptions, violated constraints, exceeded limits, and what a trigger refuses.
 _OF_ONE_ROW = ("22", "23", "54", "P0")
 
@@ -105,6 +108,8 @@ async def _put(tx: Transaction, name: str, rows: list[Row], summary: Summary) ->
         return
     counts = await tx.fetch_row(_queries[f"put_{name}"], rows)
     assert counts is not None
+    if name in _UNCOUNTED:
+        return
     summary.added[name] += counts["added"]
     summary.updated[name] += counts["updated"]
     summary.unchanged[name] += len(rows) - counts["added"] - counts["updated"]
