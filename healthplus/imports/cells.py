@@ -1,4 +1,7 @@
-"""Read one cell: its value, or BadInput that says what is wrong with it. What Excel did to it is undone where that is certain."""
+"""Read one cell: its value, or BadInput that says what is wrong with it.
+
+What Excel did to it is undone where that is certain.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from babel.numbers import get_currency_symbol
 from healthplus.directory.fees import checked_fee
 from healthplus.errors import BadInput
 from healthplus.imports.shown_names import has_letters
-
 
 NOTHING = frozenset({"-", "--", "---", "n/a", "na", "n.a.", "nil", "null", "none", "not available", "."})
 """What people write into an optional cell of which they know nothing, in small letters."""
@@ -34,7 +36,7 @@ _TYPES = {
     "lab": "lab", "laboratory": "lab", "diagnostic centre": "lab", "diagnostic center": "lab", "pathology lab": "lab",
 }  # fmt: skip
 _FREE = frozenset({"free", "free of charge", "no charge", "no fee", "निःशुल्क", "मुफ्त"})
-# One grouping or none, so that 1.500,00 is not guessed at; thousands are grouped by three or, in India, above that by two.
+# So that 1.500,00 is not guessed at. Thousands are grouped by three or, in India, above that by two.
 _AMOUNT = re.compile(r"(\d{1,12}|\d{1,3}(?:,\d{2,3})*,\d{3})(\.\d{1,9})?", re.ASCII)
 _DEGREES = re.compile(
     r"(?P<sign>[+-])?(?P<degrees>\d{1,3}(?:[.,]\d{1,12})?)\s*°?\s*"
@@ -47,6 +49,8 @@ _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ].*)?", re.ASCII)
 
 def undo_excel(text: str) -> str:
     """Return what a cell said before Excel was kept from reading it as a number; raises BadInput for its errors."""
+    if not text.startswith(("#", "=", "'")):
+        return text
     if text.casefold() in _EXCEL_ERRORS:
         raise BadInput("an error of Excel's stands here")
     if wrapped := _EXCEL_TEXT.fullmatch(text):

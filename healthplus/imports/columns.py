@@ -29,21 +29,24 @@ _FILLED_MIN = 3
 
 # What others call our columns, without spaces and signs; the first that a file has is taken.
 _OTHER_NAMES: dict[str, str] = {
-    "name": "name hospitalname nameofhospital nameofthehospital facilityname nameoffacility institutionname organisationname "
-    "organizationname practicename providername doctorname nameofdoctor nameofthedoctor fullname drname nameofestablishment "
+    "name": "name hospitalname nameofhospital nameofthehospital facilityname nameoffacility institutionname "
+    "organisationname "
+    "organizationname practicename providername doctorname nameofdoctor nameofthedoctor fullname drname "
+    "nameofestablishment "
     "establishmentname nameoftheinstitution hospital doctor title",
     "district": "district districtname city cityname town addrcity cityordistrict place",
     "city": "city cityname town addrcity citytown municipality district districtname",
     "state": "state statename addrstate province stateut region county",
-    "address": "address addressline address1 addressline1 street addrfull fulladdress hospitaladdress locationaddress location "
-    "addrstreet addressfirstline",
-    "clinic_address": "clinicaddress address addressline address1 addressline1 street addrfull fulladdress location addrstreet",
+    "address": "address addressline address1 addressline1 street addrfull fulladdress hospitaladdress "
+    "locationaddress location addrstreet addressfirstline",
+    "clinic_address": "clinicaddress address addressline address1 addressline1 street addrfull fulladdress location "
+    "addrstreet",
     "pincode": "pincode pin postalcode postcode zip zipcode addrpostcode",
     "postal_code": "postalcode postcode pincode pin zip zipcode addrpostcode",
     "latitude": "latitude lat y ycoordinate locationlatitude",
     "longitude": "longitude long lon lng x xcoordinate locationlongitude",
-    "phone": "phone phonenumber telephone telephonenumber mobile mobilenumber contact contactnumber contactno phoneno mobileno "
-    "contactphone landline telephoneno",
+    "phone": "phone phonenumber telephone telephonenumber mobile mobilenumber contact contactnumber contactno phoneno "
+    "mobileno contactphone landline telephoneno",
     "email": "email emailid emailaddress mail contactemail hospitalprimaryemailid",
     "specialities": "specialities speciality specialties specialty specialization specialisation specializations "
     "healthcarespeciality department departments discipline",
@@ -98,7 +101,7 @@ _BY_VALUES: dict[str, Callable[[str], bool]] = {
 
 
 class Proposal(NamedTuple):
-    """What a file's columns probably are: `columns` has ours by theirs; `missing` are those that it must have besides."""
+    """What a file's columns probably are: ours by theirs; `missing` are those that it must have besides."""
 
     kind: Kind
     columns: Mapping[str, str]

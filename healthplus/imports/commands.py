@@ -51,7 +51,7 @@ def import_command(
     mapping: Path | None,
     **flags: bool | str | None,
 ) -> None:
-    """Import a directory of hospitals or providers, or postal codes, from CSV, a spreadsheet or FHIR; see docs/import.md."""
+    """Import hospitals, providers or postal codes from CSV, a spreadsheet or FHIR; see docs/import.md."""
     console = Console()
     options = Options(columns=column_map(pairs, mapping, kind), **flags)  # type: ignore[arg-type]
     try:

@@ -28,7 +28,7 @@ class DelimitedFile:
     """A CSV file; what separates its cells is what most of its first rows agree on."""
 
     def __init__(self, path: Path, encoding: str | None = None) -> None:
-        """Raises BadInput when the file is not text of this `encoding` or, without one, of any that can be told."""
+        """Look at the file. Raises BadInput when it is no text of this `encoding`, or of any that can be told."""
         self._path = path
         self.encoding = _checked(path, encoding) if encoding else _detected(path)
         self._said, self._separator = self._separator_of()
@@ -48,7 +48,7 @@ class DelimitedFile:
         return False, max(_SEPARATORS, key=self._agreement)
 
     def _agreement(self, separator: str) -> tuple[int, int]:
-        """Return how many of the first rows have the most common number of cells, if that is over 1, and that number."""
+        """Return how many of the first rows have the most common number of cells, over 1, and that number."""
         with self._path.open(encoding=self.encoding, newline="") as text:
             sample = itertools.islice(_rows(text, separator, first_line=1), _SAMPLE_ROWS)
             widths = [len(row.fields) for row in sample if len(row.fields) > 1]
@@ -77,8 +77,8 @@ def _detected(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(4096)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
-    if marked is None and 0 in start:
-        # UTF-16 without its mark: of Latin text, every second byte is zero.
+    if marked is None and start.count(0) > len(start) / 4:
+        # UTF-16 without its mark: of Latin text, every second byte is zero. A zero here and there is a slip.
         marked = "utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be"
     for encoding in (marked,) if marked else ("utf-8", "cp1252"):
         if _is_text(path, encoding):
@@ -96,12 +96,12 @@ def _checked(path: Path, encoding: str) -> str:
 
 
 def _is_text(path: Path, encoding: str) -> bool:
-    """Return whether all of a file can be read in an encoding, and no character is the zero that binary files have."""
+    """Return whether all of a file can be read in an encoding. Any bytes could be Windows-1252 but for the zeros."""
     decoder = codecs.getincrementaldecoder(encoding)()
     with path.open("rb") as file:
         try:
             while chunk := file.read(_CHUNK_BYTES):
-                if "\x00" in decoder.decode(chunk):
+                if "\x00" in decoder.decode(chunk) and encoding == "cp1252":
                     return False
             decoder.decode(b"", final=True)
         except UnicodeError:

@@ -48,7 +48,7 @@ class FhirRows:
     encoding = "utf-8"
 
     def __init__(self, path: Path) -> None:
-        """Raises BadInput when the file is neither."""
+        """Read the file; raises BadInput when it is neither."""
         self._lines: dict[int, int] = {}  # by the id() of a resource
         self._resources: list[Resource] = []
         self._by_reference: dict[str, Resource] = {}
@@ -127,6 +127,15 @@ class FhirRows:
                 yield self._row(role, facts | {"shifts": shifts}, place)
 
     def _rows_of_places(self) -> Iterator[Row]:
+        yield from self._rows_of_organizations()
+        for location in self._all(Location):
+            if self._found(location.managing_organization, Organization) is None and location.part_of is None:
+                if location.status == "active":
+                    yield self._row(location, _place_as_provider(location, ""), location)
+                else:
+                    yield self._refused(location, "it is not active")
+
+    def _rows_of_organizations(self) -> Iterator[Row]:
         offered: dict[str, list[Concept]] = defaultdict(list)
         at: dict[str, dict[str, Location]] = defaultdict(dict)
         for service in self._all(HealthcareService):
@@ -146,12 +155,6 @@ class FhirRows:
                     yield self._row(organization, facts, place)
             elif organization.part_of is None:
                 yield self._refused(organization, "it has no address, and no Location")
-        for location in self._all(Location):
-            if self._found(location.managing_organization, Organization) is None and location.part_of is None:
-                if location.status == "active":
-                    yield self._row(location, _place_as_provider(location, ""), location)
-                else:
-                    yield self._refused(location, "it is not active")
 
     def _rows_of_service(self, service: HealthcareService) -> Iterator[Row]:
         places = self._all_found(service.location, Location)

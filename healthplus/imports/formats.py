@@ -12,12 +12,12 @@ from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 from healthplus import text
+from healthplus.country import HERE
 from healthplus.directory.fees import require_funding
 from healthplus.directory.gstin import checked_gstin
 from healthplus.directory.preparation import checked_preparation
 from healthplus.directory.reminder_hours import parse_reminder_hours
 from healthplus.directory.service_text import Service, parse_services
-from healthplus.country import HERE
 from healthplus.errors import BadInput
 from healthplus.imports import cells
 from healthplus.imports.entries import Clinic, Entry, PostalCode, Provider

@@ -6,6 +6,18 @@ LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
 -- From here on the import has locks that others need: they must not wait as long as it would for one row.
 SET LOCAL lock_timeout = '10s'
 
+-- name: let_listings_wait
+-- What search lists of a provider follows from several tables: once, when all of them are stored.
+SELECT search.let_listings_wait()
+
+-- name: waiting_listings
+-- The providers whose listings wait.
+SELECT search.waiting_listings()
+
+-- name: refresh_listings
+-- Bring search's listings of some providers up to date.
+SELECT search.refresh_listings($1::bigint[])
+
 -- name: stored_cities
 -- The cities that there are.
 SELECT slug, name, state FROM directory.city
@@ -341,7 +353,7 @@ ANALYZE directory.provider_clinic, directory.service, schedule.shift, booking.bo
 -- name: offer_new_times
 -- New shifts are new times: record them, offer them to the queue first, then have search see them.
 SELECT count(booking.append_event(provider_id, now_at, 'shift_changed', NULL, NULL, 'system:import')),
-    count(booking.advance_book(provider_id, now_at)::text), count(booking.refresh_availability(provider_id, now_at)::text),
+    count(booking.advance_book(provider_id, now_at)::text), count(booking.refresh_next_free(provider_id, now_at)::text),
     count(booking.refresh_scarce_days(provider_id, now_at, p_everything => true)::text)
 FROM directory.provider CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
 WHERE identifier = ANY($1::text[])

@@ -30,7 +30,7 @@ from healthplus.imports.seen import SeenEntries, SeenPostalCodes
 from healthplus.imports.sources import open_file
 from healthplus.imports.specialities import unknown_specialities
 from healthplus.imports.store import Progress, Refused, store
-from healthplus.imports.summary import Options, Remark, Summary
+from healthplus.imports.summary import DEFAULTS, Options, Remark, Summary
 
 _queries = load(Path(__file__).with_name("import.sql"))
 
@@ -46,7 +46,7 @@ class _RollBackError(Exception):
 async def import_file(
     db: Database,
     path: Path,
-    options: Options = Options(),
+    options: Options = DEFAULTS,
     progress: Progress = lambda steps, _: steps,
     photos: PhotoFetcher | None = None,
 ) -> Summary:
@@ -85,9 +85,7 @@ async def import_file(
             summary.gaps = sorted(Remark(entry.line, gap) for entry in entries for gap in entry.gaps)
             summary.rejected.sort()
             summary.unsure = None if options.yes else _unsure(summary)
-            _roll_back_if(
-                options.dry_run or bool(summary.unsure) or (options.strict and bool(summary.rejected))
-            )
+            _roll_back_if(options.dry_run or bool(summary.unsure) or (options.strict and bool(summary.rejected)))
             summary.stored = True
     except _RollBackError:
         summary.stored = False
@@ -107,7 +105,7 @@ async def import_file(
     return summary
 
 
-def read_file(path: Path, options: Options = Options()) -> tuple[list[Entry], list[PostalCode], Summary]:
+def read_file(path: Path, options: Options = DEFAULTS) -> tuple[list[Entry], list[PostalCode], Summary]:
     """Return a file's entries or its postal codes, without looking at the database.
 
     Raises BadInput when none of the file can be used.

@@ -1,11 +1,12 @@
-"""Which columns of somebody's files are ours: read from the command line or a file, and written for somebody to correct."""
+"""Which columns of somebody's files are ours: read from the command line or a file, and written to be corrected."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
 from healthplus.errors import BadInput
@@ -20,8 +21,8 @@ class ColumnMap(NamedTuple):
     """Our columns by theirs, and `values` that all rows have in columns which the file lacks."""
 
     kind: Kind | None = None
-    columns: dict[str, str] = {}
-    values: dict[str, str] = {}
+    columns: Mapping[str, str] = MappingProxyType({})
+    values: Mapping[str, str] = MappingProxyType({})
 
 
 def column_map(pairs: Iterable[str], path: Path | None = None, kind: Kind | None = None) -> ColumnMap:
@@ -29,7 +30,7 @@ def column_map(pairs: Iterable[str], path: Path | None = None, kind: Kind | None
     found = read_map(path) if path and path.exists() else ColumnMap()
     columns = dict(map(_pair, pairs))
     _require_ours(columns.values())
-    return ColumnMap(kind or found.kind, found.columns | columns, found.values)
+    return ColumnMap(kind or found.kind, {**found.columns, **columns}, found.values)
 
 
 def read_map(path: Path) -> ColumnMap:
@@ -56,7 +57,7 @@ def read_map(path: Path) -> ColumnMap:
 def write_map(path: Path, proposal: Proposal) -> None:
     """Write a proposal as a file that `read_map` reads; what is missing stands there as a remark. Raises BadInput."""
     lines = [
-        "# Which columns of the file are which of ours. Correct what is wrong, then import with --mapping and this file.",
+        "# Which columns of the file are which of ours. Correct what is wrong, then import with --mapping.",
         f"kind = {json.dumps(proposal.kind)}",
         "",
         "[columns] # ours = theirs",

@@ -41,10 +41,13 @@ class Rows(Protocol):
 
 
 class RecordFile:
-    """A file whose header is found; `records()` reads what stands below it. `names` are the columns' as they are written."""
+    """A file whose header is found; `records()` reads what stands below it.
+
+    `names` are those of the columns, as they are written.
+    """
 
     def __init__(self, source: Rows, header: Row) -> None:
-        """Raises BadInput when the header names a column twice."""
+        """Read the header; raises BadInput when it names a column twice."""
         self.source = source
         self.encoding = source.encoding
         self.names = [clean(name) for name in header.fields]
@@ -92,7 +95,7 @@ class RecordFile:
                 yield Record(line, {}, problem)
                 continue
             cells = list(map(clean, fields))
-            # What a spreadsheet saves beside its table is empty; where more than that is missing or there, cells may have moved.
+            # What a spreadsheet saves beside its table is empty. Where cells are missing or more, they may have moved.
             if len(cells) < width or any(cells[width:]):
                 yield Record(line, {}, f"{len(cells)} fields where the header has {width}")
                 continue
@@ -108,8 +111,8 @@ def column_key(name: str) -> str:
 
 def clean(text: str) -> str:
     """Return the text on one line, in composed Unicode, with single spaces and no control characters."""
-    if text.isascii() and text.isalnum():
-        return text
+    if text.isascii() and text.isprintable() and "\\" not in text and "`" not in text:
+        return " ".join(text.split())
     # Some exports write a line break as a backslash and an n, and an apostrophe as a backtick.
     text = text.replace("\\n", " ").replace("`", "'")
     # Control characters, and halves of characters, only: the joiners that Indian scripts need are not printable either.

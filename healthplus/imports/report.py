@@ -40,7 +40,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     _print_specialities(summary, console)
     if summary.rejected_file:
         console.print(
-            f"The rejected rows are in {summary.rejected_file}, with the reasons: correct them there, and import that file.",
+            f"The rejected rows are in {summary.rejected_file}, with reasons: correct them, and import that file.",
             markup=False,
             soft_wrap=True,
         )

@@ -95,7 +95,7 @@ class SeenEntries:
         return None
 
     def _together(self, known: tuple[int, _Facts] | None, facts: _Facts, notes: list[str]) -> _Facts:
-        """Return what two rows say of one provider or clinic; where they differ in what is optional, the first counts."""
+        """Return what two rows say of one provider or clinic; where they differ in an option, the first counts."""
         if known is None or known[1] == facts:
             return facts if known is None else known[1]
         line, before = known
@@ -121,7 +121,7 @@ class SeenEntries:
             if known is not None and known != _nameless(test, entry.currency):
                 reason = f"line {line} says otherwise about the test {name!r}"
                 rest = tuple(one for one in entry.tests if one is not test)
-                entry = left_out(entry, "tests", reason, strict=self._strict, tests=rest)  # noqa: PLW2901
+                entry = left_out(entry, "tests", reason, strict=self._strict, tests=rest)
         return entry
 
 

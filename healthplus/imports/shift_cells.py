@@ -10,12 +10,16 @@ from healthplus.errors import BadInput
 
 SLOT_MINUTES = 15
 """How long slots are where a file does not say."""
-_DAY = r"(?:mo(?:n(?:day)?)?|tu(?:e(?:s(?:day)?)?)?|we(?:d(?:nesday)?)?|th(?:u(?:r(?:s(?:day)?)?)?)?|fr(?:i(?:day)?)?|sa(?:t(?:urday)?)?|su(?:n(?:day)?)?)"
+_DAY = (
+    r"(?:mo(?:n(?:day)?)?|tu(?:e(?:s(?:day)?)?)?|we(?:d(?:nesday)?)?|th(?:u(?:r(?:s(?:day)?)?)?)?|fr(?:i(?:day)?)?|"
+    r"sa(?:t(?:urday)?)?|su(?:n(?:day)?)?)"
+)
 _DAYS = rf"{_DAY}(?:\s*(?:-|to|,|&|and)\s*{_DAY})*"
 _TIME = r"\d{1,2}(?:[:.]\d{2}(?:\s*[ap]\.?m\.?)?|\s*[ap]\.?m\.?)"
 _SPAN = rf"{_TIME}\s*(?:-|to)\s*{_TIME}"
 _PART = re.compile(
-    rf"(?:(?P<days>{_DAYS}|daily|all days|everyday|every day|24/7)[\s:,]*)?(?P<spans>{_SPAN}(?:\s*(?:,|&|and)\s*{_SPAN})*)?"
+    rf"(?:(?P<days>{_DAYS}|daily|all days|everyday|every day|24/7)[\s:,]*)?"
+    rf"(?P<spans>{_SPAN}(?:\s*(?:,|&|and)\s*{_SPAN})*)?"
     r"(?P<rest>\s*/\s*\d{1,3}(?:\s+\w+=\d{1,3})*)?"
 )
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?\s*(?:([ap])\.?m\.?)?")
@@ -28,7 +32,7 @@ def canonical_shifts(text: str) -> tuple[str, list[str]]:
     """Return the text that `parse_shifts` reads, and what had to be assumed for it; raises BadInput."""
     parts: list[str] = []
     assumed: dict[str, None] = {}
-    plain = re.sub(r"[‐-―−]", "-", text.lower())
+    plain = re.sub("[\u2010-\u2015\u2212]", "-", text.lower())
     for part in filter(None, map(str.strip, re.split(r"[;|]", plain))):
         found = _PART.fullmatch(part)
         if found is None or not (found["spans"] or found["days"] == "24/7"):

@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_TITLES = frozenset({"dr", "doctor", "prof", "professor", "mr", "mrs", "ms", "miss", "shri", "smt", "sri", "डॉ", "श्री", "श्रीमती"})
+_TITLES = {
+    "dr", "doctor", "prof", "professor", "mr", "mrs", "ms", "miss", "shri", "smt", "sri", "डॉ", "श्री",
+    "श्रीमती",
+}  # fmt: skip
 """As search leaves them out where names begin."""
 # Written in capitals where everything else is not. Those without a vowel are known by that.
-_ABBREVIATIONS = frozenset(
-    "AIIMS AIMS ALS AMRI AYUSH BAMS BARC CARE CGHS CMO CT ECG ECHS EEG ENT ESI ESIC GI ICU IGIMS II III IMS INHS IPD IV IVF KEM KIMS "
-    "NIMHANS NICU OPD PGI PGIMER PICU RIMS SIMS UPHC USG UT UK USA VI VII VIII XI".split()
-)
-_WORDS_WITHOUT_VOWELS = frozenset("DR MR MRS MS ST PVT LTD SMT MT NR SHRI SRI BY MY DRY GYM SKY".split())
-_SMALL = frozenset("AND OF THE AT IN FOR".split())
+_ABBREVIATIONS = {
+    "AIIMS", "AIMS", "ALS", "AMRI", "AYUSH", "BAMS", "BARC", "CGHS", "CMO", "CT", "ECG", "ECHS", "EEG", "ENT",
+    "ESI", "ESIC", "GI", "ICU", "IGMIS", "II", "III", "IMS", "INHS", "IPD", "IV", "IVF", "KEM", "KIMS",
+    "NIMHANS", "NICU", "OPD", "PGI", "PGIMER", "PICU", "RIMS", "SIMS", "UPHC", "USG", "UT", "UK", "USA", "VI",
+    "VII", "VIII", "XI",
+}  # fmt: skip
+_WORDS_WITHOUT_VOWELS = {"DR", "MR", "MRS", "MS", "ST", "PVT", "LTD", "SMT", "MT"}
+_SMALL = {"AND", "OF", "THE", "AT", "IN", "FOR"}
+_WORDS = re.compile(r"(?:\w|[\u0300-\u036f\u0900-\u0dff\u200c\u200d])+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SHORT_MAX, _SHORT_PLACE_MAX = 5, 2
 """How long a single word in capitals may be an abbreviation: AIIMS of names, UP of places."""
@@ -21,7 +27,7 @@ _SHORT_MAX, _SHORT_PLACE_MAX = 5, 2
 
 def has_letters(name: str) -> bool:
     """Return whether a name has a letter, and is more than a title."""
-    words = re.findall(r"(?:\w|[\u0300-\u036f\u0900-\u0dff\u200c\u200d])+", name.casefold())
+    words = _WORDS.findall(name.casefold())
     return any(word not in _TITLES for word in words) and any(unicodedata.category(one)[0] == "L" for one in name)
 
 

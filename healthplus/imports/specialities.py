@@ -26,19 +26,19 @@ def as_stored(text: str) -> Speciality:
 
 
 def read_specialities(text: str) -> tuple[str, ...]:
-    """Return the specialities of a cell. A comma parts them, but in what is one only as a whole: Ear, Nose and Throat."""
+    """Return the specialities of a cell. A comma parts them, but for what is one as a whole: Ear, Nose and Throat."""
     found: dict[str, None] = {}
     for part in items(text):
         pieces = items(part, ",")
-        known = {recognise_speciality(piece).slug for piece in pieces}
-        is_one = recognise_speciality(part).slug is not None and (known == {None} or known == {recognise_speciality(part).slug})
+        whole = recognise_speciality(part).slug
+        is_one = whole is not None and {recognise_speciality(piece).slug for piece in pieces} in ({None}, {whole})
         for one in (part,) if is_one else pieces:
             found[word(one)] = None
     return tuple(found)
 
 
 def unknown_specialities(entries: Iterable[Entry]) -> list[tuple[str, int, str | None]]:
-    """Return the specialities that search does not know, the most frequent first, with their rows and the best guess."""
+    """Return what search does not know, the most frequent first, with how many rows have it and the best guess."""
     counts = Counter(name for entry in entries for name in entry.specialities)
     unknown = []
     for name, count in counts.most_common():

@@ -38,7 +38,7 @@ class Sheet:
 def sheets(path: Path) -> list[Sheet]:
     """Return the sheets of a file. Raises BadInput when it cannot be read."""
     try:
-        if path.open("rb").read(2) == b"PK":
+        if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if sum(part.file_size for part in archive.infolist()) > _UNPACKED_BYTES_MAX:
                     raise BadInput(f"{path} unpacks to over {_UNPACKED_BYTES_MAX >> 20} MiB; split it")

@@ -20,6 +20,8 @@ Progress: TypeAlias = Callable[[Iterable[Step], int], Iterable[Step]]
 _UNCOUNTED = frozenset({"source_rows"})
 """Tables that every import writes, whatever it changes."""
 
+_LISTINGS_A_STEP = 1000
+
 # Of SQLSTATE: data exceptions, violated constraints, exceeded limits, and what a trigger refuses.
 _OF_ONE_ROW = ("22", "23", "54", "P0")
 
@@ -55,6 +57,7 @@ async def store(
         counter.clear()
     refusals: list[Refusal] = []
     async with tx.savepoint():
+        await tx.execute(_queries.let_listings_wait)
         await _store_all(tx, tables, space, summary, progress, refusals)
         if refusals:
             raise Refused(refusals)
@@ -71,6 +74,10 @@ async def _store_all(
     for table, rows in progress(_steps(tables), sum(table.step_count for table in tables)):
         space.require_for_bookings()  # before each: a large file may itself fill the disk
         await _store_step(tx, table, rows, summary, refusals)
+    waiting: list[int] = await tx.fetch_value(_queries.waiting_listings)
+    for start in range(0, 0 if refusals else len(waiting), _LISTINGS_A_STEP):
+        space.require_for_bookings()
+        await tx.execute(_queries.refresh_listings, waiting[start : start + _LISTINGS_A_STEP])
 
 
 def _steps(tables: Iterable[Table]) -> Iterator[Step]:

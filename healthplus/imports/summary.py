@@ -92,9 +92,13 @@ class Options:
     time_zone: str = "Asia/Kolkata"
     photos_again: bool = False
     strict_cells: bool = False
-    columns: ColumnMap = ColumnMap()
+    columns: ColumnMap = field(default_factory=ColumnMap)
     encoding: str | None = None
     yes: bool = False
     source: str | None = None
     complete: str | None = None
     new_places: bool = False
+
+
+DEFAULTS = Options()
+"""What the command does where nothing is said."""

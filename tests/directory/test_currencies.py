@@ -18,10 +18,11 @@ from healthplus.imports.summary import Options, Summary
 from healthplus.money import currency_digits, in_minor, in_units
 from tests.fixtures.environment import FREE, PROVIDER, Environment
 
+STRICT_CELLS = Options(strict_cells=True)
 HEADER = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,currency,fee,fee_rupees,funding,tests"
 
 
-async def store(db: Database, folder: Path, *rows: str, options: Options = Options(strict_cells=True)) -> Summary:
+async def store(db: Database, folder: Path, *rows: str, options: Options = STRICT_CELLS) -> Summary:
     """Import rows, each one of a doctor at a clinic of the same name: what stands after the state."""
     path = folder / "file.csv"
     doctors = (f"{row[0]},doctor,Dr {row[0]},{row[0]},Clinic {row[0]},Here,There,{row[2:]}" for row in rows)

@@ -78,13 +78,14 @@ async def test_what_is_no_list_of_postal_codes_moves_none(db: Database, tmp_path
 
 OPTIONAL_CELLS = (
     f"{LIST},gender,email,phone,postal_code,latitude,longitude,fee_rupees,accepts_new_patients,shifts,specialities\n"
-    "o1,doctor,Dr Test One,oc1,One Clinic,Pune,Maharashtra,Female,Phone:,020 2612 0000 / 9876500000,411 038,18.52,73.85,"
+    "o1,doctor,Dr Test One,oc1,One Clinic,Pune,Maharashtra,Female,Phone:,020 2612 0000 / 9876500000,"
+    "411 038,18.52,73.85,"
     '"₹1,500",Yes,Mo-Fr 09:00-13:00,"Cardiology, General Medicine"\n'
     "o2,doctor,Dr Test Two,oc1,One Clinic,Pune,Maharashtra,F,N/A,#N/A,411038.0,12.51.24,73.85,Rs. 500/-,no,"
     "09:00 AM - 01:00 PM,MS OBG\n"
     "o3,doctor,DR TEST THREE,oc1,One Clinic,Pune,Maharashtra,m,-,9.19877E+11,4.11038E+05,73.85,18.52,500.00,TRUE,"
     "Sat-Mon 22:00-02:00,Orthopedic Surgery And Procedures\n"
-    "o4,doctor,Dr Test Four,oc1,One Clinic,Pune,Maharashtra,x,mailto:a@example.com,\"=\"\"9876500001\"\"\","
+    'o4,doctor,Dr Test Four,oc1,One Clinic,Pune,Maharashtra,x,mailto:a@example.com,"=""9876500001""",'
     '"=""411038""",0,0,free,1,,BDS\n'
 )
 
@@ -94,7 +95,9 @@ async def test_a_fault_in_an_optional_cell_costs_the_cell(db: Database, tmp_path
     summary = await import_file(db, path)
     assert (summary.accepted, summary.rejected) == (4, [])
     doctors = await stored(
-        db, "SELECT name, written_name, gender::text, email, phone, accepts_new_patients FROM directory.provider ORDER BY 1"
+        db,
+        """SELECT name, written_name, gender::text, email, phone, accepts_new_patients
+        FROM directory.provider ORDER BY 1""",
     )
     assert doctors == [
         ("Dr Test Four", None, None, "a@example.com", "9876500001", True),
@@ -114,7 +117,8 @@ async def test_a_fault_in_an_optional_cell_costs_the_cell(db: Database, tmp_path
         (1, "00:00:00", "02:00:00"), (1, "22:00:00", "24:00:00"), (2, "00:00:00", "02:00:00"),
         (6, "22:00:00", "24:00:00"), (7, "00:00:00", "02:00:00"), (7, "22:00:00", "24:00:00"),
     ]  # fmt: skip
-    of_first = """SELECT speciality.name FROM directory.speciality JOIN directory.provider_speciality USING (speciality_id)
+    of_first = """SELECT speciality.name FROM directory.speciality
+        JOIN directory.provider_speciality USING (speciality_id)
         JOIN directory.provider USING (provider_id) WHERE identifier = 'o1' ORDER BY 1"""
     assert await stored(db, of_first) == [("Cardiology",), ("General Medicine",)]
     said = {(line, text) for line, text in summary.gaps}
@@ -153,7 +157,10 @@ async def test_fees(db: Database, tmp_path: Path) -> None:
     ("content", "line"),
     [
         (f"{LIST},,\nt1,doctor,Dr A Test,tc1,A Clinic,Pune,Maharashtra,,\n", 2),
-        (f"Register of doctors 2026,,,,,,\n,,,,,,\n{LIST}\nt1,doctor,Dr A Test,tc1,A Clinic,Pune,Maharashtra\n,,,,,,\n", 4),
+        (
+            f"Register 2026,,,,,,\n,,,,,,\n{LIST}\nt1,doctor,Dr A Test,tc1,A Clinic,Pune,Maharashtra\n,,,,,,\n",
+            4,
+        ),
         (f"sep=;\n{LIST}\nt1,doctor,Dr A Test,tc1,A Clinic,Pune,Maharashtra\n".replace(",", ";"), 3),
         (f"{LIST}\nt1,doctor,Dr A Test,tc1,A Clinic,Pune,Maharashtra\n".replace(",", "\t"), 2),
         (f"{LIST}\r\nt1,doctor,Dr A Test,tc1,A Clinic,Pune,Maharashtra\r\n".replace(",", "|").encode("utf-16"), 2),
@@ -210,7 +217,11 @@ async def test_the_command(db: Database, dsn: str, tmp_path: Path, monkeypatch: 
     )
     assert (await run(path, "--mapping", mapping, "--map", "Addr=address")).exit_code == 0
     assert await stored(db, "SELECT address FROM directory.clinic WHERE name = 'Test Hospital'") == [("Road",)]
-    for wrong, said in (("name", "expected THEIRS=OURS"), ("City=town", "none of our columns"), ("Nowhere=name", "no column")):
+    for wrong, said in (
+        ("name", "expected THEIRS=OURS"),
+        ("City=town", "none of our columns"),
+        ("Nowhere=name", "no column"),
+    ):
         result = await run(path, "--kind", "hospitals", "--map", wrong)
         assert (result.exit_code, said in result.output) == (1, True), result.output
 
@@ -241,7 +252,9 @@ def test_swapped_positions_are_recognised_by_their_city(tmp_path: Path) -> None:
 
 def test_lists_without_identifiers(tmp_path: Path) -> None:
     """Only who imports them can know that names are enough: it has to be said."""
-    path = write(tmp_path, "type,name,city,state\nhospital,LOTUS HOSPITAL,PUNE,Maharashtra\nhospital,Lotus Hospital,Pune,MH\n")
+    path = write(
+        tmp_path, "type,name,city,state\nhospital,LOTUS HOSPITAL,PUNE,Maharashtra\nhospital,Lotus Hospital,Pune,MH\n"
+    )
     with pytest.raises(ColumnsUnknown):
         read_file(path)
     entries, _, summary = read_file(path, Options(columns=ColumnMap("providers")))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from healthplus.database import Database
 from healthplus.errors import BadInput
-from healthplus.imports.fetch import Fetcher
 from healthplus.imports.entries import Entry
+from healthplus.imports.fetch import Fetcher
 from healthplus.imports.import_file import import_file, read_file
-from healthplus.imports.summary import Options, Remark, Summary
 from healthplus.imports.photos import PhotoFetcher
+from healthplus.imports.summary import Options, Remark, Summary
 from healthplus.retention.retention import Retention
 from tests.fixtures.pictures import picture
 from tests.imports.test_import_file import write

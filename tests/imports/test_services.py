@@ -158,7 +158,9 @@ TOO_MANY = ";".join(f"V{n}=1/5" for n in range(ROW_SERVICES_MAX + 1))
 )
 def test_rejected_services(tmp_path: Path, header: str, cell: str, reason: str) -> None:
     row = f'p,lab,A,c1,One,Pune,MH,"{cell}"\n'
-    entries, _, summary = read_file(write(tmp_path, PROVIDERS.replace("shifts", header) + row), Options(strict_cells=True))
+    entries, _, summary = read_file(
+        write(tmp_path, PROVIDERS.replace("shifts", header) + row), Options(strict_cells=True)
+    )
     assert entries == []
     (remark,) = summary.rejected
     assert remark.text.startswith(header)
