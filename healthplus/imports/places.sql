@@ -17,12 +17,12 @@ SELECT count(*) FILTER (WHERE is_new) AS added, 0::bigint AS updated FROM put
 WITH updated AS (
     UPDATE directory.clinic
     SET address = CASE WHEN 'address' = ANY(columns) THEN '' ELSE address END,
-        postal_code = CASE WHEN 'postal_code' <> ALL (columns) THEN postal_code END,
-        phone = CASE WHEN 'phone' <> ALL (columns) THEN phone END,
-        latitude = CASE WHEN 'position' <> ALL (columns) THEN latitude END,
-        longitude = CASE WHEN 'position' <> ALL (columns) THEN longitude END,
-        reminder_hours = CASE WHEN 'reminder_hours' <> ALL (columns) THEN reminder_hours END,
-        gstin = CASE WHEN 'gstin' <> ALL (columns) THEN gstin END,
+        postal_code = CASE WHEN NOT 'postal_code' = ANY(columns) THEN postal_code END,
+        phone = CASE WHEN NOT 'phone' = ANY(columns) THEN phone END,
+        latitude = CASE WHEN NOT 'position' = ANY(columns) THEN latitude END,
+        longitude = CASE WHEN NOT 'position' = ANY(columns) THEN longitude END,
+        reminder_hours = CASE WHEN NOT 'reminder_hours' = ANY(columns) THEN reminder_hours END,
+        gstin = CASE WHEN NOT 'gstin' = ANY(columns) THEN gstin END,
         facilities = CASE WHEN 'facilities' = ANY(columns) THEN '{}' ELSE facilities END
     FROM jsonb_to_recordset($1) AS given(clinic text, columns text[])
     WHERE identifier = given.clinic AND ARRAY[
@@ -48,17 +48,17 @@ WITH given AS MATERIALIZED (
     SET salutation = CASE WHEN 'salutation' = ANY(columns) THEN '' ELSE salutation END,
         given_name = CASE WHEN 'given_name' = ANY(columns) THEN '' ELSE given_name END,
         family_name = CASE WHEN 'family_name' = ANY(columns) THEN '' ELSE family_name END,
-        gender = CASE WHEN 'gender' <> ALL (columns) THEN gender END,
+        gender = CASE WHEN NOT 'gender' = ANY(columns) THEN gender END,
         qualifications = CASE WHEN 'qualifications' = ANY(columns) THEN '' ELSE qualifications END,
         registration = CASE WHEN 'registration' = ANY(columns) THEN '' ELSE registration END,
         council = CASE WHEN 'council' = ANY(columns) THEN '' ELSE council END,
         training = CASE WHEN 'training' = ANY(columns) THEN '' ELSE training END,
         bio = CASE WHEN 'bio' = ANY(columns) THEN '' ELSE bio END,
         image_url = CASE WHEN 'image_url' = ANY(columns) THEN '' ELSE image_url END,
-        email = CASE WHEN 'email' <> ALL (columns) THEN email END,
-        phone = CASE WHEN 'phone' <> ALL (columns) THEN phone END,
+        email = CASE WHEN NOT 'email' = ANY(columns) THEN email END,
+        phone = CASE WHEN NOT 'phone' = ANY(columns) THEN phone END,
         languages = CASE WHEN 'languages' = ANY(columns) THEN '{}' ELSE languages END,
-        practising_since = CASE WHEN 'practising_since' <> ALL (columns) THEN practising_since END
+        practising_since = CASE WHEN NOT 'practising_since' = ANY(columns) THEN practising_since END
     FROM given
     WHERE known.provider_id = given.provider_id AND ARRAY[
         CASE WHEN salutation <> '' THEN 'salutation' END, CASE WHEN given_name <> '' THEN 'given_name' END,
