@@ -100,8 +100,11 @@ async def import_file(
         await carry_out(db, wanted, summary.places)
     summary.unknown_specialities = unknown_specialities(entries)
     if summary.rejected:
-        summary.rejected_file = rejected_path(path)
-        write_rejected(summary.rejected_file, file, summary.rejected)
+        try:
+            write_rejected(rejected_path(path), file, summary.rejected)
+            summary.rejected_file = rejected_path(path)
+        except BadInput as problem:  # what was stored is stored
+            summary.unwritten = str(problem)
     return summary
 
 

@@ -38,6 +38,8 @@ def print_summary(summary: Summary, console: Console) -> None:
     _print_lines("Rejected", summary.rejected, console)
     _print_places(summary.places, console)
     _print_specialities(summary, console)
+    if summary.unwritten:
+        console.print(f"The rejected rows are written nowhere: {summary.unwritten}", markup=False, soft_wrap=True)
     if summary.rejected_file:
         console.print(
             f"The rejected rows are in {summary.rejected_file}, with reasons: correct them, and import that file.",

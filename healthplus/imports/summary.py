@@ -45,7 +45,7 @@ class Summary:
     """What an import did or, if not `stored`, would have done.
 
     Each of the `rows` is accepted, or among `duplicates`, or among `rejected`, whose rows are also in the file
-    `rejected_file`. `gaps` are faults of accepted rows that were tolerated, `missing_photos` pictures that could not be
+    `rejected_file`, or `unwritten` says why not. `gaps` are faults of accepted rows that were tolerated, `missing_photos` pictures that could not be
     had. `unsure` says why nothing is stored without `yes`. `added`, `updated` and `unchanged` count cities, clinics,
     providers, posts (a provider at a clinic), photos, clinics with other pictures, specialities,
     provider_specialities, service_types, services and shifts; or postal_codes. `unknown_specialities` are those that
@@ -60,6 +60,7 @@ class Summary:
     duplicates: list[Remark] = field(default_factory=list)
     rejected: list[Remark] = field(default_factory=list)
     rejected_file: Path | None = None
+    unwritten: str | None = None
     gaps: list[Remark] = field(default_factory=list)
     missing_photos: list[Remark] = field(default_factory=list)
     ignored_columns: list[str] = field(default_factory=list)

@@ -206,6 +206,11 @@ async def test_the_command(db: Database, dsn: str, tmp_path: Path, monkeypatch: 
     assert head == [*LIST.split(","), "line", "reason"]
     assert [(row[0], row[2], row[7]) for row in rejected] == [("b", "Dr B, MD", "4"), ("c", "", "5")]
     assert "type 'surgeon': expected doctor" in rejected[0][8]
+    # Where they cannot be written, that is said, and what was stored is.
+    path.with_name("file.csv.rejected.csv").unlink()
+    path.with_name("file.csv.rejected.csv").mkdir()
+    result = await run(path)
+    assert (result.exit_code, "written nowhere" in result.output) == (1, True)
     # An unknown file ends with a proposal, which can be had as a file.
     path = write(tmp_path, "Hospital Name,Addr,StateName,City,Pin\nTest Hospital,Road,Goa,North Goa,403001\n")
     mapping = tmp_path / "new.toml"
