@@ -44,7 +44,8 @@ async def sources_note(tx: Transaction, options: Options) -> str | None:
     if options.complete is None or any(row["is_this"] for row in sources):
         return None
     known = ", ".join(f"{row['source']} ({row['posts']} rows)" for row in sources) or "none"
-    return f"Nothing was imported from {options.complete!r} before, so nothing can be gone from it. Known sources: {known}."
+    none_before = f"Nothing was imported from {options.complete!r} before, so nothing can be gone from it."
+    return f"{none_before} Known sources: {known}."
 
 
 async def plan(
@@ -53,7 +54,7 @@ async def plan(
     """Return what a file's `entries`, of which some are `stored`, close and open, and note it in the summary."""
     places = summary.places
     result = Plan(options.complete)
-    closed = [row for row in await tx.fetch(_queries.named_posts, *_posts(one for one in stored if one.is_open is False))]
+    closed = await tx.fetch(_queries.named_posts, *_posts(one for one in stored if one.is_open is False))
     result.closed = await _closings(tx, closed)
     opened = [one for one in stored if one.is_open]
     result.opened = await _places(tx, _queries.openings, *_posts(opened), None)
@@ -62,7 +63,8 @@ async def plan(
         result.opened += await _places(tx, _queries.openings, *_posts(again), options.complete)
         named = [*{entry.post for entry in entries} | places.named]
         rows = await tx.fetch(_queries.gone, options.complete, [one for one, _ in named], [one for _, one in named])
-        places.kept = [f"{row['provider']} at {row['clinic']} (in {row['still_in']})" for row in rows if row["still_in"]]
+        kept = [row for row in rows if row["still_in"]]
+        places.kept = [f"{row['provider']} at {row['clinic']} (in {row['still_in']})" for row in kept]
         result.gone = [row for row in rows if not row["still_in"]]
         result.of_gone = [one for one in await _closings(tx, closed + result.gone) if one not in result.closed]
     if result.gone and places.unnamed:

@@ -38,7 +38,7 @@ from healthplus.settings import Settings
 @click.option("--time-zone", default="Asia/Kolkata", show_default=True, help="Time zone of cities not known yet.")
 @click.option("--photos-again", is_flag=True, help="Fetch also photos that were fetched before.")
 @click.option("--source", help="Where the file is from, by default its name.")
-@click.option("--complete", metavar="SOURCE", help="The file is all of this source: what is not in it any more is gone.")
+@click.option("--complete", metavar="SOURCE", help="The file is all of this source: what it lacks is gone.")
 @click.option("--new-places", is_flag=True, help="What looks like a stored place with another name is another.")
 @click.option("--yes", is_flag=True, help="Do not ask before much of what is stored is moved or overwritten.")
 @click.pass_obj

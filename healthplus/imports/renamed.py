@@ -17,18 +17,15 @@ _MADE_OF_NAMES = "nhd:"
 """How identifiers begin that are made of what rows say: a row with another name has another."""
 _ALIKE = 0.75
 _COMMON = frozenset(
-    (
-        "and care center centre clinic clinics general health healthcare home hospital hospitals institute ltd maternity"
-        " medical multi multispeciality multispecialty multispecialist nursing of private pvt research speciality"
-        " specialty super superspeciality superspecialty surgical the trust"
-    ).split()
+    {"and", "care", "center", "centre", "clinic", "clinics", "general", "health", "healthcare", "home", "hospital"}
+    | {"hospitals", "institute", "ltd", "maternity", "medical", "multi", "multispeciality", "multispecialty", "nursing"}
+    | {"of", "private", "pvt", "research", "speciality", "specialty", "super", "superspeciality", "superspecialty"}
+    | {"surgical", "the", "trust"}
 )
 """Words that many hospitals have in their names."""
 
 
-async def without_renamed(
-    tx: Transaction, entries: Sequence[Entry], options: Options, summary: Summary
-) -> list[Entry]:
+async def without_renamed(tx: Transaction, entries: Sequence[Entry], options: Options, summary: Summary) -> list[Entry]:
     """Return entries without those that seem to be stored clinics which have another name now.
 
     With `yes` they are the same from now on, and stay; with `new_places` they are others. Else they are rejected, with

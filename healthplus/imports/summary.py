@@ -21,10 +21,11 @@ class Remark(NamedTuple):
 class Places:
     """Places that an import closes or opens again, each in words.
 
-    `gone` are those that a source has no more, closed if `are_closed`, and `kept` those of them that another source has.
-    `closed` and `opened` are those of which the file says so, or which the source has again. So many appointments are
-    `flagged`, to be rebooked, or stand again. `renamed` are those that are known by another name now. `note` says why nothing can be gone, or is closed for it. `named` are the
-    posts that rejected rows name, which are not gone, and `unnamed` the lines of those that name none.
+    `gone` are those that a source has no more, closed if `are_closed`; `kept` those of them that another source has.
+    `closed` and `opened` are those of which the file says so, or which the source has again, `renamed` those that are
+    known by another name now. So many appointments are `flagged`, to be rebooked, or stand again. `note` says why
+    nothing can be gone, or is closed for it. `named` are the posts that rejected rows name, which are not gone, and
+    `unnamed` the lines of those that name none.
     """
 
     gone: list[str] = field(default_factory=list)
@@ -45,7 +46,8 @@ class Summary:
     """What an import did or, if not `stored`, would have done.
 
     Each of the `rows` is accepted, or among `duplicates`, or among `rejected`, whose rows are also in the file
-    `rejected_file`, or `unwritten` says why not. `gaps` are faults of accepted rows that were tolerated, `missing_photos` pictures that could not be
+    `rejected_file`, or `unwritten` says why not. `gaps` are faults of accepted rows that were tolerated,
+    `missing_photos` pictures that could not be
     had. `unsure` says why nothing is stored without `yes`. `added`, `updated` and `unchanged` count cities, clinics,
     providers, posts (a provider at a clinic), photos, clinics with other pictures, specialities,
     provider_specialities, service_types, services and shifts; or postal_codes. `unknown_specialities` are those that

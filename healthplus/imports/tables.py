@@ -59,7 +59,8 @@ def tables_of(
 ) -> list[Table]:
     """Return what to store, those that others refer to first.
 
-    `with_new_shifts` are the entries whose shifts are to be stored; `source` is where the file is from; `hashes` are those of pictures by their addresses.
+    `with_new_shifts` are the entries whose shifts are to be stored; `source` is where the file is from; `hashes` are
+    those of pictures by their addresses.
     """
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
     providers = list({entry.provider.identifier: entry.provider for entry in entries}.values())
@@ -78,15 +79,25 @@ def tables_of(
             dict,
             lambda row, entry: slugs[city_of(entry.clinic)] == row["slug"],
         ),
-        Table("city_aliases", alias_rows(cities.other_names, slugs), dict, lambda row, entry: False),
+        Table(
+            "city_aliases",
+            alias_rows(cities.other_names, slugs),
+            dict,
+            lambda row, entry: slugs[city_of(entry.clinic)] == row["city_slug"],
+        ),
         Table(
             "specialities",
             sorted(specialities.items()),
             lambda pair: {"slug": pair[0], "name": pair[1]},
             lambda row, entry: row["slug"] in [as_stored(text).slug for text in entry.specialities],
         ),
-        Table("emptied_clinics", emptied_clinics(entries), dict, lambda row, entry: False),
-        Table("emptied_providers", emptied_providers(entries), dict, lambda row, entry: False),
+        Table(
+            "emptied_clinics",
+            emptied_clinics(entries),
+            dict,
+            lambda row, entry: entry.clinic.identifier == row["clinic"],
+        ),
+        Table("emptied_providers", emptied_providers(entries), dict),
         Table(
             "clinics",
             clinics,
