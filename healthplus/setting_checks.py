@@ -19,6 +19,7 @@ from healthplus.country import country
 from healthplus.demo import read_demo_guide
 from healthplus.logs import check_log_format, check_sentry_dsn
 from healthplus.payment_keys import account_keys
+from healthplus.words_file import read_words_file
 
 SECRET_LENGTH_MIN = 32
 """Characters of a secret that nobody can guess, if they are chosen at random."""
@@ -192,6 +193,7 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "metrics_host": _check_host,
     "sentry_dsn": check_sentry_dsn,
     "map_tiles": _check_map_tiles,
+    "words_file": read_words_file,
     "demo_guide": read_demo_guide,
 }
 """What a value must be like besides its type: each raises ValueError, whose text goes on after the setting's name."""

@@ -78,6 +78,7 @@ class Settings:
     log. `metrics_port` is where Prometheus reads, on `metrics_host`; `metrics_folder`, which `serve` makes, is where
     the app processes count meanwhile. `sentry_dsn` is a Sentry server that is told of faults. `map_tiles` is the
     address of the tiles of a map of OpenStreetMap's data, with {z}, {x} and {y}; without it maps are plain drawings.
+    `words_file` has words of the installation's own, which a process reads once (words_file.py).
     `demo_guide` is what `healthplus demo` tells its app processes, for the page /demo.
     """
 
@@ -88,6 +89,7 @@ class Settings:
     database_folder: Path | None = None
     space_for_bookings_mib: int | None = None
     space_for_changes_mib: int | None = None
+    words_file: Path | None = None
     backup_folder: Path | None = None
     backup_url: str | None = field(default=None, repr=False)
     backup_keep: int = _between(2, 1, 1000)

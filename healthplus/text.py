@@ -1,13 +1,15 @@
 """The one way for text to come in: what people type, paste or put into files, as it is kept, read and compared.
 
-Each function takes any text at all, gives the same for what it gave, and raises nothing. `name` and `line` are for what
-is shown again; the others are for what is read by rule.
+Each function takes any text at all, and gives the same for what it gave. `name`, `line` and `lines` are for what is
+shown again; the others are for what is read by rule.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+
+from healthplus.errors import BadInput
 
 POSTAL_CODE = re.compile("[1-9][0-9]{5}")
 """A postal code as it is kept."""
@@ -32,14 +34,14 @@ _CONTROLS = _table(" ", (0x00, 0x1F), (0x7F, 0x9F), 0x2028, 0x2029)
 _BLANKS = _table(" ", 0x2800)
 """Braille without dots, which is a space there as elsewhere."""
 _MARKS = _table(
-    None, 0x61C, 0x180E, 0x200B, 0x200E, 0x200F, (0x202A, 0x202E), (0x2060, 0x206F), 0xFEFF, (0xFFF9, 0xFFFB)
-)
+    None, 0xAD, 0x61C, 0x180E, 0x200B, 0x200E, 0x200F, (0x202A, 0x202E), (0x2060, 0x206F), 0xFEFF, (0xFFF0, 0xFFFC),
+    (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE007F),
+)  # fmt: skip
 """What shows nothing anywhere, or turns the direction of what stands behind it."""
 _HINTS = _table(
-    None, 0xAD, 0x34F, 0x17B4, 0x17B5, (0x180B, 0x180D), 0x180F, 0x3164, (0xFE00, 0xFE0F), 0xFFA0, 0xFFFC,
-    (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
-)  # fmt: skip
-"""What shows nothing by itself, and how its neighbours are drawn or parted: pictures and long texts need some of it."""
+    None, 0x34F, 0x17B4, 0x17B5, (0x180B, 0x180D), 0x180F, 0x3164, (0xFE00, 0xFE0F), 0xFFA0, (0xE0100, 0xE01EF)
+)
+"""What shows nothing by itself: it says how its neighbour is drawn, which matters to small pictures in free text."""
 _JOINERS = _table(None, 0x200C, 0x200D)
 """Invisible, and needed to write words in several Indian scripts, in Persian and in Urdu."""
 _DASHES = _table("-", 0x2D7, (0x2010, 0x2015), 0x2043, 0x2212, 0x2796)
@@ -125,6 +127,16 @@ def lines(text: str) -> str:
     """Return free text with its line breaks, each as one sign."""
     plain = unicodedata.normalize("NFC", re.sub("\r\n?|\x85|\u2028|\u2029", "\n", text).translate(_AS_LINES))
     return "\n".join(line(one) for one in plain.split("\n")).strip("\n")
+
+
+def checked_name(text: str, length_max: int) -> str:
+    """Return a name as it is kept. Raises BadInput where it shows nothing, or cannot be shown."""
+    kept = name(text)
+    if not shows_something(kept):
+        raise BadInput("A name must show something: write it with letters.")
+    if not is_name(kept, length_max):
+        raise BadInput(f"A name has at most {length_max} printable characters.")
+    return kept
 
 
 def shows_something(text: str) -> bool:

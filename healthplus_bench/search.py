@@ -16,6 +16,7 @@ import msgspec
 from healthplus.database import BULK, Database, load
 from healthplus.ops.demo_facts import FACTS, slug
 from healthplus.search.find import Available, Order, SearchRequest, find
+from healthplus.search.instead import find_or_instead
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.suggest import suggest
 from healthplus.search.word_counts import count_words
@@ -24,6 +25,7 @@ from healthplus_bench.environment import refuse_unless_durable
 
 queries = load(Path(__file__).with_name("search.sql"))
 
+RELEVANCE = tomllib.loads(Path(__file__).with_name("relevance.toml").read_text("utf-8"))
 MISSPELLINGS = tomllib.loads(Path(__file__).with_name("misspellings.toml").read_text("utf-8"))["misspelling"]
 TESTS = (
     "CBC", "Blood Sugar", "HbA1c", "Lipid Profile", "Liver Function Test", "Kidney Function Test", "Thyroid Profile",
@@ -34,6 +36,7 @@ TESTS = (
 _VISITS = ("First Visit", "Follow-up", "Long Visit", "Procedure")
 _PROVIDERS_A_STEP = 20_000
 _SEED = 4
+_RANKS, _NOBODY = 5, -1
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class SearchPlan:
 class SearchResult(msgspec.Struct):
     """Times are from the question until its rows are there, the database's and the driver's.
 
-    `right_at_rank_one`: of the `misspellings`, how many have what was meant as their first suggestion.
+    `spelt_right`: of the `misspellings`, how many have what was meant as their first suggestion.
+    `right_at_rank_one`, `right_in_three`, `right_in_five`: of the `queries` of relevance.toml, how many find what was
+    meant that early; `nothing_found`: how many find nobody; `not_right` are those not right in three.
     `p50_p99_ms_by_kind`: the median and the 99th percentile of each kind of search in the log.
     """
 
@@ -58,8 +63,14 @@ class SearchResult(msgspec.Struct):
     max_ms: float
     suggest_p50_ms: float
     suggest_p99_ms: float
-    right_at_rank_one: int
+    spelt_right: int
     misspellings: int
+    queries: int
+    right_at_rank_one: int
+    right_in_three: int
+    right_in_five: int
+    nothing_found: int
+    not_right: list[str]
     found: int
     p50_p99_ms_by_kind: dict[str, tuple[float, float]]
 
@@ -91,6 +102,7 @@ async def bench_search(dsn: str, _folder: Path, plan: SearchPlan) -> SearchResul
             one["right"] in (await did_you_mean(database, one["wrong"], cities.get(one.get("city", ""))))[:1]
             for one in MISSPELLINGS
         ]
+        ranks = {str(one): await _rank(database, one) for one in RELEVANCE["queries"]}
     everything = [one for kind in times.values() for one in kind]
     return SearchResult(
         providers=plan.providers,
@@ -100,11 +112,35 @@ async def bench_search(dsn: str, _folder: Path, plan: SearchPlan) -> SearchResul
         max_ms=percentile_ms(everything, 100),
         suggest_p50_ms=percentile_ms(suggesting, 50),
         suggest_p99_ms=percentile_ms(suggesting, 99),
-        right_at_rank_one=sum(right),
+        spelt_right=sum(right),
         misspellings=len(MISSPELLINGS),
+        queries=len(ranks),
+        right_at_rank_one=sum(rank == 1 for rank in ranks.values()),
+        right_in_three=sum(1 <= rank <= 3 for rank in ranks.values()),
+        right_in_five=sum(1 <= rank <= _RANKS for rank in ranks.values()),
+        nothing_found=sum(rank == _NOBODY for rank in ranks.values()),
+        not_right=[one for one, rank in ranks.items() if not 1 <= rank <= 3],
         found=found,
         p50_p99_ms_by_kind={k: (percentile_ms(v, 50), percentile_ms(v, 99)) for k, v in sorted(times.items())},
     )
+
+
+async def _rank(database: Database, query: dict[str, str]) -> int:
+    """Return at which place is what was meant; 0 where others are, and _NOBODY where nobody is found."""
+    request = SearchRequest(keyword=query["typed"], city=query.get("city", ""))
+    rows = (await find_or_instead(database, request, 0, _RANKS)).rows
+    for rank, row in enumerate(rows, start=1):
+        has = {
+            "name": [f"{row['name']} {row['clinic_name']}"],
+            "speciality": row["specialities"],
+            "type": [row["type"]],
+            "town": [row["city_name"]],
+            "address": [row["address"]],
+            "test": row["service"]["names"] if row["service"] else [],
+        }
+        if all(any(text in one for one in has[kind]) for kind, text in query.items() if kind in has):
+            return rank
+    return 0 if rows else _NOBODY
 
 
 async def fill(database: Database, providers: int) -> None:
@@ -143,8 +179,10 @@ async def fill(database: Database, providers: int) -> None:
         await tx.execute(queries.analyze)
         await tx.execute(queries.put_bookings)
         await tx.fetch(queries.put_books)
+        await tx.execute(queries.put_known, RELEVANCE["providers"])
     for done in range(0, providers, _PROVIDERS_A_STEP):
         await database.fetch(queries.put_listings, done, done + _PROVIDERS_A_STEP)
+    await database.fetch(queries.put_known_listings)
     await database.fetch(queries.put_clinic_names)
     await count_words(database)
     await database.execute(queries.tidy)

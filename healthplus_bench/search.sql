@@ -154,3 +154,28 @@ VACUUM ANALYZE
 -- name: city_ids
 -- To spell in a city.
 SELECT slug, city_id FROM directory.city
+
+-- name: put_known
+-- The providers that queries of relevance name: each with a clinic of its own, in the middle of its city.
+WITH known AS (
+    SELECT 100000000 + number AS id, fact.*, city.city_id, city.latitude, city.longitude
+    FROM ROWS FROM (jsonb_to_recordset($1) AS ( -- noqa: CP02,PRS
+        name text, type text, speciality text, clinic text, address text, pin text, city text))
+    WITH ORDINALITY AS fact(name, type, speciality, clinic, address, pin, city, number)
+    JOIN directory.city ON city.slug = fact.city
+), clinics AS (
+    INSERT INTO directory.clinic (clinic_id, identifier, city_id, name, address, postal_code, latitude, longitude) OVERRIDING SYSTEM VALUE
+    SELECT id, 'bench:' || id, city_id, clinic, address, pin, latitude, longitude FROM known
+), providers AS (
+    INSERT INTO directory.provider (provider_id, identifier, type, name) OVERRIDING SYSTEM VALUE
+    SELECT id, 'bench:' || id, type::directory.provider_type, name FROM known
+), posts AS (
+    INSERT INTO directory.provider_clinic (provider_id, clinic_id, funding) SELECT id AS provider_id, id AS clinic_id, 'clinic' FROM known
+)
+INSERT INTO directory.provider_speciality (provider_id, speciality_id)
+SELECT id, speciality_id FROM known JOIN directory.speciality ON slug = speciality
+
+-- name: put_known_listings
+-- Their listings and names.
+SELECT search.refresh_listings(ids), search.refresh_names(ids)
+FROM (SELECT array_agg(provider_id) AS ids FROM directory.provider WHERE provider_id > 100000000) AS known

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from healthplus import text as typed
 from healthplus.accounts.actors import Actor
 from healthplus.accounts.consent import CURRENT, require_consent
 from healthplus.accounts.phone_numbers import phone_number
@@ -206,7 +207,7 @@ class Codes:
         A repeat with the same `key` returns the same. `agent` names the patient's device, `device` is its token from an
         earlier sign-in. Raises BadInput, NotFound, WrongCode, CodeOver and KeyReused.
         """
-        code = re.sub(r"[\s-]", "", code)
+        code = typed.code(code)
         if not re.fullmatch(r"[0-9]{6}", code):
             raise BadInput("code: a code is six digits, as in the text message.")
         key_hash = self._secret.mac("key", key)
@@ -224,7 +225,7 @@ class Codes:
 
     async def verify_desk_code(self, code: str, key: str, agent: str, device: str | None = None) -> SignedIn:
         """Sign in with a code from the desk, which says itself whose it is. Raises BadInput and CodeOver."""
-        code = re.sub(r"[\s-]", "", code).upper()
+        code = typed.code(code)
         if not re.fullmatch(rf"[{_DESK_ALPHABET}]{{{_DESK_LENGTH}}}", code):
             raise BadInput("code: a code from the desk has 12 letters and digits.", reason="desk")
         key_hash = self._secret.mac("key", key)

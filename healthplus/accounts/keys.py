@@ -14,8 +14,8 @@ import msgspec
 
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.database import Database, PostgresError, Record, Transaction
-from healthplus.errors import BadInput, HealthPlusError, NotFound, OutOfScope, UnknownDeveloperKey
-from healthplus.text import is_name
+from healthplus.errors import HealthPlusError, NotFound, OutOfScope, UnknownDeveloperKey
+from healthplus.text import checked_name
 
 Scope: TypeAlias = Literal["search", "book"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -196,9 +196,7 @@ async def add_key(
 
     Raises BadInput.
     """
-    name = name.strip()
-    if not is_name(name, _NAME_LENGTH_MAX):
-        raise BadInput(f"A developer's name has 1 to {_NAME_LENGTH_MAX} printable characters.")
+    name = checked_name(name, _NAME_LENGTH_MAX)
     key = new_key()
     key_id: int = await database.fetch_value(
         queries.add_developer_key,

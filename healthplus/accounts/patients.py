@@ -13,9 +13,9 @@ from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import KnownTokens, hash_token, queries
 from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, Conflict, NotFound, TooManyEmails
-from healthplus.text import is_name
+from healthplus.text import checked_name, identifier
 
-_NAME_LENGTH_MAX = 200
+NAME_LENGTH_MAX = 200
 _EMAIL_LENGTH_MAX = 254
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 """With a dot behind the @, which an address of any provider has."""
@@ -31,7 +31,7 @@ async def add_patient(
     Later sign-ins by a code sent to `phone` are this patient's. It may be a landline, on which the clinic can call
     them; a number without a country code is one of `region`. Raises BadInput, or Conflict when another patient has it.
     """
-    name = checked_name(name)
+    name = checked_name(name, NAME_LENGTH_MAX)
     takes_sms = True
     if phone is not None:
         phone = phone_number(phone, region, mobile=False)
@@ -45,16 +45,8 @@ async def add_patient(
     return patient_id, token
 
 
-def checked_name(name: str) -> str:
-    """Return a person's name as it is kept. Raises BadInput."""
-    name = name.strip()
-    if not is_name(name, _NAME_LENGTH_MAX):
-        raise BadInput(f"A patient's name has 1 to {_NAME_LENGTH_MAX} printable characters, not all of them invisible.")
-    return name
-
-
 def _checked_email(email: str) -> str:
-    email = email.strip()
+    email = identifier(email)
     if not (len(email) <= _EMAIL_LENGTH_MAX and email.isprintable() and _EMAIL.fullmatch(email)):
         raise BadInput("email: this is no e-mail address; write it like asha@example.org.")
     return email
@@ -80,7 +72,7 @@ class Patients:
         It is not verified yet, even if it was given before. Raises BadInput, KeyReused and TooManyEmails.
         """
         if (name := changes.get("name")) is not None:
-            changes["name"] = checked_name(name)
+            changes["name"] = checked_name(name, NAME_LENGTH_MAX)
         if (email := changes.get("email")) is not None:
             changes["email"] = _checked_email(email)
         async with self._database.transaction() as transaction:

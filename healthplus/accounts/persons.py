@@ -8,11 +8,12 @@ from uuid import UUID
 import msgspec
 
 from healthplus.accounts.idempotency import is_new_request
-from healthplus.accounts.patients import checked_name
+from healthplus.accounts.patients import NAME_LENGTH_MAX
 from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import queries
 from healthplus.database import Database, Record
 from healthplus.errors import BadInput, NotFound, TooManyPersons
+from healthplus.text import checked_name
 
 Sex: TypeAlias = Literal["female", "male", "other", "unknown"]
 """FHIR's AdministrativeGender."""
@@ -30,7 +31,7 @@ class PersonDetails(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.name is not None:
-            msgspec.structs.force_setattr(self, "name", checked_name(self.name))
+            msgspec.structs.force_setattr(self, "name", checked_name(self.name, NAME_LENGTH_MAX))
 
 
 class Persons:

@@ -7,9 +7,10 @@ import re
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
+from healthplus import text as typed
 from healthplus.errors import PhoneRefused
 
-_WRITTEN = re.compile(r"[+＋]?[\d\s().\-/]{1,40}")  # noqa: RUF001 - the plus of East Asian keyboards
+_WRITTEN = re.compile(r"\+?[0-9 ().\-/]{1,40}")
 _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 _NOBODYS = re.compile(r"\+910\d{9}", re.ASCII)
 _UNFIT = {
@@ -24,7 +25,7 @@ def phone_number(text: str, region: str | None = None, *, mobile: bool = True, d
 
     `demo`: also one of those that patients of the demo have, and nobody else.
     """
-    text = text.strip()
+    text = typed.phone(text)
     try:
         if not _WRITTEN.fullmatch(text):
             raise PhoneRefused
@@ -43,7 +44,7 @@ def phone_number(text: str, region: str | None = None, *, mobile: bool = True, d
 
 def _nobodys(text: str) -> str | None:
     """Return a number in E.164 that nobody has, as no subscriber's in India begins with 0; None where it is another."""
-    digits = re.sub(r"[^\d+]", "", text.replace("＋", "+"))  # noqa: RUF001 - as above
+    digits = re.sub(r"[^\d+]", "", text)
     return next((one for one in (digits, f"+91{digits}") if _NOBODYS.fullmatch(one)), None)
 
 

@@ -6,12 +6,12 @@ Ids stay in addresses, where they must be hard to guess. A number is unique amon
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from uuid import UUID
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput
+from healthplus.text import code
 
 queries = load(Path(__file__).with_name("numbers.sql"))
 
@@ -31,7 +31,7 @@ def number_of(booking_id: UUID) -> str:
 
 def ids_of(number: str) -> tuple[UUID, UUID]:
     """Return the first and the last id that have a number, however it is written. Raises BadInput for what is none."""
-    signs = re.sub(r"[\s-]", "", number).upper().removeprefix("HP")
+    signs = code(number).removeprefix("HP")
     if len(signs) != _LENGTH or not set(signs) <= set(_SIGNS):
         raise BadInput(f"{number[:40]!r} is no appointment number; one looks like HP-7K3M-2QXD.")
     bits = 0

@@ -8,7 +8,7 @@ from uuid import UUID
 from healthplus.booking.errors import HoldExpired, TooLate, WrongState
 from healthplus.database import Database, load
 from healthplus.errors import BadInput, NotFound
-from healthplus.text import is_name
+from healthplus.text import is_name, line
 
 queries = load(Path(__file__).with_name("reasons.sql"))
 
@@ -21,7 +21,7 @@ async def give_reason(database: Database, provider_id: int, booking_id: UUID, pa
 
     Raises BadInput, NotFound, HoldExpired, TooLate or WrongState.
     """
-    reason = " ".join(text.split())
+    reason = line(text)
     if reason and not is_name(reason, REASON_MAX):
         raise BadInput(f"Write the reason in at most {REASON_MAX} letters.")
     code = await database.fetch_value(queries.give_reason, provider_id, booking_id, patient_id, reason or None)

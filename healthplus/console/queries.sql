@@ -328,7 +328,7 @@ SELECT console.return_payment($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
 
 -- name: send_pay_link
 -- Text a patient where to pay the clinic.
-SELECT console.send_pay_link($1, $2, $3, $4, $5) AS answer
+SELECT console.send_pay_link($1, $2, $3, $4, $5, $6) AS answer
 
 -- name: till
 -- A till, or one's own of today.

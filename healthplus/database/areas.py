@@ -64,7 +64,10 @@ AREAS = (
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
             *(
                 f"verbs/{name}.sql"
-                for name in (*_VERBS, "phone", "attend", "correct", "undo_act", "extra", "schedule", "close")
+                for name in (
+                    *(*_VERBS, "phone", "attend", "pay_online", "correct", "undo_act", "extra"),
+                    *("schedule", "close"),
+                )
             ),
             "verbs/in_the_way.sql",
             *("lanes.sql", "rush.sql"),
@@ -84,7 +87,7 @@ AREAS = (
     Area(
         "payments",
         "payments",
-        ("accounts.sql", "currency.sql", "gateway_events.sql", "money_steps.sql", "day_checks.sql"),
+        ("accounts.sql", "currency.sql", "at_clinic.sql", "gateway_events.sql", "money_steps.sql", "day_checks.sql"),
     ),
     Area("receipts", "receipts", ("receipts.sql",)),
     Area(

@@ -13,6 +13,7 @@ from healthplus.database import Database, PostgresError, Record, found_database,
 from healthplus.errors import DatabaseError, NotFound
 from healthplus.money import in_units, unit_name
 from healthplus.settings import Settings
+from healthplus.text import identifier
 
 T = TypeVar("T")
 
@@ -66,8 +67,9 @@ def with_database(
 
 async def find_row(database: Database, sql: str, text: str, what: str) -> Record:
     """Return the row of `sql` for an id or identifier. Raises NotFound, naming `what` is not there."""
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-    row = await database.fetch_row(sql, number, text)
+    known = identifier(text)
+    number = int(known) if known.isascii() and known.isdigit() and len(known) < 19 else None
+    row = await database.fetch_row(sql, number, known)
     if row is None:
         raise NotFound(f"There is no {what} {text!r}; `healthplus find NAME` shows the ids.")
     return row

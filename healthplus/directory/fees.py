@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from healthplus.errors import BadInput
 from healthplus.money import FEE_MINOR_MAX, currency_digits, in_minor, in_units, unit_name
+from healthplus.text import number
 
 FUNDINGS = ("online", "clinic", "free")
 
@@ -25,9 +26,10 @@ def checked_fee(amount: Decimal, currency: str) -> int:
 
 def read_fee(text: str, currency: str) -> int:
     """Return the fee that a text in whole units says, in the smallest unit; raises BadInput when it is none."""
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+    amount = number(text)
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", amount, re.ASCII):
         raise BadInput(f"{text[:30]!r} is no amount; write it like 700 or 649.50")
-    return checked_fee(Decimal(text), currency)
+    return checked_fee(Decimal(amount), currency)
 
 
 def amount_text(amount_minor: int, currency: str) -> str:

@@ -6,6 +6,7 @@ import re
 from string import ascii_uppercase, digits
 
 from healthplus.errors import BadInput
+from healthplus.text import code
 
 _SIGNS = digits + ascii_uppercase
 # The state, the holder's income tax number (PAN), which of the holder's registrations it is, and two more signs.
@@ -14,7 +15,7 @@ _FORM = re.compile("[0-9]{2}[A-Z]{5}[0-9]{4}[A-Z][0-9A-Z]{3}")
 
 def checked_gstin(text: str) -> str:
     """Return a GSTIN as it is kept: 15 signs without spaces. Raises BadInput where form or check sign are wrong."""
-    gstin = re.sub(r"\s", "", text).upper()
+    gstin = code(text)
     if not _FORM.fullmatch(gstin):
         raise BadInput(f"gstin {text[:60]!r}: expected 15 letters and digits, such as 27AAPFU0939F1ZV")
     if gstin[-1] != check_sign(gstin[:-1]):

@@ -10,6 +10,7 @@ import msgspec
 
 from healthplus.directory.fees import amount_text, read_fee
 from healthplus.errors import BadInput
+from healthplus.text import identifier
 
 STEPS_MAX = 20
 HOURS_MAX = 8784  # a leap year
@@ -38,7 +39,8 @@ def parse_ladder(text: str, currency: str) -> tuple[Step, ...]:
 
     Raises BadInput, saying why, when it is not a ladder: the closer the visit, the more is kept.
     """
-    if text.strip().lower() == NONE:
+    text = identifier(text)
+    if text.lower() == NONE:
         return ()
     steps = [_parse(part.strip(), currency) for part in text.split(",")]
     if len(steps) > STEPS_MAX:

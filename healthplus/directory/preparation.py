@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from healthplus.directory.known_services import Service
 from healthplus.errors import BadInput
+from healthplus.text import is_name, line
 
 PREPARATION_MAX = 500
 
@@ -20,8 +21,8 @@ class Preparation(NamedTuple):
 
 def checked_preparation(text: str) -> str:
     """Return a text as it is kept, on one line; "" says that nothing is to be done. Raises BadInput."""
-    text = " ".join(text.split())
-    if len(text) > PREPARATION_MAX or not text.isprintable():
+    text = line(text)
+    if text and not is_name(text, PREPARATION_MAX):
         raise BadInput(f"a preparation has up to {PREPARATION_MAX} printable characters")
     return text
 

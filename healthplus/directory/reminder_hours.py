@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from healthplus.errors import BadInput
+from healthplus.text import identifier
 
 OFF = "off"
 HOURS_MAX = 168
@@ -14,7 +15,8 @@ COUNT_MAX = 4
 
 def parse_reminder_hours(text: str) -> list[int]:
     """Return the hours, the most first; none for `off`. Raises BadInput."""
-    if text.strip().lower() == OFF:
+    text = identifier(text)
+    if text.lower() == OFF:
         return []
     hours = []
     for part in text.split(","):

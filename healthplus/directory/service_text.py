@@ -9,7 +9,8 @@ import msgspec
 from healthplus.directory.fees import FUNDINGS, amount_text, read_fee, require_funding
 from healthplus.directory.weekdays import ALL_DAYS, days_text, in_bits, parse_days
 from healthplus.errors import BadInput
-from healthplus.text import is_name
+from healthplus.text import is_name, number
+from healthplus.text import name as normal_name
 
 ROW_SERVICES_MAX = 1000
 """How many one text may name."""
@@ -39,7 +40,11 @@ class Service(msgspec.Struct, frozen=True):
 
 def check_service(service: Service, currency: str) -> Service:
     """Return a service that can be offered; raises BadInput when it cannot."""
-    if not is_name(service.name, NAME_MAX) or service.name != service.name.strip() or set("=;") & set(service.name):
+    if (
+        not is_name(service.name, NAME_MAX)
+        or service.name != normal_name(service.name)
+        or set("=;") & set(service.name)
+    ):
         raise BadInput(f"a name has 1 to {NAME_MAX} characters, none of them = or ;")
     if not service.is_test and service.length_minutes == 0:
         raise BadInput(
@@ -61,7 +66,7 @@ def check_service(service: Service, currency: str) -> Service:
 
 def parse_services(text: str, currency: str, *, is_test: bool) -> tuple[Service, ...]:
     """Return the services of a text, separated by semicolons; raises BadInput, naming the first that does not parse."""
-    parts = list(dict.fromkeys(part for each in text.split(";") if (part := " ".join(each.split()))))
+    parts = list(dict.fromkeys(part for each in text.split(";") if (part := normal_name(each))))
     if len(parts) > ROW_SERVICES_MAX:
         raise BadInput(f"{len(parts)} are too many; {ROW_SERVICES_MAX} can be in one row")
     services = []
@@ -127,6 +132,7 @@ def _with_options(service: Service, words: list[str]) -> Service:
 
 
 def _number(what: str, text: str) -> int:
-    if not re.fullmatch(r"\d{1,4}", text, re.ASCII):
+    digits = number(text)
+    if not re.fullmatch(r"\d{1,4}", digits, re.ASCII):
         raise BadInput(f"{what} {text!r}: expected a whole number")
-    return int(text)
+    return int(digits)

@@ -58,14 +58,13 @@ class SeenEntries:
     @property
     def accepted(self) -> list[Entry]:
         """Return the entries in the order of the file, each with all that is known of its provider and clinic."""
-        return [
-            msgspec.structs.replace(
-                entry,
-                clinic=self._clinics[entry.clinic.identifier][1],
-                provider=self._providers[entry.provider.identifier][1],
-            )
-            for entry in self._posts.values()
-        ]
+        return list(map(self._complete, self._posts.values()))
+
+    def _complete(self, entry: Entry) -> Entry:
+        clinic, provider = self._clinics[entry.clinic.identifier][1], self._providers[entry.provider.identifier][1]
+        if clinic is entry.clinic and provider is entry.provider:
+            return entry
+        return msgspec.structs.replace(entry, clinic=clinic, provider=provider)
 
     def add(self, entry: Entry) -> int | None:
         """Remember the row, or return the line of the one it duplicates; raises BadInput when it contradicts one."""
@@ -77,7 +76,9 @@ class SeenEntries:
         notes = list(entry.gaps)
         clinic = self._together(self._clinics.get(entry.clinic.identifier), entry.clinic, notes)
         provider = self._together(self._providers.get(entry.provider.identifier), entry.provider, notes)
-        entry = self._without_other_tests(msgspec.structs.replace(entry, gaps=tuple(notes)))
+        entry = self._without_other_tests(
+            msgspec.structs.replace(entry, clinic=clinic, provider=provider, gaps=tuple(notes))
+        )
         shifts = self._shifts[entry.provider.identifier]
         if clash := first_overlap([*shifts, *entry.shifts]):
             reason = f"{clash[0]} and {clash[1]} of this provider overlap"

@@ -47,11 +47,11 @@ class Summary:
 
     Each of the `rows` is accepted, or among `duplicates`, or among `rejected`, whose rows are also in the file
     `rejected_file`, or `unwritten` says why not. `gaps` are faults of accepted rows that were tolerated,
-    `missing_photos` pictures that could not be
-    had. `unsure` says why nothing is stored without `yes`. `added`, `updated` and `unchanged` count cities, clinics,
-    providers, posts (a provider at a clinic), photos, clinics with other pictures, specialities,
-    provider_specialities, service_types, services and shifts; or postal_codes. `unknown_specialities` are those that
-    search does not know, with how many rows have them and what they may mean. `places` are those that close or open.
+    `missing_photos` pictures that could not be had. `unsure` says why nothing is stored without `yes`. `added`,
+    `updated` and `unchanged` count cities, clinics, providers, posts (a provider at a clinic), photos, clinics with
+    other pictures, specialities, provider_specialities, service_types, services and shifts; or postal_codes.
+    `unknown_specialities` are those that search does not know, with how many rows have them and what they may mean.
+    `places` are those that close or open.
     """
 
     format: str

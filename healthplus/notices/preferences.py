@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
@@ -18,6 +17,7 @@ from healthplus.notices.sender import NoSender
 from healthplus.notices.senders import Senders
 from healthplus.notices.texts import id_of_code
 from healthplus.signatures import is_signed
+from healthplus.text import comparable
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -129,7 +129,7 @@ class Reply(msgspec.Struct, rename={"sender": "from"}):
 
 def answer_of(text: str) -> Literal["yes", "no", "stop"] | None:
     """Return what a reply says; None where it says anything else."""
-    word = unicodedata.normalize("NFC", text).strip(" \t\r\n.!,।\"'").casefold()
+    word = comparable(text).strip(" .!,।\"'")
     if word in _YES:
         return "yes"
     if word in _NO:

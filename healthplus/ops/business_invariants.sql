@@ -69,6 +69,15 @@ HAVING captured_at IS NULL
     OR sum(refund.amount_minor) FILTER (WHERE why <> 'gateway') > payment.amount_minor - coalesce(payment.kept_minor, 0)
     OR (bool_or(is_rest) AND payment.state <> 'refunded')
 
+-- name: fees_are_paid_once
+-- A fee that was to be paid at the clinic and was paid online is not paid at the desk, too, and each payment of it has its event.
+SELECT booking.provider_id, booking.booking_id, till.paid_minor(booking.provider_id, booking.booking_id) AS desk_minor
+FROM booking.booking
+WHERE funding = 'online' AND booking.booking_id IN (SELECT booking_id FROM till.payment)
+    AND (till.paid_minor(booking.provider_id, booking.booking_id) > 0 OR NOT EXISTS (
+        SELECT FROM booking.event_log
+        WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id AND kind = 'paid_online'))
+
 -- name: failed_refunds_are_tried_again
 -- Each refund that failed was tried again, often enough, and each try after the first took the place of one that had failed.
 SELECT provider_id, refund_id, tries

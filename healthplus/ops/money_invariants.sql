@@ -14,14 +14,14 @@ WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
             AND back.state = 'refunded')
 
 -- name: booked_not_captured
--- Bookings that are funded online and were booked two minutes ago or more, whose money is not captured.
+-- Bookings that are funded online and were booked two minutes ago or more, or paid since, whose money is not captured.
 SELECT provider_id, booking_id, event.at AS booked_at
 FROM booking.booking JOIN booking.event USING (provider_id, booking_id)
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
     AND event.kind = 'booked' AND event.at < (SELECT public.app_now()) - interval '2 minutes'
     AND NOT EXISTS (
         SELECT FROM booking.event AS back
-        WHERE back.provider_id = booking.provider_id AND back.booking_id = booking.booking_id AND back.kind = 'uncancelled'
+        WHERE back.provider_id = booking.provider_id AND back.booking_id = booking.booking_id AND back.kind IN ('uncancelled', 'paid_online')
             AND back.at >= (SELECT public.app_now()) - interval '2 minutes')
     AND NOT EXISTS (
         SELECT FROM ledger.payment

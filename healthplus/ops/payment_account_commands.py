@@ -12,6 +12,7 @@ from healthplus.payment_keys import account_keys, is_account_name
 from healthplus.payments.account_faults import queries
 from healthplus.settings import Settings
 from healthplus.staff.command_audit import note_command
+from healthplus.text import checked_name
 
 _GATEWAYS = ("stripe", "razorpay")
 _RESTART = "Start the product again, so that it uses it."
@@ -34,8 +35,7 @@ def add_command(settings: Settings, /, name: str, gateway: str, owner: str, **fl
     """Add an account; NAME is ours, and is what its keys in HEALTHPLUS_PAYMENT_KEYS and its webhooks' address go by."""
     if not is_account_name(name):
         raise BadInput("A name begins with a small letter and has small letters, digits and hyphens, 30 at most.")
-    if not (owner := owner.strip()) or len(owner) > 200:
-        raise BadInput("Say who owns the account, in at most 200 letters.")
+    owner = checked_name(owner, 200)
     if flags["lets_lapse"] and gateway != "razorpay":
         raise BadInput("Only with Razorpay does money lapse: elsewhere it is let go at once.")
 

@@ -1,4 +1,4 @@
-"""Paying for a hold: set the money aside, then book, then (in captures) take it."""
+"""Paying for a hold, or for an appointment: set the money aside, then book, then (in captures) take it."""
 
 from __future__ import annotations
 
@@ -48,6 +48,18 @@ class Paid(msgspec.Struct, frozen=True):
     """
 
     outcome: Booked | ConfirmRefused | Done[Literal["pending"]]
+    voided: bool | None = None
+    url: str | None = None
+    fields: dict[str, str] = {}
+
+
+class PaidOnline(msgspec.Struct, frozen=True):
+    """The result of paying online what was to be paid at the clinic; all but `code` as of Paid.
+
+    `not_payable`: it has ended, was paid meanwhile or has another fee by now; `voided` is then of what came for it.
+    """
+
+    code: Literal["paid", "pending", "not_payable", "not_found"]
     voided: bool | None = None
     url: str | None = None
     fields: dict[str, str] = {}
@@ -129,24 +141,10 @@ class Payments:
         # Perhaps a repeat: confirm knows it by what was set aside the first time, and no more money is.
         authorisation: str | None = held["authorisation"]
         if held["is_due"]:
-            # The intent is stored by now: if this process never gets to confirm, reconciliation finds the money.
-            async with idle():
-                answer = await self.gateways.of(held["account"]).authorise(
-                    key_of(provider_id, booking_id),
-                    held["fee_minor"],
-                    held["currency"],
-                    method,
-                    return_url,
-                    held["order_name"],
-                )
-            note_change()  # reconciliation may book with this money, whatever becomes of this request
-            if isinstance(answer, Declined):
-                await self._forget_declined(provider_id, booking_id, held)
-                raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")
+            answer = await self._request(provider_id, booking_id, held, method, return_url)
             if isinstance(answer, Pending):
-                await self._store_order(provider_id, booking_id, held["account"], answer.order)
                 return Paid(Done("pending"), url=answer.url, fields=answer.fields)
-            authorisation = joined(held["account"], answer.name)
+            authorisation = answer
         elif held["code"] == "expired" and authorisation is None:
             return Paid(Refused("expired", booking_id=booking_id, state="expired"))
         outcome = await self._book.confirm(
@@ -166,6 +164,48 @@ class Payments:
         if outcome.code == "booked" or outcome.code == "key_reused" or authorisation is None:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))
+
+    async def pay_online(
+        self, provider_id: int, booking_id: UUID, method: str, patient: Patient, shown_minor: int, return_url: str
+    ) -> PaidOnline:
+        """Pay the fee of a patient's appointment online, which was to be paid at the clinic; a repeat pays once.
+
+        `shown_minor`: what the patient was shown that it costs. `pending` as with `pay`. Raises PaymentDeclined,
+        PaymentUnavailable and BadInput, with the appointment as it was.
+        """
+        begun = await self._database.fetch_row(
+            queries.begin_booking_payment, provider_id, booking_id, patient.patient_id, shown_minor
+        )
+        if begun is None:
+            return PaidOnline("not_found")
+        if not begun["is_due"]:
+            return PaidOnline("paid" if begun["is_paid"] else "not_payable")
+        answer = await self._request(provider_id, booking_id, begun, method, return_url)
+        if isinstance(answer, Pending):
+            return PaidOnline("pending", url=answer.url, fields=answer.fields)
+        amount_minor = begun["fee_minor"]
+        try:
+            row = await self._book.locking(
+                provider_id,
+                lambda wait_seconds: self._database.fetch_row(
+                    queries.pay_online,
+                    provider_id,
+                    booking_id,
+                    answer,
+                    amount_minor,
+                    str(patient),
+                    wait_seconds=wait_seconds,
+                ),
+                patient,
+            )
+        finally:
+            self._book.changed(provider_id)
+        assert row is not None
+        if row["code"] != "paid":
+            return PaidOnline(row["code"], await self._void_if_due(provider_id, booking_id))
+        money = (answer, amount_minor, begun["currency"], METHODS.get(method, method))
+        self.captures.remember(Capture(provider_id, booking_id, *money))
+        return PaidOnline("paid")
 
     async def money(self, provider_id: int, booking_id: UUID) -> Money | None:
         """Return the money for a booking or hold; None: there was none."""
@@ -199,6 +239,31 @@ class Payments:
         look = self._start(self.webhooks.look_for(provider_id, hold_id))
         async with idle():
             await asyncio.wait([look], timeout=LOOK_SECONDS_MAX)
+
+    async def _request(
+        self, provider_id: int, hold_id: UUID, asked: Record, method: str, return_url: str
+    ) -> str | Pending:
+        """Request money, whose intent is stored: if this process goes no further, reconciliation finds what comes.
+
+        Return the payment's name, or where the patient goes on. Raises PaymentDeclined, PaymentUnavailable, BadInput.
+        """
+        async with idle():
+            answer = await self.gateways.of(asked["account"]).authorise(
+                key_of(provider_id, hold_id),
+                asked["fee_minor"],
+                asked["currency"],
+                method,
+                return_url,
+                asked["order_name"],
+            )
+        note_change()  # reconciliation may book with this money, whatever becomes of this request
+        if isinstance(answer, Declined):
+            await self._forget_declined(provider_id, hold_id, asked)
+            raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")
+        if isinstance(answer, Pending):
+            await self._store_order(provider_id, hold_id, asked["account"], answer.order)
+            return answer
+        return joined(asked["account"], answer.name)
 
     async def _store_order(self, provider_id: int, hold_id: UUID, account: str, order: str) -> None:
         """Store what was requested, before the patient is led there, so that what they pay is looked for."""

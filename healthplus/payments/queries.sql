@@ -37,6 +37,29 @@ SELECT asked.ordinal::integer AS ordinal, NULL::text AS failed_with, coalesce(st
         LIMIT 1) END AS authorisation
 FROM asked LEFT JOIN held USING (ordinal) LEFT JOIN intent ON intent.hold_id = asked.hold_id
 
+-- name: begin_booking_payment
+-- The appointment $2 of patient $3 at provider $1, whose fee was to be paid at the clinic and is to be paid online: the intent is stored first
+-- (is_due), as for holds. Not where it is not payable online (any more), or costs something else than $4, which the patient was shown. No row
+-- where it is none of theirs.
+WITH target AS MATERIALIZED (
+    SELECT booking.*, currency, now_at, fee_minor = $4 AND payments.may_request_online(booking) AS may_be
+    FROM public.app_now() AS now_at, booking.booking JOIN directory.clinic USING (clinic_id)
+    WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+), intent AS (
+    INSERT INTO payments.intent (provider_id, hold_id, amount_minor, asked_at, check_at, account, is_for_booking)
+    SELECT provider_id, booking_id, fee_minor, now_at, now_at + interval '20 seconds', payments.account_of(clinic_id), true
+    FROM target WHERE may_be
+    ON CONFLICT (provider_id, hold_id) DO UPDATE SET asked_at = excluded.asked_at, check_at = excluded.check_at, is_for_booking = true
+    RETURNING intent.asked_at, old.hold_id IS NULL AS is_first, account, order_name
+)
+SELECT fee_minor, currency, intent.asked_at IS NOT NULL AS is_due, intent.asked_at, coalesce(is_first, false) AS is_first, account, order_name,
+    ledger.is_paid(provider_id, booking_id) AS is_paid
+FROM target LEFT JOIN intent ON true
+
+-- name: pay_online
+-- Note money that was set aside for an appointment.
+SELECT payments.pay_online($1, $2, $3, $4, $5, 'answer') AS code
+
 -- name: take_due
 -- Some of what is due at the gateway, oldest first, $1 at most, and as many refunds of which each is a row; a capture only once it was left to
 -- the process that booked for long enough. It comes up again after $2 unless it is noted: this keeps processes from doing the same work, and
@@ -105,8 +128,8 @@ WHERE provider_id = $1 AND hold_id = $2
 SELECT order_name FROM payments.intent WHERE provider_id = $1 AND hold_id = $2
 
 -- name: hold_of_order
--- The hold for which money was requested by an order of an account's.
-SELECT provider_id, hold_id FROM payments.intent WHERE order_name = $2 AND account = $1
+-- The hold, or the appointment, for which money was requested by an order of an account's.
+SELECT provider_id, hold_id, is_for_booking FROM payments.intent WHERE order_name = $2 AND account = $1
 
 -- name: accounts
 -- The accounts at gateways.
@@ -152,7 +175,8 @@ UNION ALL
 SELECT authorisation, state::text, amount_minor, name FROM ledger.refund WHERE provider_id = $1 AND hold_id = $2 AND name IS NOT NULL
 
 -- name: take_due_intents
--- Some of what is due for a look at the gateway; as with take_due, it comes up again after $2 unless it was checked by then.
+-- Some of what is due for a look at the gateway; as with take_due, it comes up again after $2 unless it was checked by then. For an appointment
+-- that stands nobody is to pay any more after an hour.
 UPDATE payments.intent
 SET check_at = (SELECT public.app_now()) + $2
 WHERE (provider_id, hold_id) IN (
@@ -161,7 +185,10 @@ WHERE (provider_id, hold_id) IN (
     ORDER BY check_at LIMIT $1
     FOR UPDATE SKIP LOCKED)
 RETURNING provider_id, hold_id, account, order_name, coalesce((
-    SELECT booking.state_at(booking, (SELECT public.app_now())) <> 'reserved' FROM booking.booking
+    SELECT CASE WHEN is_for_booking
+        THEN asked_at < (SELECT public.app_now()) - interval '1 hour' OR NOT payments.is_payable_online(booking)
+        ELSE booking.state_at(booking, (SELECT public.app_now())) <> 'reserved' END
+    FROM booking.booking
     WHERE booking.provider_id = intent.provider_id AND booking_id = intent.hold_id), true) AS has_ended
 
 -- name: check_again_soon

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from healthplus.booking.book import Book
-from healthplus.database import Database, PostgresError
+from healthplus.database import Database, PostgresError, Record
 from healthplus.errors import DatabaseUnreachable, HealthPlusError, NotFound
 from healthplus.payments.accounts import SANDBOX, Gateways, joined, queries
 from healthplus.payments.gateway import GatewayPayment
@@ -75,10 +75,12 @@ class Reconciliation:
         elif await self._record(*ids, account, event.payment, "webhook", event.id) == "unknown":
             raise NotFound
 
-    async def hold_of(self, account: str, order: str) -> tuple[int, UUID] | None:
-        """Return the provider and the hold for which an order was made; None where it is not known, or not any more."""
-        row = await self._database.fetch_row(queries.hold_of_order, account, order)
-        return None if row is None else (row["provider_id"], row["hold_id"])
+    async def hold_of(self, account: str, order: str) -> Record | None:
+        """Return for what an order was made; None where it is not known, or not any more.
+
+        The row has provider_id and hold_id; or that is the id of an appointment (is_for_booking).
+        """
+        return await self._database.fetch_row(queries.hold_of_order, account, order)
 
     async def look_for(self, provider_id: int, hold_id: UUID) -> None:
         """Look at the gateway for a hold for which money was requested, and none is known."""

@@ -10,7 +10,7 @@ import msgspec
 
 from healthplus.database import Database, load
 from healthplus.errors import BadInput, NotFound, NotFulfilled
-from healthplus.text import is_name
+from healthplus.text import is_name, line
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -79,7 +79,7 @@ async def own_rating(database: Database, provider_id: int, booking_id: UUID, pat
 
 def checked_text(text: str) -> str | None:
     """Return what is said of a provider, on one line, or None where that is nothing. Raises BadInput."""
-    said = " ".join(text.split())
+    said = line(text)
     if said and not is_name(said, TEXT_MAX):
         raise BadInput(f"Write at most {TEXT_MAX} letters.")
     return said or None

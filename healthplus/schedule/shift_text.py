@@ -10,6 +10,7 @@ import msgspec
 
 from healthplus.directory.weekdays import DAYS, parse_days
 from healthplus.errors import BadInput
+from healthplus.text import identifier
 
 _SHIFT = re.compile(
     r"(?P<days>[a-z,-]+)\s+(?P<starts>\d\d?:\d\d)-(?P<ends>\d\d?:\d\d)/(?P<slot_minutes>\d{1,3})"
@@ -33,7 +34,8 @@ class Shift(msgspec.Struct, frozen=True, order=True):
 
 def parse_shifts(text: str) -> tuple[Shift, ...]:
     """Return the shifts of a text in order of time; raises BadInput when it does not parse or two of them overlap."""
-    shifts = tuple(sorted(shift for part in text.split(";") if part.strip() for shift in _parse(part.strip())))
+    parts = (part.strip() for part in identifier(text).split(";"))
+    shifts = tuple(sorted(shift for part in parts if part for shift in _parse(part)))
     if clash := first_overlap(shifts):
         raise BadInput(f"shifts: {clash[0]} and {clash[1]} overlap")
     return shifts

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from healthplus.search.vocabulary import VOCABULARY, folded, gender_asked, is_doctor, plain_words, runs, sendable
+from healthplus.text import with_postal_codes
 
 _CONTENT = tomllib.loads(Path(__file__).with_name("asked.toml").read_text("utf-8"))
 
@@ -104,6 +105,20 @@ def asked(text: str) -> Asked:
     return Asked(" ".join(words), gender, language, fee, day, order)
 
 
+def near_postal_code(text: str) -> tuple[str, str]:
+    """Return a text without the postal code that it asks to be near, and the code; all of it and "" without one."""
+    text = with_postal_codes(text)
+    found = _NEAR_POSTAL_CODE.search(text)
+    return (" ".join(text.replace(found[0], " ").split()), found[1] or found[2]) if found else (text, "")
+
+
+_NEAR_POSTAL_CODE = re.compile(
+    r"(?<!\w)(?:(?:near|nearby|around|close to|next to)\s+(?:pin\s+|pincode\s+|pin code\s+)?([1-9][0-9]{5})"
+    r"|([1-9][0-9]{5})\s+(?:ke paas|ke pas|के पास))(?!\w)",
+    re.IGNORECASE,
+)
+
+
 def untold(words: Sequence[str]) -> dict[str, str]:
     """Return what plain words ask for that no search can tell, by the phrases that do, the longest first."""
     found: dict[str, str] = {}
@@ -126,11 +141,11 @@ def _phrases(words: Sequence[str]) -> list[tuple[int, int, str]]:
 
 
 def _fee_asked(text: str) -> tuple[str, int]:
-    folded = sendable(text).lower().translate(_DIGITS)
+    plain = sendable(text).lower().translate(_DIGITS)
     for pattern in _FEES:
-        if found := pattern.search(folded):
+        if found := pattern.search(plain):
             fee = int(found[1].replace(",", ""))
-            if _FEE_MIN <= fee <= _FEE_MAX and len(folded) == len(text):
+            if _FEE_MIN <= fee <= _FEE_MAX and len(plain) == len(text):
                 return f"{text[: found.start()]} {text[found.end() :]}", fee
     return text, 0
 

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput
-from healthplus.search.asked import asked
+from healthplus.search.asked import asked, near_postal_code
 from healthplus.search.keyword import parse_keyword
 from healthplus.search.vocabulary import VOCABULARY, normal_words, sendable
 
@@ -207,8 +207,13 @@ def _with_asked(request: SearchRequest) -> tuple[SearchRequest, int]:
 
     The second is the day of the week that the keyword names, 0 where it does not.
     """
-    found = asked(request.keyword)
+    keyword, postal_code = near_postal_code(request.keyword)
+    found = asked(keyword)
     changes: dict[str, object] = {"keyword": found.need}
+    if postal_code and request.postal_code is None and request.latitude is None:
+        changes |= {"postal_code": postal_code, "radius_km": request.radius_km or RADIUS_KM_DEFAULT}
+        if request.order is Order.BEST:
+            changes["order"] = Order.DISTANCE_ASC
     if found.gender and not request.gender:
         changes["gender"] = found.gender
     if found.language and not request.language:

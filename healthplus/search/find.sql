@@ -50,11 +50,29 @@ WHERE city_id = (
 SELECT city_id, time_zone, centre.* FROM directory.city CROSS JOIN LATERAL search.city_centre(city) AS centre WHERE city_id = $1
 
 -- name: postal_code
--- The centre of a postal code or, where it is not stored, the median of its clinics.
-SELECT latitude, longitude FROM directory.postal_code WHERE postal_code = $1
-UNION ALL
-SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY latitude), percentile_cont(0.5) WITHIN GROUP (ORDER BY longitude)
-FROM directory.clinic WHERE postal_code = $1
+-- The centre of a postal code or, where it is not stored, the median of its clinics, or else the centre of the nearest by number that is
+-- stored or has clinics, in the same region, which the first two signs tell.
+SELECT latitude, longitude
+FROM (
+    SELECT 0 AS rank, 0 AS apart, latitude, longitude FROM directory.postal_code WHERE postal_code = $1
+    UNION ALL
+    SELECT 1, 0, percentile_cont(0.5) WITHIN GROUP (ORDER BY latitude), percentile_cont(0.5) WITHIN GROUP (ORDER BY longitude)
+    FROM directory.clinic WHERE postal_code = $1
+    UNION ALL
+    SELECT 2, abs(near.postal_code::bigint - $1::bigint), near.latitude, near.longitude
+    FROM (
+        (SELECT * FROM directory.postal_code WHERE postal_code < $1 ORDER BY postal_code DESC LIMIT 1)
+        UNION ALL
+        (SELECT * FROM directory.postal_code WHERE postal_code > $1 ORDER BY postal_code LIMIT 1)
+        UNION ALL
+        (SELECT postal_code, latitude, longitude FROM directory.clinic WHERE postal_code < $1 AND latitude IS NOT NULL ORDER BY postal_code DESC LIMIT 1)
+        UNION ALL
+        (SELECT postal_code, latitude, longitude FROM directory.clinic WHERE postal_code > $1 AND latitude IS NOT NULL ORDER BY postal_code LIMIT 1)
+    ) AS near
+    WHERE CASE WHEN near.postal_code ~ '^[0-9]{1,9}$' AND $1 ~ '^[0-9]{1,9}$' THEN left(near.postal_code, 2) = left($1, 2) ELSE false END
+) AS known
+WHERE latitude IS NOT NULL
+ORDER BY rank, apart
 LIMIT 1
 
 -- name: speciality_ids

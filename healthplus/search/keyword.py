@@ -95,6 +95,10 @@ class SplitKeyword:
         """Return whether words.toml or the directory has a word of the keyword, or one that sounds like it."""
         return word in self._known or word in self._found.alike
 
+    def frequency_of(self, word: str) -> int:
+        """Return how often the directory has a word."""
+        return self._found.frequency[word].get(0, 0)
+
     def word_query(self, word: str) -> str:
         """Return the query of a word: itself or, if no listing has it, all words that start or sound like it."""
         return self._spelt_in_any_way(word, "")
@@ -241,7 +245,7 @@ def _alternatives(part: Part, query: Callable[[str], str]) -> str:
         _quoted(f"service:{service_type_id}") for service_type_id in sorted(part.services - part.services_named)
     ]
     options += [_quoted(f"type:{provider_type}") for provider_type in sorted(part.types)]
-    if len(part.words) == 1 and _is_postal_code(part.words[0]):
+    if len(part.words) == 1 and is_postal_code(part.words[0]):
         options.append(_quoted(f"pin:{part.words[0]}"))
     plain = " & ".join(map(query, part.words))
     options.append(f"({plain})" if len(part.words) > 1 else plain)
@@ -255,7 +259,8 @@ def _all_of(words: Sequence[str], prefix: str = "") -> str:
     return f"({query})" if len(words) > 1 else query
 
 
-def _is_postal_code(word: str) -> bool:
+def is_postal_code(word: str) -> bool:
+    """Return whether a word looks like a postal code."""
     return len(word) == 6 and word.isascii() and word.isdigit()
 
 

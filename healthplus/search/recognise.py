@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from healthplus.search.spelling import edit_cost
 from healthplus.search.vocabulary import SPECIALITY_NAMES, folded, plain_words
+from healthplus.words_file import own_words
 
 _PHRASE_WORDS_MAX = 6
 _SURE_COST_A_LETTER = 0.1
@@ -130,7 +131,7 @@ _BY_FIRST_LETTER: dict[str, list[tuple[str, str, frozenset[str]]]] = {}
 for _phrase, _slug in _BY_PHRASE.items():
     if len(_phrase) >= _FUZZY_LENGTH_MIN and _phrase.isascii():
         _BY_FIRST_LETTER.setdefault(_phrase[0], []).append((_phrase, _slug, frozenset(_phrase)))
-_QUALIFICATIONS = _by_phrase(_CONTENT["qualifications"].items())
+_QUALIFICATIONS = _by_phrase(_CONTENT["qualifications"].items(), own_words().qualifications.items())
 _BEFORE = _by_phrase(_CONTENT["before"].items())
 _SKIPPED = frozenset(_CONTENT["skipped"]["words"])
 _WEAK = frozenset({"mbbs", "general"})

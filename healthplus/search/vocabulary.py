@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from healthplus.database import Database, load
+from healthplus.text import with_postal_codes
+from healthplus.words_file import OwnWords, own_words
 
 UrgentKind: TypeAlias = Literal["", "body", "mind", "violence", "child"]
 """Of what cannot wait; "" is nothing."""
@@ -128,6 +130,24 @@ def _load(content: dict[str, Any]) -> Vocabulary:
     )
 
 
+def _add_own(content: dict[str, Any], own: OwnWords) -> None:
+    """Add the words of the installation's own file; what it has for no emergency goes."""
+    content["abbreviations"] += [[one.lower() for one in row] for row in own.abbreviations]
+    for slug, names in own.specialities.items():
+        speciality = content["specialities"].setdefault(slug, {"slugs": [slug], "words": [slug.replace("-", " ")]})
+        speciality["words"] += [name.lower() for name in names]
+    for kind, phrases in own.urgent.items():
+        content["urgent"][kind] |= {
+            phrase.lower(): [slug for slug in slugs if slug in content["specialities"]] or ["general-medicine"]
+            for phrase, slugs in phrases.items()
+        }
+    gone = {folded(phrase.lower()) for phrase in own.not_urgent}
+    for kind, phrases in content["urgent"].items():
+        content["urgent"][kind] = {phrase: slugs for phrase, slugs in phrases.items() if folded(phrase) not in gone}
+    content["together"] = [one for one in content["together"] if folded(one["means"]) not in gone]
+    content["alone"] = {word: means for word, means in content["alone"].items() if folded(means) not in gone}
+
+
 def _same(content: dict[str, Any], phrases: dict[str, Meaning]) -> dict[str, tuple[str, ...]]:
     """Return each abbreviation and full form with the others of its row, which mean all that one of them does."""
     same: dict[str, tuple[str, ...]] = {}
@@ -203,6 +223,7 @@ _NASALS = re.compile(
     "\u0919\u094d(?=[\u0915-\u0918])|\u091e\u094d(?=[\u091a-\u091d])|\u0923\u094d(?=[\u091f-\u0922])"
     "|\u0928\u094d(?=[\u0924-\u0927])|\u092e\u094d(?=[\u092a-\u092d])"
 )
+_DOTTED_LETTERS = re.compile(r"(?<!\w)([a-z])\.(?=[a-z](?!\w))")
 _LONE_LETTERS = re.compile(r"(?<!\w)([a-z])[. ]+(?=[a-z](?!\w))")
 _BETWEEN_WORDS = re.compile(
     "[\u0001-\u002f\u003a-\u0060\u007b-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7\u0589\u05be\u060c"
@@ -211,6 +232,7 @@ _BETWEEN_WORDS = re.compile(
 )
 
 _CONTENT = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+_add_own(_CONTENT, own_words())
 VOCABULARY = _load(_CONTENT)
 SPECIALITY_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -236,13 +258,13 @@ async def normal_words(database: Database, text: str) -> list[str]:
     """Return the first words of any text at all, as they are compared."""
     if not text or text.isspace():
         return []
-    words = await database.fetch_value(_queries.words, sendable(text))
+    words = await database.fetch_value(_queries.words, sendable(with_postal_codes(text[:_LENGTH_MAX])))
     return [word[:WORD_LENGTH_MAX] for word in words[:WORDS_MAX]]
 
 
 def plain_words(text: str) -> list[str]:
     """Return nearly the same as `normal_words`, without the database: accents stay."""
-    plain = _LONE_LETTERS.sub(r"\1", folded(sendable(text).lower()))
+    plain = _LONE_LETTERS.sub(r"\1", _DOTTED_LETTERS.sub(r"\1", folded(sendable(text).lower())))
     return [word for word in _BETWEEN_WORDS.split(plain) if word]
 
 

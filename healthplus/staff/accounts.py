@@ -11,11 +11,16 @@ from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, Conflict, LastAdministrator, NotFound
 from healthplus.staff.rights import Role, is_everywhere
 from healthplus.staff.sessions import queries
-from healthplus.text import is_name
+from healthplus.text import checked_name, identifier
 
 LINK_PATH = "/desk/welcome?link="
 NAME_LENGTH_MAX = 200
 _LOG_ON = re.compile(r"[a-z0-9][a-z0-9._-]{2,39}")
+
+
+def normal_log_on(text: str) -> str:
+    """Return a log-on ID as it is kept, from what somebody typed for one."""
+    return identifier(text).lower()
 
 
 def is_log_on(text: str) -> bool:
@@ -27,11 +32,9 @@ async def add_staff(
     database: Database | Transaction, log_on: str, name: str, actor: Actor, provider_id: int | None = None
 ) -> int:
     """Add a member of the staff, who has no role and no way in yet. Raises BadInput, and Conflict for a taken ID."""
-    log_on, name = log_on.strip().lower(), name.strip()
+    log_on, name = normal_log_on(log_on), checked_name(name, NAME_LENGTH_MAX)
     if not is_log_on(log_on):
         raise BadInput("A log-on ID has 3 to 40 small letters, digits, dots, hyphens and underscores, as in asha.rao.")
-    if not is_name(name, NAME_LENGTH_MAX):
-        raise BadInput(f"A name has 1 to {NAME_LENGTH_MAX} printable characters.")
     staff_id: int | None = await database.fetch_value(queries.add_account, log_on, name, provider_id, str(actor))
     if staff_id is None:
         raise Conflict(f"Somebody has the log-on ID {log_on} already; choose another.")
@@ -91,7 +94,7 @@ async def enable_staff(database: Database | Transaction, staff_id: int, actor: A
 
 async def staff_named(database: Database | Transaction, log_on: str) -> Record:
     """Return the account of a log-on ID. Raises NotFound."""
-    row = await database.fetch_row(queries.account_named, log_on.strip().lower())
+    row = await database.fetch_row(queries.account_named, normal_log_on(log_on))
     if row is None:
         raise NotFound(f"Nobody has the log-on ID {log_on}; `healthplus staff list` shows them.")
     return row

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 import os
-import re
 from datetime import datetime
 
 import pyotp
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from healthplus import text as typed
 from healthplus.accounts.secret import Secret
 
 _STEP_SECONDS = 30
@@ -31,7 +31,7 @@ def app_link(app_secret: str, log_on: str) -> str:
 
 def step_of_code(app_secret: str, code: str, now: datetime, last_step: int = 0) -> int | None:
     """Return the time step that a code is of; None where it is wrong, or not later than the last that was used."""
-    code = re.sub(r"[\s-]", "", code)
+    code = typed.code(code)
     present = int(now.timestamp()) // _STEP_SECONDS
     totp = pyotp.TOTP(app_secret)
     found = None

@@ -20,6 +20,7 @@ from healthplus.errors import LogInRefused, TooManyGuesses
 from healthplus.idle import idle
 from healthplus.refusals import refused
 from healthplus.staff import passkeys
+from healthplus.staff.accounts import normal_log_on
 from healthplus.staff.apps import AppSecrets, step_of_code
 from healthplus.staff.passwords import Passwords
 from healthplus.staff.sessions import StaffSession, queries
@@ -259,7 +260,7 @@ class LogIn:
 
 
 def _normal_log_on(log_on: str) -> str:
-    return log_on.replace("\0", "").strip().lower()[:_LOG_ON_LENGTH_MAX]  # no text of the database has that character
+    return normal_log_on(log_on)[:_LOG_ON_LENGTH_MAX]
 
 
 def _proof_action(session: StaffSession) -> str:

@@ -9,6 +9,7 @@ import segno
 
 from healthplus.errors import BadInput
 from healthplus.money import INR, in_units
+from healthplus.text import identifier
 
 _FORM = re.compile(r"[A-Za-z0-9._-]{2,64}@[A-Za-z][A-Za-z0-9]{1,63}")
 """A name at a bank or app, with no dot after the @, unlike an e-mail address."""
@@ -17,7 +18,7 @@ _NAME_LENGTH_MAX = 60
 
 def checked_upi_id(text: str) -> str:
     """Return a UPI id as it is kept. Raises BadInput for what is none."""
-    upi_id = re.sub(r"\s", "", text)
+    upi_id = identifier(text).replace(" ", "")
     if not _FORM.fullmatch(upi_id):
         raise BadInput(f"upi id {text[:60]!r}: expected a name, @ and a bank, such as clinic@okaxis")
     return upi_id

@@ -23,6 +23,7 @@ from babel.support import Translations
 from markupsafe import Markup, escape
 
 from healthplus.money import currency_digits, in_units
+from healthplus.text import comparable
 
 CATALOGUES = Path(__file__).with_name("locale")
 
@@ -74,7 +75,7 @@ class Language:
 
     def own_name(self, kind: str, text: str) -> str:
         """Return the directory's name of what `text` names in this language, as `known_name` has it; else `text`."""
-        return self._own.get((kind, text.casefold()), text)
+        return self._own.get((kind, comparable(text)), text)
 
     def day(self, on: _Day, today: _Day | None = None) -> str:
         """Return a day as "Tue 24 Nov"; where `today` is given and it is near, as "Today" or "Tomorrow"."""
@@ -216,7 +217,7 @@ def _translations(code: str) -> tuple[Translations, _Names, _Names]:
                 name, there = str(message.id), str(message.string)
                 known[message.context, name.casefold()] = there
                 # Of several that are called the same here, the first in the catalogue.
-                own.setdefault((message.context, there.casefold()), name)
+                own.setdefault((message.context, comparable(there)), name)
         compiled = io.BytesIO()
         write_mo(compiled, catalogue)
         compiled.seek(0)

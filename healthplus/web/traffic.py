@@ -39,6 +39,8 @@ _CLASSES = {
         GET /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}/release
+        GET /appointments/{provider_id}/{booking_id}/pay
+        POST /appointments/{provider_id}/{booking_id}/pay
         GET /appointments/{provider_id}/{booking_id}/cancel
         POST /appointments/{provider_id}/{booking_id}/cancel
     """,
@@ -319,6 +321,9 @@ _CLASSES = {
         GET /privacy/withdrawn
         POST /privacy/agree
         POST /privacy/sign-out-everywhere
+        GET /docs
+        GET /docs/first-booking
+        GET /docs/{name}
         GET /help
         GET /accessibility
         GET /specialities

@@ -31,14 +31,16 @@ async def test_a_token_lets_its_patient_in_and_is_kept_only_as_a_hash(db: Databa
     assert token.encode() not in row["token_hash"]
 
 
-@pytest.mark.parametrize("phone", ["9876543210", "+0123456789", "+91 98765", "+91987654321098765", "", PHONE + "\x00"])
+@pytest.mark.parametrize(
+    "phone", ["9876543210", "+0123456789", "+91 98765", "+91987654321098765", "", PHONE + "\ue000"]
+)
 async def test_only_whole_numbers_are_taken(db: Database, phone: str) -> None:
     with pytest.raises(BadInput):
         await add_patient(db, "Asha", phone)
     assert await db.fetch_value("SELECT count(*) FROM accounts.patient") == 0
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\x00b", "a\nb", *UNSEEN])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\ue000b", *UNSEEN])
 async def test_only_names_are_taken(db: Database, name: str) -> None:
     with pytest.raises(BadInput):
         await add_patient(db, name)

@@ -16,6 +16,7 @@ from healthplus.errors import PhoneRefused
         ("0091 9876543210", "IN", "+919876543210"),
         ("+91 09876543210", "IN", "+919876543210"),
         ("९८७६५ ४३२१०", "IN", "+919876543210"),
+        ("\u202a+91\xa098765\u201143210\u202c\x00", None, "+919876543210"),
         ("+44 (0)7911 123456", "IN", "+447911123456"),
         ("07911 123456", "GB", "+447911123456"),
         ("+1 212-555-0123", "IN", "+12125550123"),  # there mobiles and landlines cannot be told apart
@@ -40,7 +41,7 @@ def test_mobile_numbers_as_people_write_them(text: str, region: str | None, phon
         ("+", "in full"),
         ("Call 98765 43210", "in full"),
         ("98765 43210 ext. 5", "in full"),
-        ("98765 43210\x00", "in full"),
+        ("98765 43210\ue000", "in full"),
         ("98765;43210", "in full"),
         ("9" * 10_000, "in full"),
         ("tel:+919876543210", "in full"),

@@ -213,13 +213,15 @@ class Booking:
     kept_min: int | None = None  # what cancelling keeps at least
     online_only: bool = False  # where others pay at the clinic
     by_phone: bool = False  # booked for a caller: nobody pays online
+    paid_online: bool = False  # what was to be paid at the clinic
+    at_desk: int = 0  # what was paid there
     payments: dict[str, Payment] = field(default_factory=dict)  # by authorisation
     paid: dict[str, Booking] = field(default_factory=dict)  # what the money set aside for this hold pays for
     id: Any = None
 
     @property
     def funding(self) -> str:
-        if self.online_only:
+        if self.online_only or self.paid_online:
             return "online"
         funding = self.want.funding_at(self.clinic)
         return "clinic" if self.by_phone and funding == "online" else funding
@@ -1045,6 +1047,28 @@ class Book:
         claim.lapses = [at for at in claim.lapses if at != held.deadline]
         claim.spent = [at for at in claim.spent if at != held.deadline]
         return late
+
+    def pay_online(self, booking: Booking, money: str, amount: int, actor: Actor) -> str:
+        """Pay what was to be paid at the clinic, with money that was set aside."""
+        if not self.owned(booking, actor):
+            return "not_found"
+        if money not in booking.paid:
+            is_paid = self.is_payable_at_desk(booking) and not booking.at_desk and booking.fee == amount
+            booking.paid[money] = booking
+            booking.payments[money] = Payment(amount, "capture" if is_paid else "void")
+            booking.paid_online |= is_paid
+            return "paid" if is_paid else "not_payable"
+        pays = any(known.due == "capture" and known.kept is None for known in booking.payments.values())
+        return "paid" if pays else "not_payable"
+
+    def is_payable_at_desk(self, booking: Booking) -> bool:
+        return booking.funding == "clinic" and booking.state in ("booked", "arrived", "fulfilled")
+
+    def pay_at_desk(self, booking: Booking, amount: int) -> str:
+        if not self.is_payable_at_desk(booking):
+            return "not_payable"
+        booking.at_desk += amount
+        return "recorded"
 
     def give_back(self, booking: Booking, state: str, kept: int = 0) -> None:
         booking.state = state

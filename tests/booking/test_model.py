@@ -30,6 +30,7 @@ from tests.fixtures.directory import close_service, make_city, make_clinic, make
 from tests.fixtures.patients import make_patients, see
 from tests.fixtures.phone import DeskBook
 from tests.fixtures.terms import Ladder, make_terms
+from tests.fixtures.till import pay_at_desk
 
 from . import both_ways, model
 
@@ -51,8 +52,7 @@ STEPS = [
     *["fill", "line_up", "give_back", "accept", "see", "wait", "answer", "let_go", "crowd", "reschedule"] * 2,
     *["attend", "leave", "resume", "settle", "again", "change_shift", "change_leave", "pay_late"],
     *["choose_person", "rename", "replace", "change_service", "change_terms", "line_up", "line_up"],
-    "phone",
-    "phone",
+    *["phone", "pay_online"] * 2,
 ]
 
 STATE = """
@@ -766,6 +766,31 @@ class Machine(RuleBasedStateMachine):
         for provider, booking in due[-1:]:
             self.ask("confirm", provider, booking, self.money(provider, booking, "late"), System("gateway"))
 
+    def pay_online(self, _: int) -> None:
+        """Money comes for what is to be paid at the clinic, now and then after the desk was paid."""
+        found = [(p, b) for p, book in self.books.items() for b in book.bookings]
+        to_pay = [x for x in found if x[1].state in ("booked", "arrived", "fulfilled") and x[1].funding == "clinic"]
+        standing = to_pay if to_pay and self.draw.random() < 0.8 else [x for x in found if x[1].state != "reserved"]
+        for provider, booking in self.draw.sample(standing, min(1, len(standing))):
+            book, sql = self.books[provider], "SELECT payments.pay_online($1, $2, $3, $4, $5, 'answer')"
+            if self.draw.random() < 0.2:
+                self.pay_at_desk(provider, booking)
+            money = self.money(provider, booking, self.draw.choice(["online", "online", "more"]))
+            amount = max(1, booking.fee + (self.draw.random() < 0.1))
+            actor = self.asker(booking.patient)
+            expected = book.pay_online(booking, money, amount, actor)
+            self.trail.append((self.shared.now, "pay_online", (provider, booking.id, money, amount, actor)))
+            answer = self.run(self.trial.db.fetch_value(sql, provider, booking.id, money, amount, str(actor)))
+            same("paying online", answer, expected)
+
+    def pay_at_desk(self, provider: int, booking: model.Booking) -> None:
+        amount, seen, clinic = self.draw.randint(1, 2 * booking.fee + 1), booking.at_desk, booking.clinic.clinic_id
+        expected = self.books[provider].pay_at_desk(booking, amount)
+        self.trail.append((self.shared.now, "pay_at_desk", (provider, booking.id, amount)))
+        key = f"{booking.id} {len(self.trail)}"
+        answer = self.run(pay_at_desk(self.trial.db, booking.id, amount, clinic, seen, provider_id=provider, key=key))
+        same("paying at the desk", answer, expected)
+
     def give_back(self, _: int) -> None:
         for provider, booking in filter(None, [self.a_booking()]):
             likely = "release" if booking.state == "reserved" else "cancel"
@@ -1166,6 +1191,7 @@ BROKEN = {
         "booking.phone_tickets_max() <=",
         "booking.phone_tickets_max() <",
     ),
+    "what is paid online is still to be paid": ("pay_online", "SET funding = 'online'", "SET funding = funding"),
     "a caller pays online": ("book_caller", "SET funding = 'clinic'", "SET funding = funding"),
     "a service begins at any slot": ("is_on_grid", "(p_need).starts_every", "1"),
     "nothing is kept free after a service": ("need_of_services", "+ max(buffer_minutes)", ""),
@@ -1217,6 +1243,7 @@ MET_BY = {
     "the desk is served before who waits": ("fill", "line_up", "line_up", "wait_for_a_boundary", "phone"),
     "one of the staff has a fourth caller": ("fill", "phone", "phone"),
     "a move drops terms": ("change_terms", "hold", "hold", "confirm", "reschedule", "reschedule"),
+    "what is paid online is still to be paid": ("hold", "fill", "confirm", "pay_online"),
 }
 """The steps that meet a rule in seconds, where all of them would take a minute or more."""
 

@@ -14,13 +14,13 @@ def test_a_gstin_is_kept_without_spaces_and_in_capitals() -> None:
     assert check_sign("29AAGCB7383J1Z") == "4"
 
 
-@pytest.mark.parametrize("wrong", ["", "27AAPFU0939F1Z", "27AAPFU0939F1ZVV", "27AAPFU0939F1Z५", "x" * 40])
+@pytest.mark.parametrize("wrong", ["", "27AAPFU0939F1Z", "27AAPFU0939F1ZVV", "x" * 40])
 def test_what_has_another_form_is_none(wrong: str) -> None:
     with pytest.raises(BadInput, match="expected 15 letters and digits"):
         checked_gstin(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["27AAPFU0939F1ZW", "27AAPFU0993F1ZV", "72AAPFU0939F1ZV"])
+@pytest.mark.parametrize("wrong", ["27AAPFU0939F1ZW", "27AAPFU0939F1Z५", "27AAPFU0993F1ZV", "72AAPFU0939F1ZV"])
 def test_one_mistyped_sign_is_seen(wrong: str) -> None:
     with pytest.raises(BadInput, match="mistyped"):
         checked_gstin(wrong)

@@ -15,6 +15,7 @@ from healthplus.directory.weekdays import days_text, in_bits, parse_days
 from healthplus.errors import BadInput
 from healthplus.money import FEE_MINOR_MAX
 from healthplus.text import is_name
+from healthplus.text import name as normal_name
 
 CURRENCIES = st.sampled_from(["INR", "JPY", "KWD", "UYW"])
 FEES = st.integers(0, FEE_MINOR_MAX)
@@ -28,7 +29,7 @@ def services(draw: st.DrawFn) -> Service:
     is_test = draw(st.booleans())
     fee_minor, length_minutes = draw(FEES), draw(st.integers(0 if is_test else 1, 720))
     return Service(
-        draw(NAMES.filter(lambda name: is_name(name, 200) and " ".join(name.split()) == name)),
+        draw(NAMES.filter(lambda name: is_name(name, 200) and normal_name(name) == name)),
         is_test,
         fee_minor,
         length_minutes,

@@ -147,6 +147,7 @@ FAULTS = {
         "UPDATE booking.queue_entry SET number = number + 1 WHERE kind = 'joined' AND number = 2", "booking.queue_entry"
     ),
     "refunds_within_payments": f"{CAPTURE}; {PART.format(50001, 'ordered', 1)}",
+    "fees_are_paid_once": f"{PAID.format(kind='payment', of='NULL')}; DELETE FROM receipts.due",
     "failed_refunds_are_tried_again": f"{CAPTURE}; {PART.format(1, 'failed', 3)}",
     "receipts_in_a_row": f"{CAPTURE}; SELECT receipts.issue(9); UPDATE receipts.series SET last_number = 2",
     "receipts_match_money": f"{CAPTURE}; DELETE FROM receipts.due",

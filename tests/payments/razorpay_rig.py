@@ -34,10 +34,10 @@ class RazorpayRig(Rig):
         self._method = method
         self.methods = (method, method)
         # What is not needed is captured, if it is not yet, and then refunded.
-        self.differs = {"lost": frozenset({"refund", "note_refunds"})}
+        self.differs = dict.fromkeys(("lost", "desk_first"), frozenset({"refund", "note_refunds"}))
         if method == "upi":
             self.differs["given_back"] = frozenset({"void", "refund", "note_refunds"})
-            self.differs["found"] = frozenset({"capture", "note_states"})
+            self.differs["found"] = self.differs["at_clinic_found"] = frozenset({"capture", "note_states"})
 
     def gateway(self, answer_seconds_max: float | None = None) -> AbstractAsyncContextManager[Gateway]:
         return gateway_of(self._emulator.url, seconds_max=answer_seconds_max or ANSWER_SECONDS_MAX)

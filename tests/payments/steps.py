@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from healthplus.payments.gateways.sandbox import SIGNATURE, WebhookBody
-from healthplus.payments.payments import Paid, Payments
+from healthplus.payments.payments import Paid, PaidOnline, Payments
 from healthplus.signatures import sign
 from tests.fixtures.environment import PROVIDER, Environment
 
@@ -23,6 +23,13 @@ async def pay(
 ) -> Any:
     paid: Paid = await payments.pay(PROVIDER, booking_id, method, environment.actor("asha"), key, BACK)
     return paid
+
+
+async def pay_online(
+    payments: Payments, environment: Environment, booking_id: UUID, method: str = "sandbox-ok", shown_minor: int = 30000
+) -> PaidOnline:
+    """Pay online what was to be paid at the clinic."""
+    return await payments.pay_online(PROVIDER, booking_id, method, environment.actor("asha"), shown_minor, BACK)
 
 
 async def capture(payments: Payments, environment: Environment) -> tuple[int, int]:

@@ -19,13 +19,14 @@ from healthplus.database import Database
 from healthplus.ops.check import all_violations
 from healthplus.payments.accounts import Gateways, queries
 from healthplus.payments.gateway import Authorisation, Gateway
-from healthplus.payments.payments import Payments
+from healthplus.payments.payments import PaidOnline, Payments
 from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.fixtures.terms import set_terms
+from tests.fixtures.till import pay_at_desk
 from tests.payments.rigs import Rig
-from tests.payments.steps import money, pay
+from tests.payments.steps import money, pay, pay_online
 
 _T = TypeVar("_T")
 NAMES = {sql: name for area in (queries, booking.calls) for name, sql in area.items()}
@@ -197,6 +198,34 @@ class Play:
         await self.book.release(PROVIDER, held, self.environment.actor("asha"))
         await self._pay_at_the_bank(held)
 
+    async def at_clinic(self, held: UUID) -> None:
+        """Have an appointment that was to be paid at the clinic be paid online."""
+        await self._pay_online(held)
+        await self.environment.pass_time(seconds=30)
+        await self.payments.captures.poll()
+
+    async def desk_first(self, held: UUID) -> None:
+        """Have the desk be paid while that is under way."""
+
+        async def be_paid() -> None:
+            assert await pay_at_desk(self.environment.db, held, 50000, ONLINE) == "recorded"
+
+        self.gateway.after_authorise = be_paid
+        await self._pay_online(held)
+        await self.payments.captures.poll()
+
+    async def at_clinic_found(self, held: UUID) -> None:
+        await self._pay_online(held, self.rig.methods[1])
+        await self._pay_at_the_bank(held)
+
+    async def _pay_online(self, held: UUID, method: str = "") -> None:
+        async def request() -> PaidOnline:
+            return await pay_online(self.payments, self.environment, held, method or self.rig.methods[0], 50000)
+
+        if (await request()).url and not method:
+            await self._pay_there(held)
+            await request()
+
     async def found(self, held: UUID) -> None:
         await self._request(held, self.rig.methods[1])
         await self._pay_at_the_bank(held)
@@ -215,21 +244,29 @@ async def set_terms_of(environment: Environment, held: UUID, kept_minor: int) ->
     await environment.db.execute("UPDATE booking.booking SET terms_id = $1 WHERE booking_id = $2", terms_id, held)
 
 
-async def begin(environment: Environment) -> UUID:
+async def begin(environment: Environment, kind: str) -> UUID:
+    """Return a hold, or an appointment that is to be paid at the clinic."""
     await environment.db.execute(
         as_owner(
             """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, booking.idempotency,
-                ledger.payment, ledger.refund, payments.intent""",
+                ledger.payment, ledger.refund, payments.intent, till.payment""",
             "booking.event_log",
-            *("ledger.payment", "ledger.refund"),
+            *("ledger.payment", "ledger.refund", "till.payment"),
         )
     )
     await start_clock(environment.db)
-    return await environment.held()
+    if kind not in STANDING:
+        return await environment.held()
+    funding = "UPDATE directory.provider_clinic SET funding = $2 WHERE clinic_id = $1"
+    await environment.db.execute(funding, ONLINE, "clinic")
+    held = await environment.held()
+    await environment.db.execute(funding, ONLINE, "online")
+    assert (await environment.book.confirm(PROVIDER, held, None, environment.actor("asha"))).code == "booked"
+    return held
 
 
 async def play(kind: str, environment: Environment, rig: Rig, fatal: str | None, away_seconds: int) -> list[str]:
-    held = await begin(environment)
+    held = await begin(environment, kind)
     boundaries = Boundaries(fatal)
     async with rig.gateway() as gateway:
         try:
@@ -261,7 +298,9 @@ async def recover(environment: Environment, rig: Rig, gateway: Gateway, held: UU
     at_bank = {fact.name: fact.state for fact in facts}
     rows = await environment.db.fetch("SELECT authorisation, state::text FROM ledger.payment")
     assert {row["authorisation"]: row["state"] for row in rows} == at_bank
-    booked = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
+    booked = await environment.db.fetch_value(
+        "SELECT count(*) FROM booking.booking WHERE state = 'booked' AND funding = 'online'"
+    )
     kept = await environment.db.fetch_value("SELECT coalesce(sum(kept_minor), 0) FROM ledger.payment")
     left = sum(fact.amount_minor - fact.refunded_minor for fact in facts if fact.state in ("captured", "refunded"))
     parts = await environment.db.fetch_value("SELECT ledger.booking_parts_minor($1, $2)", PROVIDER, held)
@@ -289,6 +328,8 @@ KINDS = {
     "kept_whole": CANCELLED,
     "lost": {"begin_payment", "authorise", "confirm_lane", "confirm", "void_due", "void", "note_states", "take_due"},
     "late": {"begin_payment", "authorise", "confirm_lane", "confirm", "take_due", "capture", "note_states"},
+    "at_clinic": {"begin_booking_payment", "authorise", "pay_online", "take_due", "capture", "note_states"},
+    "desk_first": {"begin_booking_payment", "authorise", "pay_online", "void_due", "void", "note_states", "take_due"},
     "given_back": {
         "begin_payment",
         "authorise",
@@ -315,9 +356,12 @@ KINDS = {
         "note_states",
     },
 }
+KINDS["at_clinic_found"] = KINDS["found"] ^ {"begin_payment", "begin_booking_payment"}
 """What is played, and which of our commits and the gateway's calls each crosses."""
 
 
+STANDING = ("at_clinic", "desk_first", "at_clinic_found")
+"""What begins with an appointment."""
 LAPSING = ("booked", "found")
 """What a hold that lapses before anybody goes on makes most difference to: one paid here, and one paid at the bank."""
 
@@ -326,7 +370,9 @@ LAPSING = ("booked", "found")
 @pytest.mark.parametrize(
     ("rig", "kind", "away_seconds"),
     [
-        *(("sandbox", kind, 0) for kind in KINDS),
+        *(("sandbox", kind, 0) for kind in KINDS if kind not in STANDING),
+        ("sandbox", "desk_first", 0),
+        *(pytest.param("sandbox", kind, 0, marks=pytest.mark.long) for kind in STANDING if kind != "desk_first"),
         # Long enough for a hold to lapse meanwhile.
         *(("sandbox", kind, 400) for kind in LAPSING),
         *(pytest.param("sandbox", kind, 400, marks=pytest.mark.long) for kind in KINDS if kind not in LAPSING),

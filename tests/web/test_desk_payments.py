@@ -270,9 +270,28 @@ async def log_in_again(browser: Browser) -> Browser:
     return browser
 
 
+async def takes_nothing_online(db: Database) -> None:
+    """Have the clinic's account be one that is not open here."""
+    await db.execute("INSERT INTO payments.account (account, gateway, owner) VALUES ('off', 'stripe', 'Owner')")
+    await db.execute("INSERT INTO payments.clinic_account VALUES ($1, 'off')", AT_CLINIC)
+
+
+async def test_more_than_a_number_holds_is_refused_in_words(desk: Browser, visit: str, db: Database) -> None:
+    """Each of ten payments of the largest amount was sure to be right; the sum is what all else counts with."""
+    page = await desk.get(f"{visit}/pay")
+    for _ in range(9):
+        assert goes_to(await pay(desk, visit, page, amount="1000000", sure="1"))
+        page = await desk.get(f"{visit}/pay")
+    refused = await pay(desk, visit, page, amount="1000000", sure="1")
+    assert refused.status_code == 422
+    assert "more than can be recorded for one appointment" in words(refused)
+    assert await db.fetch_value(SUM) == 900_000_000
+
+
 async def test_the_patient_pays_the_clinic_by_its_upi_id(
     app: Litestar, desk: Browser, visit: str, booking: UUID, environment: Environment, db: Database
 ) -> None:
+    await takes_nothing_online(db)
     sent = goes_to(await desk.post(f"{visit}/pay-link", {}))
     assert sent == f"{visit}/pay?link=not_payable"
     await db.execute("UPDATE directory.clinic SET upi_id = 'clinic@okaxis' WHERE clinic_id = $1", AT_CLINIC)

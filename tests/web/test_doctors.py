@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Coroutine
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -280,10 +281,79 @@ async def test_pages_lead_to_each_other(search: Search, http: httpx.AsyncClient)
     assert (await search(page=50)).json() == []
 
 
-async def test_spelling_is_answered_beside_what_is_found(search: Search) -> None:
-    answer = (await search(keyword="dentst", includeSpellcheck="yes")).json()
-    assert answer["did_you_mean"][0] == "dentist"
-    assert answer["doctors"] == []
+async def test_nobody_found_is_not_the_last_word(search: Search) -> None:
+    """Those who may be meant are shown, and it is said."""
+    response = await search(keyword="dentst")
+    assert response.headers["Showing-Instead"] == "keyword=dentist"
+    assert response.json() == (await search(keyword="dentist")).json() != []
+    assert "Showing-Instead" not in (await search(keyword="dentist")).headers
+    assert (await search(keyword="dentist", city="Atlantis")).headers["Showing-Instead"] == "city="
+    assert await ids(search(keyword="xyzzyq")) == []
+
+
+async def test_spelling_changes_no_list(search: Search, http: httpx.AsyncClient) -> None:
+    plain = await search(keyword="dentst")
+    assert "spelling-suggestions" not in plain.headers
+    checked = await search(keyword="dentst", includeSpellcheck="YES")
+    assert checked.json() == plain.json()
+    assert checked.headers["vary"] == "Authorization, Prefer"
+    assert unquote(checked.headers["spelling-suggestions"]).split(", ")[0] == "dentist"
+    hindi = await search(keyword="दंत चिकितसक", includeSpellcheck="yes")
+    assert hindi.status_code == 200  # whatever is suggested goes into a header as ASCII
+    # For those who ask for it, the answer of before stays for a release.
+    old = await http.get(checked.url, headers={"Prefer": "respond-async, Return=envelope"})
+    assert old.headers["preference-applied"] == "return=envelope"
+    assert old.json()["doctors"] == plain.json()
+    assert old.json()["did_you_mean"][0] == "dentist"
+    assert (await http.get(plain.url, headers={"Prefer": "return=envelope"})).json() == plain.json()
+
+
+@pytest.mark.dates
+async def test_what_is_typed_by_hand_is_read(search: Search, db: Database) -> None:
+    tomorrow = await today_there(db) + timedelta(days=1)
+    assert await ids(search(start_datetime=str(tomorrow), end_datetime=str(tomorrow))) == [1, 2, 3]  # the whole day
+    assert await ids(search(start_datetime=f"{tomorrow}T10:00:00 05:30")) == [
+        1,
+        2,
+        3,
+    ]  # + was not encoded
+    assert await ids(search(start_datetime=f"{tomorrow} 10:00")) == [1, 2, 3]
+    for wanted in ("rating, desc", "Rating,DESC", " rating , desc "):
+        assert await ids(search(sorting_order=wanted)) == await ids(search(sorting_order="rating,desc"))
+    assert await ids(search(postal_code="411 038")) == await ids(search(postal_code="411038"))
+
+
+async def test_what_is_not_known_is_named(search: Search) -> None:
+    answer = await search(ciy="Pune", keyword="dentist", **{"लोग": 'a"b'})
+    assert [doctor["id"] for doctor in answer.json()] == await ids(search(keyword="dentist"))
+    parameters = answer.headers["search-warnings"].split(", ")
+    assert parameters == [f'unknown-parameter;name="{name}"' for name in ("ciy", quote("लोग"))]
+    lost = await search(city='Atlantis "1"')
+    assert lost.headers["search-warnings"] == 'unknown-city;name="Atlantis%20%221%22"'
+    assert "search-warnings" not in (await search(city="Pune", keyword="dentist")).headers
+
+
+async def test_a_whole_name_is_taken_apart(search: Search, db: Database) -> None:
+    """Of a person of whom no more is known; a place keeps its name."""
+    for whole, expected in {
+        "Dr. Meera Anand Joshi": ("Meera Anand", "Joshi", "Dr"),
+        "Dr.K.V.Rao": ("K. V.", "Rao", "Dr"),
+        "K V Rao": ("K V", "Rao", ""),
+        "डॉ मीरा जोशी": ("मीरा", "जोशी", "डॉ"),
+        "Drishti Shah": ("Drishti", "Shah", ""),
+        "Madonna": ("Madonna", "", ""),
+        "Dr": ("Dr", "", ""),
+        "Dr Madonna": ("Madonna", "", "Dr"),
+    }.items():
+        await db.execute(
+            "UPDATE directory.provider SET name = $1, given_name = '', family_name = '', salutation = '' "
+            "WHERE provider_id = 1",
+            whole,
+        )
+        (doctor,) = [one for one in (await search()).json() if one["id"] == 1]
+        assert (doctor["fname"], doctor["sname"], doctor["sal_name"]) == expected, whole
+    (place,) = [one for one in (await search()).json() if one["id"] == 3]
+    assert (place["fname"], place["sname"], place["sal_name"]) == ("Sea View Hospital", "", "")
 
 
 async def test_a_service_has_its_price_and_length(search: Search) -> None:

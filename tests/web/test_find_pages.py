@@ -287,7 +287,7 @@ async def test_odd_input_says_nothing_or_is_told(http: httpx.AsyncClient, city: 
     everybody = counted(await look(http, "/in/pune"))
     odd = {
         "day": ["", "yesterday", "2020-01-01", "9999-12-31", "2026-02-30", "0", "\0"],
-        "fee": ["-1", "abc", "1e9", "₹300", "٣", "", "9" * 5000],
+        "fee": ["-1", "abc", "1e9", "₹300", "3.", "", "9" * 5000],
         "gender": ["x", "female'--", "FEMALE"],
         "rating": ["9", "nan", "inf", "-1", "5.1"],
         "experience": ["-3", "x", "1.5"],
@@ -295,7 +295,7 @@ async def test_odd_input_says_nothing_or_is_told(http: httpx.AsyncClient, city: 
         "near": ["x", "1", "nan,nan", "91,0", "0,181", "inf,0", "1,2,3"],
         "within": ["-1", "x"],
         "sort": ["x", "distance; DROP TABLE directory.city"],
-        "page": ["0", "-1", "x", "1.5", "٢"],
+        "page": ["0", "-1", "x", "1.5", "2x"],
     }
     for values in zip_longest(*odd.values(), fillvalue=""):
         text = await look(http, str(httpx.URL("/in/pune", params=dict(zip(odd, values, strict=True)))))

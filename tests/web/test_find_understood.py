@@ -86,6 +86,10 @@ async def test_words_of_no_use_are_left_out_and_named(http: httpx.AsyncClient, c
             assert heading(text) == "Dentist in Pune"
         said = re.findall(r'<p class="instead">([^<]+)</p>', text)
         assert said == notes, need
+    # A name without a word that nobody has.
+    text = await look(http, "/find?need=asha xqzv")
+    assert "Nothing here is known as “xqzv”. Showing results for Asha." in text
+    assert '<li class="card doc"' in text
     # Where nothing is left, nothing is shown instead; a place is never left out.
     for need in ("xqzv", "xqzv yqzw", "dentist noida"):
         text = await look(http, f"/find?need={need}")

@@ -51,10 +51,10 @@ async def test_a_reason_stays_with_the_booking(
 
 async def test_what_is_no_reason_is_refused(asha: Client, environment: Environment) -> None:
     url = (await hold(asha, hold_body(environment)))["url"]
-    for text in ("x" * 201, "fever\0", "\u200b", "\u202efever"):
+    for text in ("x" * 201, "fever\ue000", "\u200d"):
         problem(await asha.ask("PUT", f"{url}/reason", {"reason": text}), 422, "bad_input")
     assert await say(asha, url, "x" * 200) == "x" * 200
-    assert await say(asha, url, "  ") is None
+    assert await say(asha, url, " \u200b\u202e ") is None
     problem(await asha.ask("PUT", f"{url}/reason", {"why": "fever"}), 422)
 
 

@@ -84,7 +84,7 @@ async def test_another_visit_is_no_second_review(asha: Client, anyone: Client, e
     assert await texts(anyone) == ["At 11."]
 
 
-@pytest.mark.parametrize("text", ["x" * 501, "Kind\0", "\u202eKind", "\u200b"])
+@pytest.mark.parametrize("text", ["x" * 501, "Kind\ue000", "\u200d"])
 async def test_what_is_no_text_is_refused(asha: Client, environment: Environment, text: str) -> None:
     url = await came(asha, environment)
     problem(await asha.ask("PUT", f"{url}/rating", {"stars": 1, "text": text}), 422)

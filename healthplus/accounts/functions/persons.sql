@@ -79,9 +79,14 @@ END $$;
 -- From what age on somebody is the holder of the account that the desk makes with their number: before it, a parent is.
 CREATE FUNCTION accounts.holder_age() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 18 $$;
 
--- Whether two names are the same, however they are written.
+-- A name as it is compared, however it is written. Here and not by healthplus/text.py, as the names are those of rows.
+CREATE FUNCTION accounts.compared_name(p_name text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT lower(public.unaccent('public.unaccent', translate(normalize(p_name, NFKC), U&'\200C\200D', '')))
+$$;
+
+-- Whether two names are the same.
 CREATE FUNCTION accounts.is_same_name(p_name text, p_other text) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT lower(public.unaccent('public.unaccent', normalize(p_name, NFC))) = lower(public.unaccent('public.unaccent', normalize(p_other, NFC)))
+    SELECT accounts.compared_name(p_name) = accounts.compared_name(p_other)
 $$;
 
 -- The person of an account whom a name means, with a year of birth that does not speak against it; NULL: none.

@@ -79,6 +79,7 @@ BEGIN
     FOR UPDATE OF refund;
     IF NOT FOUND THEN
         RETURN 'not_found';
+    -- It comes in by healthplus/text.py; spaces alone are none, whoever calls.
     ELSIF p_reference IS NOT NULL AND NOT length(btrim(p_reference)) BETWEEN 4 AND 60 THEN
         RETURN 'wrong_reference';
     END IF;
@@ -90,11 +91,11 @@ BEGIN
         PERFORM ledger.try_refund_again(failed, caller.actor, public.app_now());
     ELSE
         code := 'paid';
-        PERFORM ledger.pay_otherwise(failed, caller.actor, btrim(p_reference), public.app_now());
+        PERFORM ledger.pay_otherwise(failed, caller.actor, p_reference, public.app_now());
     END IF;
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address,
         CASE WHEN p_reference IS NULL THEN 'retry_refund' ELSE 'record_transfer' END, code = 'over',
-        CASE WHEN code = 'over' THEN code ELSE concat_ws(' ', failed.amount_minor, btrim(p_reference)) END, NULL, p_clinic_id, target.patient_id,
+        CASE WHEN code = 'over' THEN code ELSE concat_ws(' ', failed.amount_minor, p_reference) END, NULL, p_clinic_id, target.patient_id,
         target.provider_id, target.booking_id);
     RETURN code;
 END $$;

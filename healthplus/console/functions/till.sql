@@ -23,6 +23,8 @@ BEGIN
     RETURN jsonb_build_object(
         'provider_id', target.provider_id, 'name', booking.as_seen(target.provider_id, p_booking_id) ->> 'name', 'state', target.state,
         'starts_at', lower(target.during), 'fee_minor', target.fee_minor, 'is_payable', till.is_payable(target),
+        'is_paid_online', ledger.is_paid(target.provider_id, p_booking_id),
+        'is_payable_online', payments.may_request_online(target), 'account', payments.account_of(p_clinic_id),
         'owed_minor', till.owed_minor(target), 'paid_minor', till.paid_minor(target.provider_id, p_booking_id),
         'payments', till.payments_of(target.provider_id, p_booking_id, now_at),
         'link_sent_at', notices.pay_link_at(target.provider_id, p_booking_id),
@@ -97,9 +99,10 @@ BEGIN
 END $$;
 
 -- Texts the patient of an appointment where its fee can be paid from a phone: 'sent', or 'not_found', 'not_payable' (nothing is owed, or the
--- clinic has no UPI id), 'sent_before' (within the hour), 'unreachable'.
-CREATE FUNCTION console.send_pay_link(p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid)
-RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+-- clinic has no UPI id and cannot take it online; p_takes_online: its gateway works), 'sent_before' (within the hour), 'unreachable'.
+CREATE FUNCTION console.send_pay_link(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_takes_online boolean
+) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
     target booking.booking;
@@ -112,8 +115,9 @@ BEGIN
     SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND clinic_id = p_clinic_id;
     IF NOT FOUND THEN
         RETURN 'not_found';
-    ELSIF till.owed_minor(target) = 0 OR NOT EXISTS (
-        SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id AND upi_id IS NOT NULL AND currency = 'INR')
+    ELSIF till.owed_minor(target) = 0 OR NOT (
+        (p_takes_online AND payments.may_request_online(target)) OR EXISTS (
+            SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id AND upi_id IS NOT NULL AND currency = 'INR'))
     THEN
         code := 'not_payable';
     ELSIF notices.pay_link_at(p_provider_id, p_booking_id) > now_at - interval '1 hour' THEN

@@ -129,7 +129,7 @@ $$;
 
 -- A verb. Every report of a payment that is not the gateway's answer to us enters here. Returns 'recorded'; or 'duplicate' for a
 -- state or a webhook (p_event_id) that came before; or 'unknown' if money was never requested for such a hold. A payment that
--- was unknown so far pays for its hold as if the patient's own request had brought it. Of what is over, the intent may be gone:
+-- was unknown so far pays for its hold, or the appointment, as if the patient's own request had brought it. Of what is over, the intent may be gone:
 -- money for it is taken note of all the same, so that it goes back. p_refunds: what the gateway has of its refunds, as an array of objects with
 -- name, key, amount_minor, state and reference, those by hand there, too; or else p_refunded_minor: how much has gone back in all.
 CREATE FUNCTION payments.record_gateway_event(
@@ -140,6 +140,7 @@ CREATE FUNCTION payments.record_gateway_event(
 DECLARE
     now_at timestamptz;
     amount_requested integer;
+    stands boolean;  -- it was requested for an appointment
     money ledger.payment;
     held booking.booking;
     clinic_currency text;
@@ -159,7 +160,7 @@ BEGIN
         ON CONFLICT DO NOTHING;
         RETURN 'duplicate';
     END IF;
-    SELECT amount_minor INTO amount_requested FROM payments.intent
+    SELECT amount_minor, is_for_booking INTO amount_requested, stands FROM payments.intent
     WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND account = payments.account_named(p_authorisation);
     IF NOT FOUND THEN
         IF EXISTS (SELECT FROM payments.intent WHERE provider_id = p_provider_id AND hold_id = p_hold_id) THEN
@@ -171,7 +172,7 @@ BEGIN
                 UNION ALL
                 SELECT payments.account_named(authorisation) FROM ledger.payment
                 WHERE payment.provider_id = p_provider_id AND payment.hold_id = p_hold_id)
-            AND provider_id = p_provider_id AND booking_id = p_hold_id AND funding = 'online'
+            AND provider_id = p_provider_id AND booking_id = p_hold_id AND funding IN ('online', 'clinic')
             AND booking.state_at(booking, (SELECT public.app_now())) <> 'reserved';
         IF NOT FOUND THEN
             RETURN 'unknown';
@@ -194,7 +195,9 @@ BEGIN
     IF NOT FOUND THEN
         SELECT * INTO STRICT held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_hold_id;
         SELECT currency INTO STRICT clinic_currency FROM directory.clinic WHERE clinic_id = held.clinic_id;
-        IF NOT has_gone
+        IF stands AND NOT has_gone AND p_currency = clinic_currency THEN
+            PERFORM payments.pay_online(p_provider_id, p_hold_id, p_authorisation, p_amount_minor, 'system:gateway', p_source);
+        ELSIF NOT has_gone
             AND (p_amount_minor, p_currency) = (amount_requested, clinic_currency)
         THEN
             PERFORM booking.confirm(p_provider_id, p_hold_id, p_authorisation, 'system:gateway', NULL, NULL, p_source);

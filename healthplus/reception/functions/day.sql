@@ -16,6 +16,7 @@ LANGUAGE sql STABLE AS $$
             'can_arrive', stands.state = 'expected' AND reception.is_near(booking.during, p_now),
             'place', place, 'line', line, 'to_pay_minor', till.owed_minor(booking),
             'paid_minor', till.paid_minor(booking.provider_id, booking_id),
+            'is_paid_online', booking.funding = 'online',  -- what is not paid is no booking
             'session_ends_at', coalesce(upper(session.during), upper(opening.during), upper(booking.during)),
             'undo_until_at', undo.until, 'undo_by', undo.actor) END
         ORDER BY lower(booking.during), booking_id), '[]')

@@ -14,10 +14,11 @@ CREATE FUNCTION reception.sound_of(p_word text) RETURNS text LANGUAGE sql IMMUTA
             'ch', 'ç'), 'x', 'ks'), 'ngh', 'nh'), 'ph', 'f'), '^(ai|e)', 'i'), 'wzqco', 'vjkku')) AS spelt (heard)
 $$;
 
--- The words of a name or of what is looked for, in small letters without accents. U+0900 to U+0DFF are India's scripts.
+-- The words of a name or of what is looked for, in small letters without accents and joiners. U+0900 to U+0DFF are India's scripts. Here and
+-- not by healthplus/text.py, as the names are those of rows.
 CREATE FUNCTION reception.words_of(p_text text) RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT array_remove(regexp_split_to_array(
-        translate(lower(public.unaccent('public.unaccent', normalize(p_text, NFC))), '''`’', ''), '[^a-z0-9\u0900-\u0dff]+'), '')
+        translate(lower(public.unaccent('public.unaccent', normalize(p_text, NFC))), U&'''`\2019\200C\200D', ''), '[^a-z0-9\u0900-\u0dff]+'), '')
 $$;
 
 -- What a person is found by at a clinic: the clinic (c…), the last four digits of the account's number (p…), each word of the name (n…),

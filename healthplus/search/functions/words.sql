@@ -1,7 +1,7 @@
 -- Return a text with one spelling of the letters that are written in several ways: no quotes, joiners, nukta or vowels above Arabic
 -- letters, candrabindu as anusvara, nasals before their own consonants as anusvara, short i and u for long, digits of ours.
 CREATE FUNCTION search.folded(p_text text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN p_text ~ '[^\u0001-\u007f]' THEN
+    SELECT CASE WHEN octet_length(p_text) > length(p_text) THEN
         regexp_replace(
             translate(p_text,
                 U&'\0901\0981\0A81\0B01\0C00\0911\0949\090D\0945\0908\0940\090A\0942'
@@ -25,7 +25,11 @@ $$;
 -- vocabulary.py has the same for what is typed.
 CREATE FUNCTION search.words(p_text text) RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT array_remove(regexp_split_to_array(
-        regexp_replace(search.folded(lower(public.unaccent('public.unaccent', normalize(p_text, NFKC)))), '\m([a-z])[. ]+(?=[a-z]\M)', '\1', 'g'),
+        -- in two steps, so that M.B.B.S. M.D. are two words
+        regexp_replace(
+            regexp_replace(
+                search.folded(lower(public.unaccent('public.unaccent', normalize(p_text, NFKC)))), '\m([a-z])\.(?=[a-z]\M)', '\1', 'g'),
+            '\m([a-z])[. ]+(?=[a-z]\M)', '\1', 'g'),
         -- whatever is no letter, sign or digit in any script that has spaces; what is left between two of these is a word
         '[\u0001-\u002f\u003a-\u0060\u007b-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7\u0589\u05be\u060c\u061b\u061d-\u061f\u066a-\u066d\u06d4\u0964\u0965\u0970\u0df4\u2000-\u2bff\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\ue000-\uf8ff\ufffc\ufffd\U0001f000-\U0001faff]+'), '')
 $$;

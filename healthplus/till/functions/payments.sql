@@ -5,6 +5,9 @@ CREATE FUNCTION till.paid_minor(p_provider_id bigint, p_booking_id uuid) RETURNS
     SELECT coalesce(sum(amount_minor), 0)::integer FROM till.payment WHERE provider_id = p_provider_id AND booking_id = p_booking_id
 $$;
 
+-- The most that can be paid for a booking: forms write it with nine digits.
+CREATE FUNCTION till.paid_minor_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 999999999 $$;
+
 -- Whether a fee may be paid at the desk.
 CREATE FUNCTION till.is_payable(p_booking booking.booking) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT p_booking.funding = 'clinic' AND p_booking.state IN ('booked', 'arrived', 'fulfilled')
@@ -26,7 +29,7 @@ CREATE FUNCTION till.left_minor(p_payment till.payment) RETURNS integer LANGUAGE
 $$;
 
 -- What a desk recorded last of a booking's money, if who did it can still undo it: three minutes long, nothing more was recorded since, and
--- its till is open.
+-- its till is open. Nor what was given back of a fee that was then paid online.
 CREATE FUNCTION till.last_payment(p_provider_id bigint, p_booking_id uuid, p_now timestamptz) RETURNS SETOF till.payment
 LANGUAGE sql STABLE AS $$
     SELECT last.* FROM (
@@ -34,6 +37,8 @@ LANGUAGE sql STABLE AS $$
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id
         ORDER BY paid_at DESC, kind = 'undo' DESC, payment_id LIMIT 1) AS last
     WHERE last.kind <> 'undo' AND last.paid_at > p_now - booking.undo_time() AND NOT till.is_closed(last.clinic_id, last.session_id)
+        AND (last.kind = 'payment' OR NOT EXISTS (
+            SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND funding = 'online'))
         AND NOT EXISTS (
             SELECT FROM till.payment AS later
             WHERE later.provider_id = p_provider_id AND later.booking_id = p_booking_id AND later.of_id = last.payment_id)
@@ -55,8 +60,8 @@ $$;
 
 -- Records money for a booking in the till of a member of the staff: 'recorded'. p_payment says provider, booking, clinic, method, amount,
 -- reference, actor and key; p_seen_minor what was paid before, as they saw it. Else 'not_found', 'not_payable' (not at the clinic, or nobody
--- comes any more), 'over' (somebody recorded more meanwhile), 'more_than_owed' (unless p_is_sure), 'other_request', or what till.use_session
--- refuses with.
+-- comes any more), 'over' (somebody recorded more meanwhile), 'too_large' (for one booking), 'more_than_owed' (unless p_is_sure),
+-- 'other_request', or what till.use_session refuses with.
 CREATE FUNCTION till.record(
     p_payment till.payment, p_staff_id bigint, p_float_minor integer, p_seen_minor integer, p_is_sure boolean
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
@@ -80,6 +85,8 @@ BEGIN
         RETURN 'not_payable';
     ELSIF till.paid_minor(target.provider_id, target.booking_id) <> p_seen_minor THEN
         RETURN 'over';
+    ELSIF p_seen_minor::bigint + p_payment.amount_minor > till.paid_minor_max() THEN
+        RETURN 'too_large';
     ELSIF p_payment.amount_minor > till.owed_minor(target) AND target.fee_minor > 0 AND NOT p_is_sure THEN
         RETURN 'more_than_owed';  -- where the clinic says the fee, nobody knows what is owed
     END IF;

@@ -32,7 +32,7 @@ class AppointmentsController(Controller):
     security = ({"token": []},)
 
     @get("/appointments", responses={401: PROBLEMS[401], 503: PROBLEMS[503]})
-    async def list_mine(self, request: AnyRequest) -> list[Booking]:
+    async def list_appointments(self, request: AnyRequest) -> list[Booking]:
         """List my appointments and my hold, the latest start first; at most a hundred."""
         patient_id = await require_patient(request)
         app = services(request)

@@ -1,179 +1,74 @@
-"""SearchDoctors: the parameters, orders and keys as they are specified, and some of our own."""
+"""SearchDoctors, and a city's providers as it shows them."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 from litestar import Controller, Response, get
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency, Provide
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import PathParameter
 
 from healthplus.database import Record
-from healthplus.directory.known_services import SERVICES_MAX
-from healthplus.errors import BadInput, NotFound
+from healthplus.errors import NotFound
 from healthplus.money import in_units
-from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
+from healthplus.search.find import SearchRequest, city_named
+from healthplus.search.instead import find_or_instead
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.urgent import Urgent, urgent_need
 from healthplus.web.api.doctor_models import Doctor, DoctorsAndSpellcheck, DoctorService, UrgentNeed
+from healthplus.web.api.doctor_parameters import (
+    KNOWN,
+    MoreQuery,
+    SortingOrder,
+    SpecifiedQuery,
+    is_yes,
+    search_request,
+)
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
-from healthplus.web.api.requested_services import requested_slugs
 from healthplus.web.api.urls import provider_url, slots_url
 from healthplus.web.http.answers import JsonAnswer
-from healthplus.web.http.ids import ID_MAX
-from healthplus.web.http.instants import checked_instant
-from healthplus.web.http.paging import Page, ResultsPerPage, limit_and_offset, page_and_links
-from healthplus.web.services import AnyRequest, AppServices, services
+from healthplus.web.http.paging import ResultsPerPage, limit_and_offset, page_and_links
+from healthplus.web.http.requests import first_header
+from healthplus.web.services import AnyRequest, services
 
-RADIUS_KM_MAX = 500
-FEE_MAX = 1_000_000
-TEXT_MAX = 20_000
-
-SortingOrder: TypeAlias = Annotated[
-    Literal[
-        "rating,asc", "rating,desc", "date,asc", "date,desc", "distance,asc",
-        "type,date,asc", "type,date,desc", "date,type,asc", "date,type,desc", "price,asc", "price,desc",
-        "experience,desc",
-    ] | None,
-    QueryParameter(
-        description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc "
-        "date,type,asc date,type,desc price,asc price,desc experience,desc; the direction holds for all that an order "
-        "names. A date is the first available day. A price is that of the service or tests searched for, and then only "
-        "those who offer them are listed, or else of a visit; one that only the clinic knows comes last. All of these "
-        "three are compared among the 7,000 best rated of what matches (dates with a service: 300). Without an order, "
-        "those of that name come first, then by rating."
-    ),
-]  # fmt: skip
-ProviderType: TypeAlias = Literal["doctor", "hospital", "clinic", "lab"]
-_Instant: TypeAlias = Annotated[
-    datetime | None,
-    QueryParameter(
-        description="An ISO 8601 date and time, such as 2026-12-01T10:00:00+05:30 (in a URL, + is %2B); without an "
-        "offset, on the city's clock. For a free slot that starts from start_datetime on and before end_datetime."
-    ),
-]
-_Fee: TypeAlias = Annotated[
-    int | None,
-    QueryParameter(
-        ge=0,
-        le=FEE_MAX,
-        description="Whole rupees for the service or tests searched for, or else a visit; or whole units of the "
-        f"clinic's currency if another; 0 to {FEE_MAX}.",
-    ),
-]
-
-
-@dataclass(frozen=True)
-class SpecifiedQuery:
-    """The specified parameters, except api_dev_key."""
-
-    keyword: Annotated[
-        str,
-        QueryParameter(
-            max_length=TEXT_MAX,
-            description="Names, also in Devanagari, specialities, common words for them, symptoms, treatments, "
-            "clinics, localities, several at once; and filters in words, as in: "
-            "marathi speaking dentist under 500 tomorrow.",
-        ),
-    ] = ""
-    city: Annotated[
-        str, QueryParameter(max_length=TEXT_MAX, description="A city's name, old or new, or its slug from /cities.")
-    ] = ""
-    lat_long: Annotated[
-        str | None,
-        QueryParameter(
-            max_length=100,
-            description="Latitude, -90 to 90, a comma, longitude, -180 to 180, as in 18.5204,73.8567: those around it, "
-            f"within {RADIUS_KM_DEFAULT:.0f} km unless `radius` says otherwise.",
-        ),
-    ] = None
-    radius: Annotated[
-        float | None,
-        QueryParameter(
-            ge=0.01,
-            le=RADIUS_KM_MAX,
-            description=f"Kilometres, 0.01 to {RADIUS_KM_MAX}, around lat_long, or else the middle of "
-            "postal_code, or else of city.",
-        ),
-    ] = None
-    start_datetime: _Instant = None
-    end_datetime: _Instant = None
-    postal_code: Annotated[
-        str | None,
-        QueryParameter(pattern="^[0-9A-Za-z]{3,10}$", description="3 to 10 digits or letters, as in 411038."),
-    ] = None
-    includeSpellcheck: Annotated[  # noqa: N815 - as specified
-        Literal["yes", "no"], QueryParameter(description="yes or no: whether to answer what may have been meant, too.")
-    ] = "no"
-    results_per_page: ResultsPerPage = 20
-    sorting_order: SortingOrder = None
-
-
-@dataclass(frozen=True)
-class MoreQuery:
-    """The parameters of our own."""
-
-    page: Page = 1
-    speciality: Annotated[
-        list[str] | None,
-        QueryParameter(max_items=30, description="Slugs from /specialities; may be repeated, for any of several."),
-    ] = None
-    service: Annotated[
-        str | None,
-        QueryParameter(
-            max_length=100,
-            description="What is to be done, by a slug of a provider's services, as in root-canal-treatment, or the "
-            "id of one: those who offer it.",
-        ),
-    ] = None
-    tests: Annotated[
-        list[str] | None,
-        QueryParameter(
-            max_items=SERVICES_MAX,
-            description="Laboratory tests, by slugs of /lab-tests or ids of a provider's services; may be repeated: "
-            "those who offer all of them.",
-        ),
-    ] = None
-    type: Annotated[
-        list[ProviderType] | None,
-        QueryParameter(
-            max_items=4, description="doctor, hospital, clinic or lab; may be repeated, for any of several."
-        ),
-    ] = None
-    clinic_id: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX, description="A clinic's id.")] = None
-    fee_min: _Fee = None
-    fee_max: _Fee = None
-    experience_min: Annotated[
-        int | None, QueryParameter(ge=0, le=80, description="Whole years of practice, 0 to 80.")
-    ] = None
-    rating_min: Annotated[float | None, QueryParameter(ge=1, le=5, description="A mean of 1 to 5.")] = None
-    language: Annotated[
-        str | None,
-        QueryParameter(max_length=50, description="The English name of a language they speak, as in Marathi."),
-    ] = None
-    gender: Annotated[
-        Literal["female", "male", "other"] | None, QueryParameter(description="female, male or other.")
-    ] = None
-    available: Annotated[
-        Available | None,
-        QueryParameter(
-            description="today, tomorrow, week (today and the six days after) or weekend (the next Saturday and "
-            "Sunday): with a free slot then."
-        ),
-    ] = None
-    accepts_new_patients: Annotated[bool | None, QueryParameter(description="true or false.")] = None
-
+_NAME_MAX = 100
+"""How much of a name that is not known is repeated."""
 
 _CALL = ResponseHeader(
     name="Urgent-Call",
     documentation_only=True,
     description="Where the keyword tells of what cannot wait for an appointment, such as chest pain or a wish to die, "
     "also misspelt: the numbers to call in India, in order. Say so above the results.",
+)
+
+
+_INSTEAD = ResponseHeader(
+    name="Showing-Instead",
+    documentation_only=True,
+    description="Where nobody is found exactly: the keyword or city that was searched for instead, percent-encoded "
+    "as in a URL, such as keyword=dentist&city=pune; an empty city is any. Say so above the results.",
+)
+_SPELLING = ResponseHeader(
+    name="Spelling-Suggestions",
+    documentation_only=True,
+    description="With includeSpellcheck=yes: likely spellings of the keyword, likeliest first, percent-encoded, with "
+    "commas between; left out where there are none.",
+)
+_APPLIED = ResponseHeader(
+    name="Preference-Applied",
+    documentation_only=True,
+    description="`return=envelope`: the answer is an object with the list in `doctors`. Deprecated, and gone with 0.2.",
+)
+_WARNINGS = ResponseHeader(
+    name="Search-Warnings",
+    documentation_only=True,
+    description="What was not understood, as a list of structured fields (RFC 9651): `unknown-parameter` and "
+    '`unknown-city`, each with its `name`, percent-encoded, as in unknown-parameter;name="ciy". Nothing was searched '
+    "for by an unknown parameter, and nobody is in an unknown city: see Showing-Instead.",
 )
 
 
@@ -188,23 +83,37 @@ class DoctorsController(Controller):
     @get(
         operation_id="SearchDoctors",
         responses={status: PROBLEMS[status] for status in (400, 422, 503)},
-        response_headers=[_CALL],
+        response_headers=[_CALL, _INSTEAD, _SPELLING, _APPLIED, _WARNINGS],
         **needs_key("search"),
     )
     async def search_doctors(
         self, request: AnyRequest, specified: NamedDependency[SpecifiedQuery], more: NamedDependency[MoreQuery]
     ) -> Response[list[Doctor] | DoctorsAndSpellcheck]:
         """Find doctors, hospitals, clinics and labs; a list, whose `Link` header leads to its other pages."""
-        search = await _search_request(services(request), specified, more)
+        search = await search_request(services(request), specified, more)
+        wants_spelling = is_yes("includeSpellcheck", specified.includeSpellcheck)
         doctors, headers = await _page(request, search, more.page, specified.results_per_page)
         database = services(request).database
         urgent = await urgent_need(database, specified.keyword)
         if urgent.kind:
             headers[_CALL.name] = ", ".join(urgent.numbers)
-        if specified.includeSpellcheck == "no":
-            return JsonAnswer(doctors, headers=headers)
         city = await city_named(database, search.city) if search.city else None
+        unknown = [("unknown-parameter", name) for name in request.query_params if name not in KNOWN]
+        if search.city and city is None:
+            unknown.append(("unknown-city", search.city[:_NAME_MAX]))
+        if unknown:
+            headers[_WARNINGS.name] = ", ".join(
+                f'{kind};name="{quote(name[:_NAME_MAX])}"' for kind, name in unknown[:20]
+            )
+        if not wants_spelling:
+            return JsonAnswer(doctors, headers=headers)
         meant = await did_you_mean(database, specified.keyword, city["city_id"] if city else None)
+        headers["Vary"] = "Authorization, Prefer"
+        if meant:
+            headers[_SPELLING.name] = ", ".join(map(quote, meant))
+        if not _prefers_envelope(request):
+            return JsonAnswer(doctors, headers=headers)
+        headers[_APPLIED.name] = "return=envelope"
         return JsonAnswer(DoctorsAndSpellcheck(doctors, meant, _urgent_need(urgent)), headers=headers)
 
 
@@ -226,77 +135,56 @@ class CityProvidersController(Controller):
         specified = SpecifiedQuery(city=slug, results_per_page=results_per_page, sorting_order=sorting_order)
         if await city_named(services(request).database, slug) is None:
             raise NotFound("There is no such city; see /api/v1/cities for those there are.")
-        search = await _search_request(services(request), specified, more)
+        search = await search_request(services(request), specified, more)
         doctors, headers = await _page(request, search, more.page, results_per_page)
         return JsonAnswer(doctors, headers=headers)
+
+
+def _prefers_envelope(request: AnyRequest) -> bool:
+    asked = first_header(request.scope, "Prefer") or ""
+    return "return=envelope" in [one.strip().lower() for one in asked.split(",")]
 
 
 async def _page(
     request: AnyRequest, search: SearchRequest, page: int, count: int
 ) -> tuple[list[Doctor], dict[str, str]]:
     limit, offset = limit_and_offset(page, count)
-    found = await find(services(request).database, search, offset, limit)
-    rows, headers = page_and_links(request, page, count, found)
+    found = await find_or_instead(services(request).database, search, offset, limit)
+    rows, headers = page_and_links(request, page, count, found.rows)
+    if found.request != search:
+        instead = {name: getattr(found.request, name) for name in ("keyword", "city")}
+        changed = {name: text for name, text in instead.items() if text != getattr(search, name)}
+        headers[_INSTEAD.name] = urlencode(changed, quote_via=quote)
     return [_doctor(row) for row in rows], headers
-
-
-async def _search_request(app: AppServices, specified: SpecifiedQuery, more: MoreQuery) -> SearchRequest:
-    latitude, longitude = (None, None) if specified.lat_long is None else _position(specified.lat_long)
-    if more.fee_min is not None and more.fee_max is not None and more.fee_min > more.fee_max:
-        raise BadInput("fee_max: must not be less than fee_min.")
-    return SearchRequest(
-        keyword=specified.keyword,
-        city=specified.city,
-        latitude=latitude,
-        longitude=longitude,
-        radius_km=specified.radius,
-        postal_code=specified.postal_code,
-        starts_from=specified.start_datetime and _in_reach("start_datetime", specified.start_datetime),
-        starts_before=specified.end_datetime and _in_reach("end_datetime", specified.end_datetime),
-        available=more.available,
-        specialities=more.speciality or (),
-        services=await requested_slugs(app, [*([more.service] if more.service else []), *(more.tests or ())]),
-        types=more.type or (),
-        clinic_id=more.clinic_id,
-        fee_min=more.fee_min,
-        fee_max=more.fee_max,
-        experience_years_min=more.experience_min,
-        rating_min=more.rating_min,
-        gender=more.gender,
-        language=more.language,
-        accepts_new_patients=more.accepts_new_patients,
-        order=Order.BEST if specified.sorting_order is None else Order(specified.sorting_order.replace(",", "_")),
-    )
 
 
 def _urgent_need(urgent: Urgent) -> UrgentNeed | None:
     return UrgentNeed(urgent.kind, list(urgent.numbers)) if urgent.kind else None
 
 
-def _in_reach(name: str, instant: datetime) -> datetime:
-    # Without an offset, it is read on the city's clock later on.
-    checked_instant(name, instant if instant.tzinfo else instant.replace(tzinfo=UTC))
-    return instant
-
-
-def _position(lat_long: str) -> tuple[float, float]:
-    numbers = re.fullmatch(r"\s*(-?\d{1,3}(?:\.\d{1,20})?)\s*,\s*(-?\d{1,3}(?:\.\d{1,20})?)\s*", lat_long, re.ASCII)
-    if numbers is not None:
-        latitude, longitude = float(numbers[1]), float(numbers[2])
-        if abs(latitude) <= 90 and abs(longitude) <= 180:
-            return latitude, longitude
-    raise BadInput("lat_long: latitude, -90 to 90, a comma, longitude, -180 to 180, as in 18.5204,73.8567.")
+def _names(row: Record) -> tuple[str, str, str]:
+    """Return given names, name of the family and title: of a person of whom only the whole name is known, its parts."""
+    given, family, title = row["given_name"] or "", row["family_name"] or "", row["salutation"] or ""
+    if given or family or row["type"] != "doctor":
+        return given or row["name"], family, title
+    found = re.fullmatch(r"(?:(Dr|Prof|Doctor|डॉ)(?=[\s.]|$)\.?\s*)?(.*?)", row["name"].strip(), re.IGNORECASE)
+    assert found is not None
+    words = re.sub(r"\.(?=\w)", ". ", found[2]).split()  # initials stand close: K.V.Rao
+    if not words:
+        return row["name"], "", title
+    return " ".join(words[:-1] or words), words[-1] if words[1:] else "", title or (found[1] or "").capitalize()
 
 
 def _doctor(row: Record) -> Doctor:
     provider_id, clinic_id, service = row["provider_id"], row["clinic_id"], row["service"]
-    name = f"{row['given_name']} {row['family_name']}".strip() or row["name"]
+    fname, sname, title = _names(row)
+    name = f"{fname} {sname}".strip()
     day = row["first_free_on"]
     return Doctor(
         id=provider_id,
-        fname=row["given_name"] or row["name"],
-        sname=row["family_name"],
-        sal_name=row["salutation"],
+        fname=fname,
+        sname=sname,
+        sal_name=title,
         spec_name=", ".join(row["specialities"]),
         bio=row["bio"],
         img_url=row["image_url"],

@@ -132,7 +132,7 @@ class MeController(Controller):
         return profile_of_row(await services(request).patients.profile(patient_id))
 
     @get("/sessions", responses=_READ_PROBLEMS)
-    async def sessions(self, request: AnyRequest) -> list[Session]:
+    async def list_sessions(self, request: AnyRequest) -> list[Session]:
         """List the devices on which I am signed in, the latest first."""
         patient_id = await require_patient(request)
         rows = await services(request).patients.sessions(patient_id, bearer_token(request) or "")
@@ -169,7 +169,7 @@ class MeController(Controller):
         await services(request).patients.end_sessions(patient_id)
 
     @get("/consents", responses=_READ_PROBLEMS)
-    async def consents(self, request: AnyRequest) -> list[GivenConsent]:
+    async def list_consents(self, request: AnyRequest) -> list[GivenConsent]:
         """List what I agreed to, the latest first."""
         patient_id = await require_patient(request)
         return [GivenConsent(*row) for row in await services(request).patients.consents(patient_id)]

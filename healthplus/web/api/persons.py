@@ -62,7 +62,7 @@ class PersonsController(Controller):
     security = ({"token": []},)
 
     @get(responses={status: PROBLEMS[status] for status in (401, 503)})
-    async def list_mine(self, request: AnyRequest) -> list[Person]:
+    async def list_persons(self, request: AnyRequest) -> list[Person]:
         """List whom I book for: me first, then up to five others."""
         patient_id = await require_patient(request)
         return [_person(row) for row in await services(request).persons.of(patient_id)]

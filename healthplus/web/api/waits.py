@@ -159,7 +159,7 @@ class MyWaitsController(Controller):
     security = ({"token": []},)
 
     @get(responses={401: PROBLEMS[401], 503: PROBLEMS[503]})
-    async def list_mine(self, request: AnyRequest) -> list[Wait]:
+    async def list_waits(self, request: AnyRequest) -> list[Wait]:
         """List my tickets: none, or the one a patient may have."""
         patient_id = await require_patient(request)
         app = services(request)

@@ -31,6 +31,7 @@ from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.delays import delay_of
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.moving import move_month_page, move_page
+from healthplus.web.pages.pay_methods import is_payable_online
 from healthplus.web.pages.receipt_file import is_receipt_foreign
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
@@ -213,10 +214,11 @@ async def _appointment_page(
 ) -> Response[str]:
     chosen = await _chosen(request, appointment)
     delay = await delay_of(request, appointment)
+    is_online = is_payable_online(request, appointment)
     number, database = number_of(appointment["booking_id"]), services(request).database
     link = (
         upi_link(appointment["upi_id"], appointment["clinic"], appointment["owed_minor"], number)
-        if appointment["upi_id"] and appointment["owed_minor"]
+        if appointment["upi_id"] and appointment["owed_minor"] and not is_online
         else ""
     )
     return page(
@@ -232,6 +234,8 @@ async def _appointment_page(
         if appointment["funding"] == "clinic"
         else [],
         desk_methods=DESK_METHODS,
+        is_payable_online=is_online,
+        paid_said=request.query_params.get("paid", ""),
         pay_link=link,
         pay_qr=Markup(qr_svg(link)) if link else "",  # noqa: S704 - made of squares alone
         is_receipt_foreign=await is_receipt_foreign(request, appointment),

@@ -111,6 +111,9 @@ SELECT
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
     money.returned_at, money.twice_minor, money.is_twice_returned,
     till.paid_minor(booking.provider_id, booking.booking_id) AS desk_paid_minor, till.owed_minor(booking) AS owed_minor,
+    payments.may_request_online(booking) AS is_payable_online,
+    notices.pay_link_at(booking.provider_id, booking.booking_id) IS NOT NULL AS is_asked_to_pay,
+    coalesce(requested.account, payments.account_of(clinic_id)) AS account, requested.order_name IS NOT NULL AS is_at_gateway,
     -- where to pay by UPI, once the desk has sent that
     CASE WHEN clinic.currency = 'INR' AND notices.pay_link_at(booking.provider_id, booking.booking_id) IS NOT NULL THEN clinic.upi_id END AS upi_id
 FROM public.app_now() AS now_at, booking.booking
@@ -131,8 +134,18 @@ CROSS JOIN LATERAL (
     WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
         AND kind IN ('moved', 'needs_rebooking', 'stands', 'cancelled', 'moved_back', 'uncancelled')) AS changed
 LEFT JOIN LATERAL ledger.money_of(booking.provider_id, booking.booking_id) AS money ON true
+LEFT JOIN LATERAL (
+    SELECT account, order_name FROM payments.intent
+    WHERE intent.provider_id = booking.provider_id AND hold_id = booking.booking_id) AS requested ON true
 WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_id = $3
     AND booking.state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
+
+-- name: terms_online
+-- What cancelling a patient's own appointment costs, now and later, once its fee is paid online.
+SELECT lower(during) AS starts_at, terms.*
+FROM public.app_now() AS now_at, booking.booking,
+    booking.shown_terms(jsonb_populate_record(booking, '{"funding": "online"}'), now_at) AS terms
+WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: desk_payments
 -- What was paid for an appointment at the clinic's desk, and given back there; not what was recorded by mistake.

@@ -7,10 +7,11 @@ from itertools import product
 from msgspec import structs
 
 from healthplus.database import Database
+from healthplus.search.fewer_words import cities_with_part
 from healthplus.search.find import SearchRequest, city_named, count_matching, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import VOCABULARY, normal_words, runs
-from healthplus.web.pages.other_searches import cities_with_part, criteria_of
+from healthplus.web.pages.other_searches import criteria_of
 from healthplus.web.pages.searches import Search
 
 _MEANINGS_MAX = 3

@@ -10,6 +10,7 @@ from litestar import Controller, Response, get
 
 from healthplus.reviews.reviews import REVIEWS_A_PAGE, reviews_of
 from healthplus.search.vocabulary import sendable
+from healthplus.text import line
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.paging import limit_and_offset
 from healthplus.web.pages import first_step
@@ -203,7 +204,7 @@ async def _own(request: AnyRequest, clinic_id: int, path: str) -> dict[str, Any]
 def _tests(request: AnyRequest, tests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the tests of a page in groups: all, or those that are called as the address says."""
     language = language_of(request)
-    text = sendable(request.query_params.get("test", "")[:_TEST_LENGTH_MAX]).strip()
+    text = line(request.query_params.get("test", "")[:_TEST_LENGTH_MAX])
     found = named_like(tests, text, language) if text else tests
     return {
         "tests": by_kind(found, language),

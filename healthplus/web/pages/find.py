@@ -185,11 +185,11 @@ async def _found_without(request: AnyRequest, search: Search) -> Shown | None:
     if await unknown_place(database, search):
         return None
     for likely in (search, await respelt(database, search)):
-        for left in await searches_without(database, likely) if likely else []:
-            found = await found_by(database, left.search, 1)
+        for fewer, left in await searches_without(database, likely) if likely else []:
+            found = await found_by(database, fewer, 1)
             if found.rows:
-                shown = (await heading(request, left.search)).what
-                return Shown(left.search, found, notes=left_out_texts(language, left, shown))
+                shown = (await heading(request, fewer)).what
+                return Shown(fewer, found, notes=left_out_texts(language, left, search.need, shown))
     return None
 
 

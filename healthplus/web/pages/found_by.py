@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from healthplus.database import Database, Record
-from healthplus.search.find import SearchCriteria, count_matching, find_matching, labs_first, of_types, seen_first
-from healthplus.search.vocabulary import first_specialities, has_kinds
+from healthplus.search.find import count_matching, find_matching, labs_first
+from healthplus.search.ranking import doctors_first, in_stages
+from healthplus.search.vocabulary import has_kinds
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.pages.other_searches import COUNT_MAX, FREE_COUNT_MAX, criteria_of
-from healthplus.web.pages.searches import TYPES, Search
+from healthplus.web.pages.searches import Search
 
 _CARDS = 10
 
@@ -37,9 +38,9 @@ async def found_by(database: Database, search: Search, number: int) -> Found:
     limit, skip = limit_and_offset(number, _CARDS)
     # A provider whose own name was searched for comes first, of any kind.
     if search.is_for_doctors and not criteria.own_ids:
-        rows = await _in_stages(database, await _doctors_first(database, search, criteria), skip, limit)
+        rows = await in_stages(database, await doctors_first(database, search.need, criteria), skip, limit)
     elif search.is_for_labs and not criteria.own_ids:
-        rows = await _in_stages(database, labs_first(criteria), skip, limit)
+        rows = await in_stages(database, labs_first(criteria), skip, limit)
     else:
         rows = await find_matching(database, criteria, skip, limit)
     total_max = FREE_COUNT_MAX if search.filters.day else COUNT_MAX
@@ -53,22 +54,3 @@ async def found_by(database: Database, search: Search, number: int) -> Found:
     is_one_thing = len(type_ids) > 1 and max(criteria.service_groups or (0,)) == 1
     kind_ids = type_ids if is_one_thing and has_kinds(search.need) else ()
     return Found(rows[:_CARDS], total, total_max, more, is_place_known=True, centre=centre, kind_ids=kind_ids)
-
-
-async def _doctors_first(database: Database, search: Search, criteria: SearchCriteria) -> list[SearchCriteria]:
-    """Return the criteria of doctors, those first who see first to the symptoms searched for, then those of others."""
-    doctors, others = of_types(criteria, TYPES[:1]), of_types(criteria, TYPES[1:])
-    slugs = first_specialities(search.need)
-    return [*(await seen_first(database, doctors, slugs) if slugs else (doctors,)), others]
-
-
-async def _in_stages(database: Database, stages: Sequence[SearchCriteria], skip: int, limit: int) -> list[Record]:
-    """Return a page of those found by the first criteria, after the last of them those by the next, and so on."""
-    rows: list[Record] = []
-    for stage in stages:
-        if len(rows) >= limit:
-            break
-        found = await find_matching(database, stage, skip, limit - len(rows))
-        skip = 0 if found or not skip else skip - await count_matching(database, stage, skip)
-        rows += found
-    return rows

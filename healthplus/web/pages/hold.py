@@ -18,6 +18,7 @@ from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.payments.gateway import Gateway
 from healthplus.payments.payments import Paid
+from healthplus.text import line
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.booking import ARRIVE_EARLY, booking_queries, parsed_instant
@@ -25,17 +26,15 @@ from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.notifications import note_language
-from healthplus.web.pages.pay_methods import pay_methods
+from healthplus.web.pages.pay_methods import BANK_ANSWERS, pay_methods
 from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
 from healthplus.web.pages.receipt_file import is_receipt_foreign
-from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
+from healthplus.web.pages.rendering import bank_headers, language_of, page, see_other, updates_response
 from healthplus.web.pages.service_choice import field_name, preparations_of
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import ChartKey
 
-_BANK = ("later", "declined", "cancelled", "unanswered")
-"""The bank's last answer, as the address has it: it is stored nowhere, and nothing is decided by it."""
 _GOING_ON = ("reserved", "expired", "released")
 """Holds that money which is under way may still book, or has come too late for."""
 
@@ -74,7 +73,6 @@ class HoldController(Controller):
     @post()
     async def pay(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Response[str]:
         session = require_patient(request, hold_path(provider_id, hold_id))
-        app = services(request)
         hold = await _hold(request, session, provider_id, hold_id)
         form = await form_of(request)
         _ = language_of(request).gettext
@@ -96,15 +94,7 @@ class HoldController(Controller):
             hold = await _hold(request, session, provider_id, hold_id)
             return await _page(request, session, hold, form=form, error=error)
         try:
-            paid = await app.payments.pay(
-                provider_id,
-                hold_id,
-                method,
-                session.actor,
-                idempotency_key(form, "method"),
-                f"{site(request).url}{language_of(request).url(here)}?bank=later",
-                shown_at=_shown_time(request, hold, form),
-            )
+            paid = await _paid(request, session, hold, form, method)
             if paid.outcome.code == "time_changed":
                 hold = await _hold(request, session, provider_id, hold_id)
                 raise _time_changed(request, hold)
@@ -125,6 +115,25 @@ class HoldController(Controller):
         if outcome.code == "not_found":
             raise NotFound
         return see_other(request, hold_path(provider_id, hold_id))
+
+
+async def _paid(request: AnyRequest, session: PatientSession, hold: Record, form: Form, method: str) -> Paid:
+    """Pay as the form says. Raises FormError where the gateway has no such amount, and as Payments.pay."""
+    provider_id, hold_id = hold["provider_id"], hold["booking_id"]
+    language = language_of(request)
+    try:
+        return await services(request).payments.pay(
+            provider_id,
+            hold_id,
+            method,
+            session.actor,
+            idempotency_key(form, "method"),
+            f"{site(request).url}{language.url(hold_path(provider_id, hold_id))}?bank=later",
+            shown_at=_shown_time(request, hold, form),
+        )
+    except BadInput:
+        said = language.gettext("The payment company cannot take this amount. Call the clinic.")
+        raise FormError(said, "method") from None
 
 
 async def _hold(request: AnyRequest, session: PatientSession, provider_id: int, hold_id: UUID) -> Record:
@@ -164,7 +173,7 @@ async def _choose_person(request: AnyRequest, session: PatientSession, hold: Rec
 
 async def _store_reason(request: AnyRequest, session: PatientSession, hold: Record, form: Form) -> None:
     """Store why the patient comes, for the clinic. Raises FormError where it is too long or cannot be read."""
-    reason = form.get("reason", hold["reason"] or "").strip()
+    reason = line(form.get("reason", hold["reason"] or ""))
     if reason == (hold["reason"] or ""):
         return
     where = hold["provider_id"], hold["booking_id"]
@@ -203,12 +212,12 @@ async def _page(
             request,
             "hold/hold.html",
             status=200 if error is None else 422,
-            headers=_bank_headers(request),
+            headers=bank_headers(request),
             hold=hold,
             chosen=chosen,
             preparations=preparations,
             until=hold["deadline"] - CLIENT_MARGIN,
-            bank=bank if bank in _BANK else "",
+            bank=bank if bank in BANK_ANSWERS else "",
             form=form or {},
             who=await person_choice(request, session, hold["person_id"], form),
             error=error,
@@ -240,7 +249,7 @@ async def _page(
 def _led_on(request: AnyRequest, hold: Record, paid: Paid) -> Response[str]:
     """Lead to the hold's page, or to the gateway's where the patient pays there: where that wants a form, by a page."""
     here = hold_path(hold["provider_id"], hold["booking_id"])
-    headers = _bank_headers(request)
+    headers = bank_headers(request)
     if not paid.url or not paid.fields:
         # The bank's page is not ours, so its address has no language.
         return see_other(request, here, headers=headers | ({"Location": paid.url} if paid.url else {}))
@@ -312,10 +321,3 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
         start_field=field_name("start", hold["service_ids"]),
         day=day,
     )
-
-
-def _bank_headers(request: AnyRequest) -> dict[str, str]:
-    """Return a policy that lets the form lead to the bank's page, where its answer may redirect."""
-    pages = " ".join(services(request).payments.gateways.pages)
-    policy = CONTENT_SECURITY_POLICY.replace("form-action 'self'", f"form-action 'self' {pages}".rstrip())
-    return {"Content-Security-Policy": policy}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from healthplus.text import comparable
 from healthplus.web.languages import N_, Language
 
 _GROUPED_FROM = 8
@@ -45,12 +46,12 @@ def by_kind(tests: Sequence[Mapping[str, Any]], language: Language) -> list[tupl
 
 def named_like(tests: Iterable[Mapping[str, Any]], text: str, language: Language) -> list[Mapping[str, Any]]:
     """Return the tests whose name, in English or the reader's language, has all words of a text in it."""
-    words = text.casefold().split()
+    words = comparable(text).split()
     return [one for one in tests if all(word in _names(one["name"], language) for word in words)]
 
 
 def _names(name: str, language: Language) -> str:
-    return f"{name} {language.known_name('service', name)}".casefold()
+    return comparable(f"{name} {language.known_name('service', name)}")
 
 
 def _kind_of(name: str) -> str:

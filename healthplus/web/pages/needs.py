@@ -97,7 +97,7 @@ def _said(phrase: str, typed: str) -> str:
     if phrase in _WRITTEN:
         return _WRITTEN[phrase]
     if phrase in VOCABULARY.phrases or phrase in VOCABULARY.dropped:
-        return phrase.title() if VOCABULARY.is_place(phrase) else phrase
+        return phrase.title() if VOCABULARY.is_place(phrase) else VOCABULARY.written.get(phrase, phrase)
     own = next((word for word in typed.split() if "".join(plain_words(word)) == phrase), phrase)
     return own if own not in (own.lower(), own.upper()) else own.title() if own.isascii() else own
 

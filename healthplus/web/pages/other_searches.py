@@ -9,10 +9,10 @@ from msgspec import structs
 
 from healthplus.database import Database
 from healthplus.errors import BadInput
+from healthplus.search.fewer_words import cities_with_part
 from healthplus.search.find import (
     Order,
     SearchCriteria,
-    SearchRequest,
     city_named,
     count_matching,
     find,
@@ -25,7 +25,6 @@ from healthplus.web.pages.searches import Filters, Search
 COUNT_MAX, FREE_COUNT_MAX = 200, 50
 """How far results are counted; less far with a day, since then each result's free times are looked at."""
 
-_PLACES_COMPARED = 20
 _ANY = {
     "day": N_("Any day"),
     "type": N_("Any type"),
@@ -97,16 +96,6 @@ async def _in_all_of_the_city(database: Database, search: Search) -> Search | No
     slugs = await cities_with_part(database, place, search.city["slug"] if search.city else "")
     known = await city_named(database, slugs.pop()) if len(slugs) == 1 else None
     return None if known is None else structs.replace(search, need=need, place="", city=known)
-
-
-async def cities_with_part(database: Database, place: str, city: str = "") -> set[str]:
-    """Return the cities, by slug, where clinics have a place in their addresses; `city`: no other is looked at."""
-    words = place.casefold().split()
-    return {
-        row["city_slug"]
-        for row in await find(database, SearchRequest(keyword=place, city=city), 0, _PLACES_COMPARED)
-        if all(word in (row["address"] or "").casefold() for word in words)
-    }
 
 
 async def _other_day(database: Database, search: Search) -> date | None:

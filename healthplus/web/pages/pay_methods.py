@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from healthplus.database import Record
 from healthplus.payments.gateway import Gateway
 from healthplus.web.languages import N_
+from healthplus.web.services import AnyRequest, services
+
+BANK_ANSWERS = ("later", "declined", "cancelled", "unanswered")
+"""The bank's last answer, as the address has it: it is stored nowhere, and nothing is decided by it."""
 
 
 class PayMethod(NamedTuple):
@@ -47,3 +52,13 @@ def pay_methods(gateway: Gateway) -> list[PayMethod]:
     known = [_KNOWN.get(name) or PayMethod(name, "card", name) for name in gateway.methods]
     at_once = gateway.methods_at_once
     return [one._replace(is_at_once=one.name in at_once or one.kind == "netbanking") for one in known]
+
+
+def online_methods(request: AnyRequest, appointment: Record) -> list[PayMethod]:
+    """Return the ways to pay online for an appointment, a row with the `account` of its clinic; none: it takes none."""
+    return pay_methods(services(request).payments.gateways.of(appointment["account"]))
+
+
+def is_payable_online(request: AnyRequest, appointment: Record) -> bool:
+    """Return whether an appointment's fee, which was to be paid at the clinic, can be paid online now."""
+    return appointment["is_payable_online"] and bool(online_methods(request, appointment))

@@ -6,14 +6,14 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from healthplus.errors import BadSignature
-from healthplus.web.pages.addresses import hold_path
+from healthplus.web.pages.addresses import appointment_path, hold_path
 from healthplus.web.pages.rendering import page, see_other
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest, services
 
 
 class PaymentReturnController(Controller):
-    """Leads to the page of the hold, which finds the patient by their cookie, and decides nothing."""
+    """Leads to the page of the hold or appointment, which finds the patient by their cookie, and decides nothing."""
 
     path = "/payments/{account:str}/return"
 
@@ -35,7 +35,9 @@ async def _back(request: AnyRequest, account: str, fields: dict[str, str]) -> Re
     hold = await payments.webhooks.hold_of(account, returned.order)
     if hold is None:  # its last look is over: what was paid is known by now, or went back
         return see_other(request, "/appointments")
+    which = hold["provider_id"], hold["hold_id"]
+    there = appointment_path(*which, "/pay") if hold["is_for_booking"] else hold_path(*which)
     if returned.is_declined:
-        return see_other(request, hold_path(*hold), {"bank": "declined"})
-    await payments.look_now(*hold)
-    return see_other(request, hold_path(*hold), {"bank": "later"})
+        return see_other(request, there, {"bank": "declined"})
+    await payments.look_now(*which)
+    return see_other(request, there, {"bank": "later"})

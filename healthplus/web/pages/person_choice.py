@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 from uuid import UUID
 
-from healthplus.accounts.patients import checked_name
+from healthplus.accounts.patients import NAME_LENGTH_MAX
 from healthplus.accounts.persons import PERSONS_MAX, SEXES, PersonDetails, Sex
 from healthplus.database import Record
 from healthplus.errors import BadInput, TooManyPersons
+from healthplus.text import checked_name, number
 from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.pages.session import PatientSession, idempotency_key
@@ -65,11 +66,11 @@ def details_of(
 ) -> PersonDetails:
     """Return a person as a form describes them. Raises FormError."""
     try:
-        name = checked_name(form.get(name_field, ""))
+        name = checked_name(form.get(name_field, ""), NAME_LENGTH_MAX)
     except BadInput:
         raise name_error(request, name_field, is_me=is_me) from None
-    year = form.get("birth_year", "").strip()
-    if (year or needs_year) and not (year.isdecimal() and len(year) == _YEAR_LENGTH):
+    year = number(form.get("birth_year", ""))
+    if (year or needs_year) and not (year.isascii() and year.isdecimal() and len(year) == _YEAR_LENGTH):
         raise birth_year_error(request)
     sex: Sex = next((one for one in SEXES if one == form.get("sex")), "unknown")
     return PersonDetails(name, int(year) if year else None, sex)

@@ -152,6 +152,7 @@ _SHEETS = {
     **dict.fromkeys(("home", "find", "found"), "find.css"),
     "directory": "directory.css",
     "chart": "chart.css",
+    "docs": "docs.css",
     **dict.fromkeys(("hold", "claimed", "appointments", "queue", "people", "notifications", "privacy"), "own.css"),
 }
 """The style sheet of each folder of templates whose pages have one of their own."""
@@ -211,6 +212,13 @@ def policy_of_map(request: AnyRequest) -> dict[str, str]:
         return {}
     host = f"https://{urlsplit(tiles).netloc}"
     policy = CONTENT_SECURITY_POLICY.replace("img-src 'self'", f"img-src 'self' {host}")
+    return {"Content-Security-Policy": policy}
+
+
+def bank_headers(request: AnyRequest) -> dict[str, str]:
+    """Return a policy that lets the form lead to the bank's page, where its answer may redirect."""
+    pages = " ".join(services(request).payments.gateways.pages)
+    policy = CONTENT_SECURITY_POLICY.replace("form-action 'self'", f"form-action 'self' {pages}".rstrip())
     return {"Content-Security-Policy": policy}
 
 

@@ -18,6 +18,7 @@ from healthplus.web.pages.chart_month import ChartMonthController
 from healthplus.web.pages.claimed import ClaimedController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
+from healthplus.web.pages.docs import DocsController
 from healthplus.web.pages.earlier import EarlierTimesController
 from healthplus.web.pages.email import EmailController
 from healthplus.web.pages.emergency import EmergencyController
@@ -28,6 +29,7 @@ from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.manifest import ManifestController
 from healthplus.web.pages.money import MoneyController
 from healthplus.web.pages.notifications import NotificationsController
+from healthplus.web.pages.paying import PayingController
 from healthplus.web.pages.payment_return import PaymentReturnController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
@@ -58,11 +60,13 @@ _CONTROLLERS = (
     SignInController,
     AppointmentsController,
     MoneyController,
+    PayingController,
     NotificationsController,
     EarlierTimesController,
     PrivacyController,
     PeopleController,
     EmailController,
+    DocsController,
     InformationController,
     SpecialitiesController,
     EmergencyController,

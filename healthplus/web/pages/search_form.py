@@ -9,9 +9,11 @@ from msgspec import structs
 
 from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX
+from healthplus.search.asked import near_postal_code
 from healthplus.search.find import TIME_ZONE_DEFAULT, city_named, service_types
-from healthplus.search.keyword import parse_keyword
+from healthplus.search.keyword import is_postal_code, parse_keyword
 from healthplus.search.vocabulary import normal_words, sendable
+from healthplus.text import comparable
 from healthplus.web.languages import Language
 from healthplus.web.pages.free_times import queries
 from healthplus.web.pages.needs import with_asked
@@ -66,6 +68,13 @@ async def search_of_form(request: AnyRequest) -> Search:
     )
 
 
+def _need_and_place(request: AnyRequest) -> tuple[str, str]:
+    need, place = (typed(request.query_params.get(name)) for name in ("need", "place"))
+    if not place and is_postal_code(need):
+        return "", need
+    return (need, place) if place else near_postal_code(need)
+
+
 async def services_of_address(request: AnyRequest) -> tuple[Record, ...]:
     """Return the services that an address names by slug; of those that do not go together, the first."""
     slugs = request.query_params.get("service", "")[:_SLUGS_LENGTH_MAX].split(",")[:SERVICES_MAX]
@@ -89,7 +98,7 @@ async def _city(request: AnyRequest, text: str) -> Record | None:
     database, language = services(request).database, language_of(request)
     here = typed(request.query_params.get("city"))
     known = await city_named(database, here) if here else None
-    if known and language.known_name("city", known["name"]).casefold() == text.casefold():
+    if known and comparable(language.known_name("city", known["name"])) == comparable(text):
         return known
     return await city_named(database, language.own_name("city", text))
 

@@ -13,7 +13,8 @@ from msgspec import Struct, structs
 
 from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
-from healthplus.search.vocabulary import VOCABULARY, is_doctor, known_phrases, plain_words, runs
+from healthplus.search.ranking import OF_LABORATORIES, is_for_doctors, is_for_labs
+from healthplus.text import POSTAL_CODE, line, number, with_postal_codes
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path, slug
@@ -34,7 +35,6 @@ ORDERS = {
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
-_OF_LABORATORIES = {"pathology", "radiology"}
 _TEXT_MAX = 200
 _CITY_SECONDS = 180 * 86_400
 _DAYS_AHEAD_MAX = 366
@@ -72,7 +72,7 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
             type=_one_of(TYPES, query.get("type")),
             fee=_number(query.get("fee"), _FEE_MAX),
             gender=_one_of(GENDERS, query.get("gender")),
-            language=_words(query.get("language", ""))[:40],
+            language=line(query.get("language", ""))[:40],
             rating=_stars(query.get("rating")),
             experience=_number(query.get("experience"), _YEARS_MAX),
             near=f"{near[0]:.3f},{near[1]:.3f}" if near else "",
@@ -122,7 +122,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
     @property
     def postal_code(self) -> str | None:
-        return self.place if self.city is None and re.fullmatch("[1-9][0-9]{5}", self.place) else None
+        return self.place if self.city is None and POSTAL_CODE.fullmatch(self.place) else None
 
     @property
     def is_located(self) -> bool:
@@ -151,9 +151,8 @@ class Search(Struct, frozen=True, kw_only=True):
         if self.filters.type or self.sort != "best":
             return False
         if self.speciality:
-            return self.speciality["slug"] not in _OF_LABORATORIES
-        words = plain_words(self.need)
-        return any(map(is_doctor, words)) or _is_for_specialities(words)
+            return self.speciality["slug"] not in OF_LABORATORIES
+        return is_for_doctors(self.need)
 
     @property
     def is_for_labs(self) -> bool:
@@ -162,9 +161,7 @@ class Search(Struct, frozen=True, kw_only=True):
             return False
         if self.services:
             return self.has_only_tests
-        meant = [VOCABULARY.phrases[phrase] for phrase in known_phrases(plain_words(self.need))]
-        kinds = [bool(_OF_LABORATORIES & one.specialities) for one in meant if one.specialities or one.types]
-        return bool(kinds) and all(kinds)
+        return is_for_labs(self.need)
 
     @property
     def has_only_tests(self) -> bool:
@@ -242,41 +239,17 @@ def city_to_remember(request: AnyRequest, slug: str) -> list[Cookie]:
 _STRETCHES = tuple(stretch.value for stretch in Available)
 
 
-def _is_for_specialities(words: list[str]) -> bool:
-    """Return whether words name symptoms or specialities that doctors see to, and nothing else."""
-    if any(VOCABULARY.phrases[word].types for word in words if word in VOCABULARY.phrases):
-        return False  # as in: skin clinic
-    done, is_for_any = 0, False
-    for start, end, phrase in runs(words):
-        if start < done:
-            continue
-        meaning = VOCABULARY.phrases.get(phrase)
-        if meaning and meaning.services and not meaning.is_treatment:
-            return False
-        if meaning and not _OF_LABORATORIES.isdisjoint(meaning.specialities):
-            return False
-        if meaning or phrase in VOCABULARY.dropped:
-            done, is_for_any = end, is_for_any or bool(meaning and meaning.specialities)
-        elif end == start + 1:
-            return False
-    return is_for_any
-
-
 def typed(text: str | None) -> str:
     """Return a typed text without control characters and needless spaces, and not longer than is of use."""
-    return _words((text or "")[:_TEXT_MAX])
+    return with_postal_codes((text or "")[:_TEXT_MAX])
 
 
 def page_number(text: str | None) -> int:
     return max(1, _number(text, PAGE_MAX))
 
 
-def _words(text: str) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
 def _number(text: str | None, most: int) -> int:
-    digits = (text or "").strip()
+    digits = number(text or "")
     return min(int(digits), most) if re.fullmatch("[0-9]{1,9}", digits) else 0
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from msgspec import structs
 
 from healthplus.database import Database, Record
 from healthplus.search.asked import untold
-from healthplus.search.find import SearchRequest, find
-from healthplus.search.keyword import Part, SplitKeyword, split_keyword
-from healthplus.search.vocabulary import plain_words
+from healthplus.search.fewer_words import LeftOut, needs_without, unknown_words
+from healthplus.search.keyword import split_keyword
+from healthplus.search.vocabulary import as_written, plain_words
 from healthplus.web.languages import N_, Language
-from healthplus.web.pages.other_searches import cities_with_part
 from healthplus.web.pages.searches import Search
 
 _UNTOLD = {
@@ -29,80 +27,33 @@ _UNTOLD = {
 }
 
 
-class LeftOut(NamedTuple):
-    """A search without words with which nobody is found: those that nobody here has, and others.
-
-    `texts` say why, of those that ask for what no search can tell.
-    """
-
-    search: Search
-    unknown: Sequence[str]
-    others: Sequence[str]
-    untold: Sequence[str]
-
-
-async def searches_without(database: Database, search: Search) -> list[LeftOut]:
-    """Return the search without its unknown words, then without all that mean nothing; none where nothing is left."""
+async def searches_without(database: Database, search: Search) -> list[tuple[Search, LeftOut]]:
+    """Return the search with ever fewer of its words, and which are left out; none where nothing is left."""
     if not search.need:
         return []
-    split = await split_keyword(database, search.need, search.city["city_id"] if search.city else None)
-    asked = _untold(split)
-    told = {word for phrase in asked for word in phrase.split()}
-    loose = [word for part in split.parts if not part.has_meaning for word in part.words if word not in told]
-    unknown = await _unknown(database, split, loose)
-    known = [word for word in loose if word not in unknown]
-    # A part of a city says where: that is not left out.
-    if any([await cities_with_part(database, word) for word in known]):
-        known = []
-    found: list[LeftOut] = []
-    for others in ([], known):
-        out = {*told, *unknown, *others}
-        kept = [part for part in split.parts if not out.intersection(part.words)]
-        is_about_something = any(part.specialities or part.services or part.types for part in kept) or bool(
-            search.speciality or search.services
-        )
-        if out and (is_about_something or (asked and not unknown and not others)):
-            need = " ".join(word for part in kept for word in part.words) if is_about_something else ""
-            left = LeftOut(structs.replace(search, need=need), unknown, others, list(dict.fromkeys(asked.values())))
-            found += [left] if not found or left != found[-1] else []
-    return found
-
-
-async def _unknown(database: Database, split: SplitKeyword, words: Sequence[str]) -> list[str]:
-    """Return those of the words that nobody here has; the count of all words may be an hour old."""
-    return [
-        word
-        for word in words
-        if not split.has_word(word) and not await find(database, SearchRequest(keyword=word), 0, 1)
-    ]
+    city_id = search.city["city_id"] if search.city else None
+    is_for_known = bool(search.speciality or search.services)
+    found = await needs_without(database, search.need, city_id, is_for_known=is_for_known)
+    return [(structs.replace(search, need=left.need), left) for left in found]
 
 
 async def unknown_texts(database: Database, language: Language, search: Search) -> list[str]:
     """Return in words which words of a need nobody here has, where nobody is found."""
     split = await split_keyword(database, search.need, search.city["city_id"] if search.city else None)
     loose = [word for part in split.parts if not part.has_meaning for word in part.words]
-    unknown = {"words": " ".join(await _unknown(database, split, loose))}
+    unknown = {"words": as_written(await unknown_words(database, split, loose), search.need)}
     return [language.gettext("Nothing here is known as “%(words)s”.") % unknown] if unknown["words"] else []
 
 
-def _untold(split: SplitKeyword) -> dict[str, str]:
-    """Return what no search can tell among words that mean nothing else: a nursing home is none of a visit at home."""
-    return untold([word if _is_loose(part) else "" for part in split.parts for word in part.words])
-
-
-def _is_loose(part: Part) -> bool:
-    return part.is_dropped or not part.has_meaning
-
-
-def left_out_texts(language: Language, left: LeftOut, shown: str) -> list[str]:
-    """Return in words what was left out; `shown` is what results are for, "" for everybody."""
+def left_out_texts(language: Language, left: LeftOut, typed: str, shown: str) -> list[str]:
+    """Return in words what was left out of what was typed; `shown` is what results are for, "" for everybody."""
     _ = language.gettext
     texts = []
     if left.unknown:
-        unknown = {"words": " ".join(left.unknown)}
+        unknown = {"words": as_written(left.unknown, typed)}
         texts.append(_("Nothing here is known as “%(words)s”.") % unknown)
     if left.others:
-        others = {"words": " ".join(left.others)}
+        others = {"words": as_written(left.others, typed)}
         texts.append(_("Nobody is found with “%(words)s” as well.") % others)
     if shown and texts:
         texts.append(_("Showing results for %(need)s.") % {"need": shown})

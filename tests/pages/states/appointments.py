@@ -144,6 +144,32 @@ async def cancelled(window: BrowserWindow) -> None:
     await window.go(await refunded(window))
 
 
+async def to_pay(window: BrowserWindow) -> str:
+    """Book a visit whose fee is to be paid at the clinic; return where its page is."""
+    patient = await window.patient("Lakshmi Venkataraman")
+    held, database = await window.hold(patient), window.product.database
+    await database.execute("UPDATE booking.booking SET funding = 'clinic' WHERE booking_id = $1", held.booking_id)
+    provider_id, actor = window.product.data.two_clinics_doctor_id, Patient(patient.patient_id)
+    assert held.booking_id
+    assert (await Book(database).confirm(provider_id, held.booking_id, None, actor)).code == "booked"
+    return path_of(window, held)
+
+
+@state("visit-to-pay")
+async def visit_to_pay(window: BrowserWindow) -> None:
+    await window.go(await to_pay(window))
+
+
+@state("pay-online")
+async def pay_online(window: BrowserWindow) -> None:
+    await window.go(f"{await to_pay(window)}/pay")
+
+
+@state("pay-online-declined")
+async def pay_online_declined(window: BrowserWindow) -> None:
+    await window.go(f"{await to_pay(window)}/pay?bank=declined")
+
+
 @state("visit-money")
 async def money(window: BrowserWindow) -> None:
     await window.go(f"{await refunded(window)}/money")

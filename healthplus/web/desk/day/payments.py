@@ -40,15 +40,16 @@ _NOT_DONE = {
     "till_closed": N_(
         "Nothing was recorded: your till of today is closed. A ward administrator can open it again, in the office."
     ),
+    "too_large": N_("Nothing was recorded: this is more than can be recorded for one appointment."),
     "more_than_owed": N_("This is more than is owed. If it is right, tick that it is, and send it again."),
     "too_much": N_("Nothing was recorded: this is more than is left of that payment."),
 }
-_FIELDS = {"more_than_owed": "amount", "too_much": "amount", "no_till": "float"}
+_FIELDS = {"more_than_owed": "amount", "too_large": "amount", "too_much": "amount", "no_till": "float"}
 _LINK = {
-    "sent": N_("The text is on its way. On the page that it leads to, they pay your UPI id by their own app."),
+    "sent": N_("The text is on its way. The page that it leads to says how they pay from their phone."),
     "sent_before": N_("This was sent within the last hour already."),
     "not_payable": N_(
-        "Nothing is owed, or the clinic’s UPI id is not set. A ward administrator sets it in the office."
+        "Nothing is owed, or it cannot be paid from a phone: the clinic takes nothing online and has no UPI id set."
     ),
     "unreachable": N_("They cannot be reached by any message. Show them the QR code instead."),
 }
@@ -112,7 +113,10 @@ class PaymentController(Controller):
     ) -> Response[str]:
         """Text the patient where they can pay from their phone."""
         found = await ask(request, queries.desk_payments, clinic_id, booking_id)
-        row = await change(request, queries.send_pay_link, clinic_id, found["provider_id"], booking_id)
+        row = await change(
+            request, queries.send_pay_link, clinic_id, found["provider_id"], booking_id,
+            _online(request, found),
+        )  # fmt: skip
         return see_other(request, f"/desk/{clinic_id}/{day}/visit/{booking_id}/pay", {"link": row["code"]})
 
 
@@ -139,6 +143,11 @@ async def _recorded(request: AnyRequest, clinic_id: int, day: date, booking_id: 
     until = found["payments"][-1]["undo_until_at"]
     undo = {"undo": str(found["provider_id"]), "seen": seen_until(until)} if until else {}
     return see_other(request, f"/desk/{clinic_id}/{day}", {"changed": what, "about": str(booking_id), **undo})
+
+
+def _online(request: AnyRequest, found: dict[str, Any]) -> bool:
+    """Return whether the patient can pay online what is to be paid at the clinic."""
+    return found["is_payable_online"] and bool(services(request).payments.gateways.of(found["account"]).methods)
 
 
 def _say_why_not(form: Form, code: str) -> None:
@@ -187,6 +196,7 @@ async def _pay_page(request: AnyRequest, clinic_id: int, day: date, booking_id: 
         "day": day,
         "booking_id": booking_id,
         "found": found,
+        "takes_online": _online(request, found),
         "give": given_back,
         "number": number,
         "qr": Markup(qr_svg(link)) if link else "",  # noqa: S704 - made of squares alone

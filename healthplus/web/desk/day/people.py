@@ -12,8 +12,8 @@ from uuid import UUID
 
 from litestar import Controller, Response, get, post
 
+from healthplus import text as typed
 from healthplus.accounts.consent import CURRENT, require_consent
-from healthplus.accounts.patients import checked_name
 from healthplus.accounts.phone_numbers import is_mobile, phone_number, written
 from healthplus.booking.numbers import ids_of
 from healthplus.console.console import queries
@@ -125,9 +125,9 @@ def wanted_day(given: Any) -> date | None:
 
 async def _look(request: AnyRequest, clinic_id: int, form: Form, text: str) -> LookedFor:
     """Return whom a text means: the whole of a number or its end, a token, an appointment's number, or a name."""
-    found = LookedFor(" ".join(text.split())[:_TEXT_LENGTH_MAX])
+    found = LookedFor(typed.name(text)[:_TEXT_LENGTH_MAX])
     wanted: dict[str, Any] = dict.fromkeys(("text", "letter", "digits", "phone", "first", "last"))
-    digits = re.sub(r"\s", "", found.text)
+    digits = typed.number(found.text)
     if not found.text:
         return found
     if re.fullmatch(r"\d{1,6}", digits, re.ASCII):
@@ -158,7 +158,7 @@ async def _add(request: AnyRequest, clinic_id: int, form: Form) -> UUID | None:
         phone = _whole_number(request, form.given.get("phone", ""))
     except PhoneRefused:
         form.fail("q", say(_NO_NUMBER))
-    name = form.text("name", 200, required=True)
+    name = form.name("name", 200, required=True)
     sex = form.choice("sex", ("", *SEXES)) or "unknown"
     born = _birth_year(form, services(request).clock.now())
     if not form.given.get("consent"):
@@ -168,7 +168,7 @@ async def _add(request: AnyRequest, clinic_id: int, form: Form) -> UUID | None:
     require_consent(form.given["consent"])
     row = await console(request).change(
         queries.add_person,
-        *(clinic_id, phone, is_mobile(phone), services(request).secret.mac("phone", phone), checked_name(name)),
+        *(clinic_id, phone, is_mobile(phone), services(request).secret.mac("phone", phone), name),
         *(born, sex, CURRENT.purpose, CURRENT.version),
     )
     assert row is not None
@@ -188,7 +188,7 @@ def _whole_number(request: AnyRequest, text: str) -> str:
 
 def _birth_year(form: Form, now: datetime) -> int | None:
     """Return the year of birth from what was typed, an age or the year; None where nothing was."""
-    text = form.given.get("born", "").strip()
+    text = typed.number(form.given.get("born", ""))
     if not text:
         return None
     if re.fullmatch(r"\d{1,4}", text, re.ASCII):

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from healthplus.text import comparable
 from healthplus.web.desk.office.frame import Document
 from healthplus.web.languages import N_
 
@@ -74,13 +75,13 @@ class Row:
 
     def matches(self, text: str) -> bool:
         """Return whether what is looked for is in the name, is the token, or ends the phone's number."""
-        wanted = text.strip().casefold()
+        wanted = comparable(text)
         name, token = self.visit.get("name") or "", self.visit.get("token")
         digits = self.visit.get("phone_end") or ""
         return (
             not wanted
-            or wanted in name.casefold()
-            or wanted == (self.visit.get("token_label") or "").casefold()
+            or wanted in comparable(name)
+            or wanted == comparable(self.visit.get("token_label") or "")
             or (wanted.isdecimal() and (wanted == str(token) or (len(wanted) == len(digits) and wanted == digits)))
         )
 

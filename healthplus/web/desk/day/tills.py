@@ -16,6 +16,7 @@ from litestar.params import FromPath
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.money import currency_digits, in_units
+from healthplus.text import number
 from healthplus.web.desk.day.day import cell
 from healthplus.web.desk.office.asks import REASON_LENGTH_MAX
 from healthplus.web.desk.office.clinic import read_clinic
@@ -126,7 +127,7 @@ class TillController(Controller):
 
 def _counted(form: Form, field: str, currency: str) -> int:
     """Return what was counted, in the smallest unit; of what a machine or an app says it may be below zero."""
-    text = form.given.get(field, "").strip().replace(",", "")
+    text = number(form.given.get(field, "")).replace(",", "")
     digits = currency_digits(currency)
     if re.fullmatch(rf"-?\d{{1,10}}(\.\d{{1,{digits}}})?" if digits else r"-?\d{1,10}", text, re.ASCII):
         return int(Decimal(text).scaleb(digits))

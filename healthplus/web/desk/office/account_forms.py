@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from litestar import Response
 
-from healthplus.staff.accounts import NAME_LENGTH_MAX, is_log_on
+from healthplus.staff.accounts import NAME_LENGTH_MAX, is_log_on, normal_log_on
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.question import question_page
 from healthplus.web.pages.rendering import language_of
@@ -17,13 +17,13 @@ _TYPED_LENGTH_MAX = 200
 
 def name_and_log_on(form: Form) -> tuple[str, str]:
     """Return the log-on ID and the name that somebody is to have; what is wrong is noted in the form."""
-    log_on = form.given.get("log_on", "").strip().lower()
+    log_on = normal_log_on(form.given.get("log_on", ""))
     if not is_log_on(log_on):
         form.fail(
             "log_on",
             form.gettext("This can’t be a log-on ID. Write it like asha.rao."),
         )
-    return log_on, form.text("name", NAME_LENGTH_MAX, required=True)
+    return log_on, form.name("name", NAME_LENGTH_MAX, required=True)
 
 
 def ask_to_disable(request: AnyRequest, form: Form, back: str, name: str) -> Response[str]:

@@ -142,7 +142,7 @@ def _wish(form: Form, kind: str, this_year: int) -> dict[str, Any]:
             return {"state": form.choice("state", tuple(STATES.keys() - {"cancelled"}))}
         case "edit_patient":
             return {
-                "name": form.text("name", 200) or None,
+                "name": form.name("name", 200) or None,
                 "birth_year": form.number("birth_year", 1900, this_year)
                 if form.given.get("birth_year", "").strip()
                 else None,

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from healthplus.booking.numbers import ids_of
 from healthplus.database import Record
 from healthplus.errors import BadInput
+from healthplus.text import identifier
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.pages.booking import parsed_instant
 
@@ -25,7 +26,7 @@ class AuditSearch:
     def __init__(self, form: Form, zone: str) -> None:
         self.form = form
         self._zone = ZoneInfo(zone)
-        given = {name: form.given.get(name, "").strip()[:_LENGTH_MAX] for name in FILTERS}
+        given = {name: identifier(form.given.get(name, ""))[:_LENGTH_MAX] for name in FILTERS}
         self.given = {name: text for name, text in given.items() if text}
         self.who = self.given.get("who")
         self.action = self.given.get("what")
@@ -57,7 +58,7 @@ class AuditSearch:
 
 def booking_range(form: Form, field: str) -> tuple[UUID | None, UUID | None]:
     """Return between which ids a booking lies whose number, or id, somebody typed; None for nothing or what is none."""
-    text = form.given.get(field, "").strip()
+    text = identifier(form.given.get(field, ""))
     if not text:
         return None, None
     try:

@@ -112,6 +112,7 @@ EVENTS: dict[str, str] = {
     "taken_back": N_("Taken back, as recorded by mistake"),
     "refunded": N_("Refunded"),
     "refund_undone": N_("Refund taken back"),
+    "paid_online": N_("Paid online"),
     "moved": N_("Moved"),
     "moved_back": N_("Moved back"),
     "uncancelled": N_("Cancelling taken back"),

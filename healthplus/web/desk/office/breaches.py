@@ -11,6 +11,7 @@ from litestar import Controller, Response, get, post
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound
+from healthplus.text import identifier
 from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
@@ -136,7 +137,7 @@ def _described(form: Form) -> tuple[str, str, int | None, str]:
 def _local_instant(form: Form, field: str) -> datetime | None:
     """Return a day and time of India's, as the browser's field for it sends them."""
     try:
-        found = datetime.fromisoformat(form.given.get(field, "").strip().replace(" ", "T"))
+        found = datetime.fromisoformat(identifier(form.given.get(field, "")).replace(" ", "T"))
     except ValueError:
         found = datetime.min  # noqa: DTZ901 - a year that is refused
     if found.tzinfo is None and 2000 <= found.year < 2200:

@@ -12,6 +12,7 @@ from healthplus.database import Range
 from healthplus.directory.gstin import checked_gstin
 from healthplus.errors import BadInput, Forbidden
 from healthplus.names import slug
+from healthplus.text import comparable, postal_code
 from healthplus.till.upi import checked_upi_id
 from healthplus.web.desk.office.clinic_page import clinic_page
 from healthplus.web.desk.office.closing import end_shifts, last_day_of
@@ -143,8 +144,8 @@ class ClinicController(Controller):
 async def _doubt_of(request: AnyRequest, form: Form, clinic: dict[str, Any]) -> str:
     """Return what is to be looked at again before a clinic is added: it may be there, or its city mistyped."""
     rows = await console(request).fetch(queries.clinics, clinic["name"], None, 0, _SAME_NAME_MAX)
-    city, name = clinic["city"].casefold(), clinic["name"].casefold()
-    if any(row["name"].casefold() == name and row["city"].casefold() == city for row in rows):
+    city, name = comparable(clinic["city"]), comparable(clinic["name"])
+    if any(comparable(row["name"]) == name and comparable(row["city"]) == city for row in rows):
         return form.gettext("There is a clinic of this name in %(city)s already.") % {"city": clinic["city"]}
     cities, _ = await known_names(request)
     if clinic["city_slug"] not in {one["slug"] for one in cities}:
@@ -168,9 +169,11 @@ def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
     if (latitude is None) != (longitude is None):
         form.fail("latitude", form.gettext("Both latitude and longitude, or neither."))
     clinic: dict[str, Any] = {
-        "name": form.text("name", 200, required=True),
+        "name": form.name("name", 200, required=True),
         "address": form.text("address", 500, required=True),
-        "postal_code": form.written("postal_code", 20, _POSTAL_CODE, form.gettext("A PIN code, such as 411004.")),
+        "postal_code": form.written(
+            "postal_code", 20, _POSTAL_CODE, form.gettext("A PIN code, such as 411004."), postal_code
+        ),
         "phone": form.phone("phone"),
         "gstin": _gstin(form),
         "upi_id": _upi_id(form),
@@ -180,7 +183,7 @@ def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
         "lead_minutes": form.number("lead_minutes", 7, 1440, 10),
     }
     if is_new:
-        city, state = form.text("city", 100, required=True), form.text("state", 100, required=True)
+        city, state = form.name("city", 100, required=True), form.name("state", 100, required=True)
         clinic |= {"city": city, "state": state, "city_slug": slug(city)}
     return clinic
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 
+from healthplus import text as typed
 from healthplus.directory.fees import FUNDINGS, checked_fee
 from healthplus.errors import BadInput
 from healthplus.money import FEE_MINOR_MAX, in_units
-from healthplus.text import is_name
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.languages import Language
 
@@ -35,45 +35,59 @@ class Form:
         self.errors.setdefault(field, text)
 
     def text(self, field: str, length_max: int, *, required: bool = False, lines: bool = False) -> str:
-        """Return a text on one line, or on several where there may be `lines`."""
-        given = self.given.get(field, "")
-        text = given.strip() if lines else " ".join(given.split())
-        plain = text.replace("\r", "").replace("\n", " ") if lines else text
+        """Return free text on one line, or on several where there may be `lines`."""
+        read = typed.lines if lines else typed.line
+        return self._checked(field, read(self.given.get(field, "")), length_max, required=required)
+
+    def name(self, field: str, length_max: int, *, required: bool = False) -> str:
+        """Return a name of somebody or something."""
+        return self._checked(field, typed.name(self.given.get(field, "")), length_max, required=required)
+
+    def _checked(self, field: str, text: str, length_max: int, *, required: bool) -> str:
         if not text:
             if required:
                 self.fail(field, self.gettext("This is needed."))
-        elif not is_name(plain, length_max):
+        elif not typed.is_name(text.replace("\n", " "), length_max):
             self.fail(field, self.gettext("At most %(count)s letters and signs, please.") % {"count": length_max})
         return text
 
     def phone(self, field: str) -> str:
         """Return a phone number as people write it, of a mobile or not; empty where nothing is typed."""
-        text = self.text(field, 40)
-        if text and not (re.fullmatch(r"\+?[\d\s()./-]+", text, re.ASCII) and 6 <= sum(map(str.isdigit, text)) <= 15):
+        text = typed.phone(self.given.get(field, ""))
+        if text and not (
+            re.fullmatch(r"\+?[\d ()./-]{,40}", text, re.ASCII) and 6 <= sum(map(str.isdigit, text)) <= 15
+        ):
             self.fail(field, self.gettext("A phone number, such as 020 2543 1234 or +91 98765 43210."))
         return text
 
-    def written(self, field: str, length_max: int, pattern: str, wrong: str) -> str:
-        """Return a text that is written in one way; empty where nothing is typed. `wrong`: the error."""
-        text = self.text(field, length_max)
+    def written(
+        self,
+        field: str,
+        length_max: int,
+        pattern: str,
+        wrong: str,
+        read: Callable[[str], str] = typed.identifier,
+    ) -> str:
+        """Return a text that is written in one way, as `read` reads it; empty for nothing typed. `wrong`: the error."""
+        text = self._checked(field, read(self.given.get(field, "")), length_max, required=False)
         if text and not re.fullmatch(pattern, text):
             self.fail(field, wrong)
         return text
 
     def names(self, field: str, count_max: int) -> list[str]:
         """Return what is separated by commas, each once."""
-        parts = dict.fromkeys(" ".join(part.split()) for part in self.given.get(field, "").split(","))
+        parts = dict.fromkeys(typed.name(part) for part in self.given.get(field, "").split(","))
         names = [part for part in parts if part]
         if len(names) > count_max:
             self.fail(field, self.gettext("At most %(count)s, separated by commas.") % {"count": count_max})
-        elif not all(is_name(name, _NAME_LENGTH_MAX) for name in names):
+        elif not all(typed.is_name(name, _NAME_LENGTH_MAX) for name in names):
             text = self.gettext("Each of them has at most %(count)s letters and signs.")
             self.fail(field, text % {"count": _NAME_LENGTH_MAX})
         return names
 
     def number(self, field: str, low: int, high: int, default: int | None = None) -> int | None:
         """Return a whole number; `default` where nothing is typed, which without one is an error."""
-        text = self.given.get(field, "").strip()
+        text = typed.number(self.given.get(field, ""))
         if not text and default is not None:
             return default
         if re.fullmatch(r"\d{1,10}", text, re.ASCII) and low <= int(text) <= high:
@@ -83,7 +97,7 @@ class Form:
 
     def id(self, field: str, wrong: str, *, required: bool = False) -> int | None:
         """Return a number that something goes by, as addresses have it; None for nothing typed. `wrong`: the error."""
-        text = self.given.get(field, "").strip()
+        text = typed.number(self.given.get(field, ""))
         if re.fullmatch(r"\d{1,18}", text, re.ASCII) and 1 <= int(text) <= ID_MAX:
             return int(text)
         if text or required:
@@ -92,7 +106,7 @@ class Form:
 
     def degrees(self, field: str, limit: int) -> float | None:
         """Return a latitude or longitude from -limit to limit; None where nothing is typed, or something wrong."""
-        text = self.given.get(field, "").strip()
+        text = typed.number(self.given.get(field, ""))
         if not text:
             return None
         if re.fullmatch(r"-?\d{1,3}(\.\d{1,12})?", text, re.ASCII) and abs(float(text)) <= limit:
@@ -102,7 +116,7 @@ class Form:
 
     def fee(self, field: str, currency: str) -> int | None:
         """Return an amount in the smallest unit; nothing typed is 0."""
-        text = self.given.get(field, "").strip().replace(",", "") or "0"
+        text = typed.number(self.given.get(field, "")).replace(",", "") or "0"
         try:
             if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
                 raise BadInput
@@ -126,7 +140,7 @@ class Form:
 
     def clock(self, field: str) -> int | None:
         """Return a time of day in minutes after midnight; 24:00 is the end of the day."""
-        found = re.fullmatch(r"(\d{1,2}):(\d\d)", self.given.get(field, "").strip(), re.ASCII)
+        found = re.fullmatch(r"(\d{1,2}):(\d\d)", typed.number(self.given.get(field, "")), re.ASCII)
         minutes = int(found[1]) * 60 + int(found[2]) if found and int(found[2]) < 60 else DAY_MINUTES + 1
         if minutes <= DAY_MINUTES:
             return minutes
@@ -135,7 +149,7 @@ class Form:
 
     def day(self, field: str, *, required: bool = False) -> date | None:
         """Return a day of the years 2000 to 2199; None where nothing is typed, or something wrong."""
-        text = self.given.get(field, "").strip()
+        text = typed.number(self.given.get(field, ""))
         if not text and not required:
             return None
         try:

@@ -121,7 +121,7 @@ def _provider_of(form: Form, currency: str, this_year: int) -> dict[str, Any]:
     since = form.given.get("practising_since", "").strip()
     return {
         "type": form.choice("type", TYPES, "doctor"),
-        "name": form.text("name", 200, required=True),
+        "name": form.name("name", 200, required=True),
         "gender": form.choice("gender", GENDERS),
         "qualifications": form.text("qualifications", 200),
         "registration": form.written(

@@ -96,7 +96,7 @@ def _ask_to_close(request: AnyRequest, form: Form, clinic_id: int, service: dict
 
 
 def _service_of(form: Form, currency: str) -> Service | None:
-    name = form.text("name", NAME_MAX, required=True)
+    name = form.name("name", NAME_MAX, required=True)
     fee_minor, funding = form.fee_and_funding(currency)
     is_test = form.given.get("kind") == "test"
     length_minutes = form.number("length_minutes", 0 if is_test else 1, LENGTH_MINUTES_MAX, 0 if is_test else None)

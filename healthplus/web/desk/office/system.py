@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from litestar import Controller, Response, get, post
 
+from healthplus import text as typed
 from healthplus.accounts.keys import PER_DAY, PER_MINUTE, SCOPES, new_key
 from healthplus.accounts.sessions import hash_token
 from healthplus.backup.state import backup_state
@@ -54,7 +55,8 @@ class SystemController(Controller):
 
     @get("/clinics", **needs("see_operations"))
     async def clinics(self, request: AnyRequest) -> Response[str]:
-        name, after = (request.query_params.get(one, "")[:200] for one in ("name", "after"))
+        name = typed.name(request.query_params.get("name", ""))[:200]
+        after = request.query_params.get("after", "")[:200]
         after_id = Form(dict(request.query_params.items()), language_of(request)).id("after_id", "")
         rows = await console(request).fetch(queries.clinics, name or None, after or None, after_id or 0, _CLINICS + 1)
         return administration_page(
@@ -83,7 +85,7 @@ class SystemController(Controller):
     async def add_key(self, request: AnyRequest) -> Response[str]:
         form = await read_form(request)
         require_recent_proof(request, put_aside(f"{_PATH}/keys/new", form, *_FIELDS))
-        name = form.text("name", 200, required=True)
+        name = form.name("name", 200, required=True)
         scopes = [scope for scope in SCOPES if form.given.get(f"scope_{scope}")]
         if not scopes:
             form.fail("scope_search", form.gettext("Choose what the key is for."))
