@@ -110,6 +110,20 @@ def yes_or_no(text: str) -> bool:
     return said in _YES
 
 
+_OPEN = frozenset({"open", "active", "operational", "functional", "functioning", "working", "running"})
+_CLOSED = frozenset(
+    {"closed", "inactive", "permanently closed", "closed permanently", "shut", "shut down", "defunct", "non functional"}
+)
+
+
+def is_open(text: str) -> bool:
+    """Return whether a status says that a place can be booked."""
+    said = " ".join(text.casefold().replace("-", " ").replace("_", " ").split())
+    if said not in _OPEN | _CLOSED:
+        raise BadInput("expected open or closed")
+    return said in _OPEN
+
+
 def whole_number(least: int, most: int) -> Callable[[str], int]:
     """Return a reader of whole numbers within bounds, also of 30.0."""
 

@@ -28,7 +28,12 @@ class StoredCity(NamedTuple):
 
 def city_of(clinic: Clinic) -> City:
     """Return what tells a clinic's city from others."""
-    return _key(clinic.city), _key(clinic.state)
+    return city_key(clinic.city, clinic.state)
+
+
+def city_key(name: str, state: str) -> City:
+    """Return what tells a city from others."""
+    return _key(name), _key(state)
 
 
 def _key(name: str) -> str:
@@ -43,16 +48,18 @@ def _word_sign(sign: str) -> str:
     return f"x{ord(sign):x}" if unicodedata.category(sign)[0] == "M" else sign
 
 
-def city_slugs(clinics: Iterable[Clinic], stored: Collection[StoredCity]) -> dict[City, str]:
-    """Return the slug of each city.
+def city_slugs(
+    clinics: Iterable[Clinic], stored: Collection[StoredCity], aliases: Collection[str] = ()
+) -> dict[City, str]:
+    """Return the slug of each city, none of them an alias of another.
 
     It is the name's, with the state's where two cities share the name, and a number where that is taken, too. A stored
     city keeps its slug, also where its name was corrected since.
     """
     names = {city_of(clinic): (clinic.city, clinic.state) for clinic in clinics}
     shared = Counter(slug(city) for city, _ in names.values())
-    taken = {one.slug for one in stored}
-    known = {(_key(one.name), _key(one.state)): one.slug for one in stored}
+    taken = {one.slug for one in stored} | set(aliases)
+    known = {city_key(one.name, one.state): one.slug for one in stored}
     states = {one.slug: _key(one.state) for one in stored}
     chosen: dict[City, str] = {}
     for city in sorted(names, key=lambda one: (len(names[one][0]), one)):

@@ -38,6 +38,9 @@ from healthplus.settings import Settings
 @click.option("--strict-cells", is_flag=True, help="Reject a row also for a fault in an optional cell.")
 @click.option("--time-zone", default=HERE.time_zone, show_default=True, help="Time zone of cities not known yet.")
 @click.option("--photos-again", is_flag=True, help="Fetch also photos that were fetched before.")
+@click.option("--source", help="Where the file is from, by default its name.")
+@click.option("--complete", metavar="SOURCE", help="The file is all of this source: what it lacks is gone.")
+@click.option("--new-places", is_flag=True, help="What looks like a stored place with another name is another.")
 @click.option("--yes", is_flag=True, help="Do not ask before much of what is stored is moved or overwritten.")
 @click.pass_obj
 def import_command(

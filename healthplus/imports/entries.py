@@ -62,7 +62,8 @@ class Entry(msgspec.Struct, frozen=True):
     """One row: a provider at a clinic. `gaps` are faults that were tolerated.
 
     `tests` are offered at all clinics of the provider, `services` at this one. Amounts are in `currency`, also where
-    the row names none for the clinic.
+    the row names none for the clinic. `emptied` are columns of which the row says that there is nothing; `is_open`
+    whether they can be booked there, if it says so.
     """
 
     line: int
@@ -76,6 +77,13 @@ class Entry(msgspec.Struct, frozen=True):
     services: tuple[Service, ...] = ()
     currency: str = HERE.currency
     gaps: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
+    is_open: bool | None = None
+
+    @property
+    def post(self) -> tuple[str, str]:
+        """Return the identifiers of the provider and the clinic."""
+        return self.provider.identifier, self.clinic.identifier
 
 
 class PostalCode(msgspec.Struct, frozen=True):

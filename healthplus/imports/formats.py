@@ -62,7 +62,12 @@ def read_row(kind: Format[_T], record: Record, *, strict_cells: bool = False) ->
     """Check a row and return its entry; raises BadInput with the reason when it is to be rejected."""
     if record.problem:
         raise BadInput(record.problem)
-    return kind.entry(record.line, RowCells(record.cells, strict=strict_cells))
+    row = RowCells(record.cells, strict=strict_cells)
+    is_open = row.optional("status", cells.is_open)
+    entry = kind.entry(record.line, row)
+    if isinstance(entry, Entry) and (row.emptied or is_open is not None):
+        entry = msgspec.structs.replace(entry, emptied=tuple(row.emptied), is_open=is_open)
+    return entry
 
 
 def _name(said: str) -> str:
@@ -346,14 +351,14 @@ _PROFILE_COLUMNS = (
     "bio", "about", "image_url", "photo", "email", "phone", "languages", "practising_since", "since",
     "accepts_new_patients", "max_booking_days", "specialities", "clinic_address", "clinic_phone", "pictures",
     "postal_code", "latitude", "longitude", "reminders", "gstin", "facilities", "currency", "fee", "fee_rupees",
-    "funding", "shifts", "tests", "services", "preparation",
+    "funding", "shifts", "tests", "services", "preparation", "status",
 )  # fmt: skip
 
 HOSPITALS = Format(
     "hospital directory",
     "hospitals",
     ("name", "address", "state", "district"),
-    ("pincode", "latitude", "longitude", "phone", "email", "specialities"),
+    ("pincode", "latitude", "longitude", "phone", "email", "specialities", "status"),
     _hospital_entry,
     has_identifiers=False,
 )

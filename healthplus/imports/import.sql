@@ -22,6 +22,10 @@ SELECT search.refresh_listings($1::bigint[])
 -- The cities that there are.
 SELECT slug, name, state FROM directory.city
 
+-- name: stored_city_aliases
+-- The addresses that lead to cities, and theirs.
+SELECT city_alias.slug, city.slug AS city_slug FROM directory.city_alias JOIN directory.city USING (city_id)
+
 -- name: stored_shifts
 -- The shifts of the providers in a file. In minutes: the driver cannot read 24:00.
 SELECT provider.identifier AS provider, clinic.identifier AS clinic, shift.weekday,
@@ -45,6 +49,18 @@ WITH added AS (
     FROM jsonb_to_recordset($1) AS given(
         slug text, name text, state text, time_zone text, latitude double precision, longitude double precision)
     WHERE NOT EXISTS (SELECT FROM directory.city WHERE city.slug = given.slug)
+    RETURNING 1
+)
+SELECT count(*) AS added, 0::bigint AS updated FROM added
+
+-- name: put_city_aliases
+-- Other names of cities lead to them, but where a city is called so itself.
+WITH added AS (
+    INSERT INTO directory.city_alias (slug, city_id)
+    SELECT given.slug, city_id
+    FROM jsonb_to_recordset($1) AS given(slug text, city_slug text) JOIN directory.city ON city.slug = given.city_slug
+    WHERE NOT EXISTS (SELECT FROM directory.city AS own WHERE own.slug = given.slug)
+    ON CONFLICT DO NOTHING
     RETURNING 1
 )
 SELECT count(*) AS added, 0::bigint AS updated FROM added

@@ -6,7 +6,7 @@ It stands above all the areas it writes to, which therefore need not know of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import available_timezones
@@ -15,15 +15,18 @@ from healthplus.country import HERE
 from healthplus.database import Database, FreeSpace, PostgresError, Transaction, load
 from healthplus.errors import BadInput, Conflict
 from healthplus.imports import formats, tables
-from healthplus.imports.cities import StoredCity
+from healthplus.imports.closings import carry_out, plan, sources_note
 from healthplus.imports.columns import known_names, recognise
 from healthplus.imports.entries import Entry, PostalCode
 from healthplus.imports.fitting import fit_currencies, fit_shifts
 from healthplus.imports.formats import POSTAL_CODES, Format
+from healthplus.imports.named import note_named
+from healthplus.imports.one_city import KnownCities
 from healthplus.imports.photos import PhotoFetcher
 from healthplus.imports.positions import without_far_positions
 from healthplus.imports.records import RecordFile
 from healthplus.imports.rejected import rejected_path, write_rejected
+from healthplus.imports.renamed import without_renamed
 from healthplus.imports.seen import SeenEntries, SeenPostalCodes
 from healthplus.imports.sources import open_file
 from healthplus.imports.specialities import unknown_specialities
@@ -57,6 +60,7 @@ async def import_file(
     if options.time_zone not in available_timezones():
         raise BadInput(f"{options.time_zone!r} is no time zone; {HERE.time_zone}, for example, is one")
     file = _open(path, options)
+    options = replace(options, source=options.complete or options.source or path.stem)
     entries, postal_codes, summary = _read_all(file, options)
     # Before anything is locked: a server that is slow to answer must not keep others waiting.
     hashes, missing = await (photos or PhotoFetcher(db)).fetch(
@@ -67,11 +71,16 @@ async def import_file(
         async with db.transaction() as tx:
             await tx.execute(_queries.lock_imports)
             await tx.execute(_queries.wait_briefly)
+            summary.places.note = await sources_note(tx, options)
+            cities = await KnownCities.read(tx)
+            read = cities.in_one_city(entries)
+            entries = await without_renamed(tx, read, options, summary)
             entries = await fit_currencies(tx, entries, summary, strict=options.strict_cells)
             entries, with_new_shifts = await fit_shifts(tx, entries, summary, strict=options.strict_cells)
-            storing = _Store(tx, db.space, options, hashes, progress)
+            storing = _Store(tx, db.space, options, hashes, progress, cities)
             entries, with_new_shifts = await storing.entries(entries, with_new_shifts, summary)
             postal_codes = await storing.postal_codes(postal_codes, summary)
+            wanted = await plan(tx, read, entries, options, summary)
             summary.accepted = len(entries) + len(postal_codes)
             summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(with_new_shifts)
             summary.gaps = sorted(Remark(entry.line, gap) for entry in entries for gap in entry.gaps)
@@ -81,12 +90,15 @@ async def import_file(
             summary.stored = True
     except _RollBackError:
         summary.stored = False
+        summary.places.are_closed = False
     except PostgresError as error:
         if error.sqlstate == "23P01":  # exclusion_violation
             raise Conflict("schedules were changed during the import; nothing was stored, run it again") from error
         if error.constraint_name == "clinic_currency_is_kept":
             raise Conflict(f"{error} Nothing was stored.") from error
         raise
+    if summary.stored:
+        await carry_out(db, wanted, summary.places)
     summary.unknown_specialities = unknown_specialities(entries)
     if summary.rejected:
         try:
@@ -115,6 +127,8 @@ def _open(path: Path, options: Options) -> RecordFile:
 def _read_all(file: RecordFile, options: Options) -> tuple[list[Entry], list[PostalCode], Summary]:
     kind = recognise(file, options.columns.kind)
     if kind is POSTAL_CODES:
+        if options.complete is not None:
+            raise BadInput("--complete is for hospitals and providers: postal codes are not closed")
         seen_codes = SeenPostalCodes()
         summary = _read(file, kind, seen_codes.add, options)
         return [], seen_codes.accepted, summary
@@ -135,6 +149,7 @@ def _read(file: RecordFile, kind: Format[_T], add: Callable[[_T], int | None], o
                 summary.duplicates.append(Remark(record.line, f"the same as line {first}"))
         except BadInput as problem:
             summary.rejected.append(Remark(record.line, str(problem)))
+            note_named(kind, record, summary.places)
     return summary
 
 
@@ -147,14 +162,16 @@ class _Store:
     options: Options
     hashes: dict[str, str]
     progress: Progress
+    cities: KnownCities
 
     async def entries(
         self, entries: list[Entry], with_new_shifts: list[Entry], summary: Summary
     ) -> tuple[list[Entry], list[Entry]]:
         """Store entries; return those that were, and which of them have new shifts."""
         while entries:
-            cities = [StoredCity(*row) for row in await self.tx.fetch(_queries.stored_cities)]
-            parts = tables.tables_of(entries, with_new_shifts, cities, self.options.time_zone, self.hashes)
+            parts = tables.tables_of(
+                entries, with_new_shifts, self.cities, self.options.source or "", self.options.time_zone, self.hashes
+            )
             try:
                 await store(self.tx, parts, self.space, summary, self.progress)
                 break

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from healthplus.imports.columns import Proposal
-from healthplus.imports.summary import Remark, Summary
+from healthplus.imports.summary import Places, Remark, Summary
 
 _LINES_SHOWN_MAX = 50
 _SPECIALITIES_SHOWN_MAX = 20
@@ -36,6 +36,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     _print_lines("No picture", summary.missing_photos, console)
     _print_lines("Duplicate", summary.duplicates, console)
     _print_lines("Rejected", summary.rejected, console)
+    _print_places(summary.places, console)
     _print_specialities(summary, console)
     if summary.unwritten:
         console.print(f"The rejected rows are written nowhere: {summary.unwritten}", markup=False, soft_wrap=True)
@@ -82,6 +83,26 @@ def _print_lines(what: str, remarks: list[Remark], console: Console) -> None:
         console.print(f"{what}, line {line}: {text}", markup=False, highlight=False, soft_wrap=True)
     if (more := len(remarks) - _LINES_SHOWN_MAX) > 0:
         console.print(f"… and {more} more.")
+
+
+def _print_places(places: Places, console: Console) -> None:
+    for what, names in (
+        ("Renamed", places.renamed),
+        ("Open again", places.opened),
+        ("Closed", places.closed),
+        ("Gone, but another source has it", places.kept),
+        ("Gone", places.gone),
+    ):
+        for name in names:
+            console.print(f"{what}: {name}", markup=False, highlight=False, soft_wrap=True)
+    if places.are_closed:
+        console.print("What is gone is closed.")
+    elif places.gone and not places.note:
+        console.print("What is gone stays open. To close it, import the file again with --yes.")
+    if places.flagged or places.stands:
+        console.print(f"Appointments to be rebooked: {places.flagged}; that stand again: {places.stands}.")
+    if places.note:
+        console.print(places.note, markup=False, soft_wrap=True)
 
 
 def _print_specialities(summary: Summary, console: Console) -> None:

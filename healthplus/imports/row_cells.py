@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from healthplus.errors import BadInput
 from healthplus.imports.cells import NOTHING, undo_excel
+from healthplus.imports.records import EMPTY_REMOVES
 
 _T = TypeVar("_T")
 
@@ -19,6 +20,8 @@ _MAY_SAY_ANYTHING = frozenset({"name", "given_name", "family_name", "photo", "pi
 class RowCells:
     """Reads the cells of a row by column. `notes` are the faults of optional cells, which are left out.
 
+    `emptied` are the optional columns whose cell is `-`: there is nothing, and what is stored goes.
+
     `strict`: such a fault rejects the row instead.
     """
 
@@ -26,6 +29,7 @@ class RowCells:
         self._cells = cells
         self._strict = strict
         self.notes: list[str] = []
+        self.emptied: list[str] = []
 
     def required(self, column: str, read: Callable[[str], _T]) -> _T:
         """Return what a cell says; raises BadInput when that cannot be told."""
@@ -39,6 +43,9 @@ class RowCells:
     def optional(self, column: str, read: Callable[[str], _T]) -> _T | None:
         """Return what a cell says, or None; raises BadInput, where cells are `strict`, when that cannot be told."""
         text = self._cells.get(column)
+        if text == "-":
+            self.emptied.append(column)
+            text = "" if column in EMPTY_REMOVES else text
         if text is None or (text.casefold() in NOTHING and column not in _MAY_SAY_ANYTHING):
             return None
         return self.part(column, lambda: read(undo_excel(text)), text)

@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from healthplus.database import FreeSpace, PostgresError, Transaction, load
+from healthplus.database import FreeSpace, PostgresError, Queries, Transaction, load
 from healthplus.imports.entries import Entry
 from healthplus.imports.summary import Summary
 from healthplus.imports.tables import Row, Table
 
-_queries = load(Path(__file__).with_name("import.sql"))
+_queries = Queries(load(Path(__file__).with_name("import.sql")) | load(Path(__file__).with_name("places.sql")))
 
 Step: TypeAlias = tuple[Table, list[Row]]
 Progress: TypeAlias = Callable[[Iterable[Step], int], Iterable[Step]]
 """May wrap the steps, of which there are so many, to show how far an import is."""
 
+_UNCOUNTED = frozenset({"source_rows"})
+"""Tables that every import writes, whatever it changes."""
+
 _LISTINGS_A_STEP = 1000
+
 # Of SQLSTATE: data exceptions, violated constraints, exceeded limits, and what a trigger refuses.
 _OF_ONE_ROW = ("22", "23", "54", "P0")
 
@@ -111,6 +115,8 @@ async def _put(tx: Transaction, name: str, rows: list[Row], summary: Summary) ->
         return
     counts = await tx.fetch_row(_queries[f"put_{name}"], rows)
     assert counts is not None
+    if name in _UNCOUNTED:
+        return
     summary.added[name] += counts["added"]
     summary.updated[name] += counts["updated"]
     summary.unchanged[name] += len(rows) - counts["added"] - counts["updated"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,8 +11,10 @@ import msgspec
 
 from healthplus.country import HERE
 from healthplus.directory.service_text import Service
-from healthplus.imports.cities import StoredCity, city_of, city_rows, city_slugs
+from healthplus.imports.cities import city_of, city_rows, city_slugs
+from healthplus.imports.emptied import emptied_clinics, emptied_providers
 from healthplus.imports.entries import Clinic, Entry, PostalCode
+from healthplus.imports.one_city import KnownCities, alias_rows
 from healthplus.imports.specialities import as_stored
 from healthplus.names import service_slug
 
@@ -51,17 +53,19 @@ class Table:
 def tables_of(
     entries: Sequence[Entry],
     with_new_shifts: Sequence[Entry],
-    stored_cities: Collection[StoredCity],
+    cities: KnownCities,
+    source: str,
     time_zone: str,
     hashes: Mapping[str, str],
 ) -> list[Table]:
     """Return what to store, those that others refer to first.
 
-    `with_new_shifts` are the entries whose shifts are to be stored; `hashes` are those of pictures by their addresses.
+    `with_new_shifts` are the entries whose shifts are to be stored; `source` is where the file is from; `hashes` are
+    those of pictures by their addresses.
     """
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
     providers = list({entry.provider.identifier: entry.provider for entry in entries}.values())
-    slugs = city_slugs(clinics, stored_cities)
+    slugs = city_slugs(clinics, cities.stored, cities.aliases)
     specialities = dict(as_stored(text) for entry in reversed(entries) for text in entry.specialities)
     has: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for entry in entries:
@@ -77,11 +81,24 @@ def tables_of(
             lambda row, entry: slugs[city_of(entry.clinic)] == row["slug"],
         ),
         Table(
+            "city_aliases",
+            alias_rows(cities.other_names, slugs),
+            dict,
+            lambda row, entry: slugs[city_of(entry.clinic)] == row["city_slug"],
+        ),
+        Table(
             "specialities",
             sorted(specialities.items()),
             lambda pair: {"slug": pair[0], "name": pair[1]},
             lambda row, entry: row["slug"] in [as_stored(text).slug for text in entry.specialities],
         ),
+        Table(
+            "emptied_clinics",
+            emptied_clinics(entries),
+            dict,
+            lambda row, entry: entry.clinic.identifier == row["clinic"],
+        ),
+        Table("emptied_providers", emptied_providers(entries), dict),
         Table(
             "clinics",
             clinics,
@@ -116,6 +133,7 @@ def tables_of(
             lambda row, entry: row["slug"] in [service_slug(one.name) for one in (*entry.tests, *entry.services)],
         ),
         Table("posts", entries, _post, _is_post),
+        Table("source_rows", entries, lambda entry: _post(entry) | {"source": source}, _is_post),
         Table("services", _services(entries), dict),
         Table("lock_books", books, _book),
         Table("shifts", _shifts(with_new_shifts), _shift, _is_post),
