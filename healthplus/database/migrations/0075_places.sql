@@ -1,4 +1,4 @@
--- Places close, cities have former addresses, and what was imported knows where from (docs/decisions/0083-places.md).
+-- Places close, cities have former addresses, and what was imported knows where from (docs/decisions/0080-places.md).
 
 -- Since when a provider can be booked nowhere any more; of a clinic, and of a provider at one, there is the same. NULL: they can.
 ALTER TABLE directory.provider ADD COLUMN closed_since timestamptz;
