@@ -218,7 +218,7 @@ async def test_programs_are_told_whom_to_call(http: httpx.AsyncClient, city: Env
 
     async def search(keyword: str, spellcheck: str = "no") -> httpx.Response:
         params = {"api_dev_key": key, "keyword": keyword, "includeSpellcheck": spellcheck}
-        return await http.get("/api/v1/doctors", params=params)
+        return await http.get("/api/v1/doctors", params=params, headers={"Prefer": "return=envelope"})
 
     for keyword, call in (
         ("chest pain", "112"),
