@@ -6,7 +6,7 @@ INSTALL := .venv/bin/pip install --quiet --disable-pip-version-check
 # Python keeps what it compiles, also where containers say otherwise: tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint lint-types lint-texts bench test-dates test-long test-ha speed screenshots browser lock clean
+.PHONY: demo test lint lint-types lint-texts bench test-dates test-long test-ha speed import-figures screenshots browser lock clean
 
 demo: $(INSTALLED)
 	.venv/bin/healthplus demo
@@ -60,6 +60,10 @@ test-ha: $(INSTALLED_DEV)
 # How soon pages are there and answer a touch on a slow phone, with the figures; on a machine that does nothing else.
 speed: $(INSTALLED_DEV) browser
 	.venv/bin/pytest -m long --numprocesses 0 --capture no tests/pages/test_speed.py
+
+# How long imports of large directories take, and what they need; on a machine that does nothing else.
+import-figures: $(INSTALLED_DEV)
+	.venv/bin/pytest -m long --numprocesses 0 --capture no tests/imports/test_figures.py
 
 # Every page and state, into the folder screenshots.
 screenshots: $(INSTALLED_DEV) browser

@@ -20,6 +20,7 @@ from healthplus.accounts.patients import add_patient
 from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
 from healthplus.booking.number_commands import appointment_command
+from healthplus.booking.place_commands import close_command, reopen_command
 from healthplus.database import (
     BULK,
     Database,
@@ -41,6 +42,7 @@ from healthplus.logs import configure_logs
 from healthplus.monitoring.commands import errors_command, status_command
 from healthplus.notices.commands import push_key_command
 from healthplus.ops.backup_commands import backup_command, restore_command
+from healthplus.ops.city_commands import city_group
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_gateways import gateways_text, running_gateways, share_clinics
@@ -224,6 +226,8 @@ for command in (
     appointment_command,
     backup_command,
     check_command,
+    city_group,
+    close_command,
     errors_command,
     fee_command,
     find_command,
@@ -235,6 +239,7 @@ for command in (
     receipts_group,
     settlements_group,
     reminders_group,
+    reopen_command,
     restore_command,
     service_group,
     shift_group,

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _ACTOR = System("operator")
 _YEAR_MAX = 2199
-_flag = click.option(
+flag_option = click.option(
     "--flag-for-rebooking",
     is_flag=True,
     help="Go ahead although bookings are in the way; each is flagged, none cancelled.",
@@ -93,7 +93,7 @@ def list_shifts_command(settings: Settings, provider_id: int) -> None:
 @shift_group.command("remove")
 @click.argument("provider_id", type=ID)
 @click.argument("shift_id", type=ID)
-@_flag
+@flag_option
 @click.pass_obj
 def remove_shift_command(settings: Settings, provider_id: int, shift_id: int, flag_for_rebooking: bool) -> None:
     """End a shift; `shift list` shows the ids."""
@@ -125,7 +125,7 @@ def leave_group() -> None:
 @click.argument("ends_at", type=click.DateTime(["%Y-%m-%dT%H:%M%z"]))
 @click.option("--clinic", "clinic_id", type=ID, help="Away from this clinic only.")
 @click.option("--reason", default="")
-@_flag
+@flag_option
 @click.pass_obj
 def add_leave_command(
     settings: Settings,

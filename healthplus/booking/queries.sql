@@ -212,3 +212,7 @@ FROM public.app_now() AS now_at, booking.ticket JOIN accounts.patient USING (pat
 WHERE let_go_at > now_at - interval '1 hour' AND ticket.state = 'accepted' AND patient.created_at > now_at - interval '1 day'
 GROUP BY ticket.provider_id
 HAVING count(DISTINCT ticket.patient_id) >= $1
+
+-- name: set_place_closed
+-- Close a clinic, a provider, or a provider at a clinic, or open it again.
+SELECT * FROM booking.set_place_closed($1, $2, $3, $4, $5, $6)

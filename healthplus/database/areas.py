@@ -31,7 +31,7 @@ AREAS = (
     Area(
         "directory",
         "directory",
-        ("currency.sql", "rating.sql", "services.sql", "office.sql", "pictures.sql", "no_shows.sql"),
+        ("currency.sql", "rating.sql", "services.sql", "places.sql", "office.sql", "pictures.sql", "no_shows.sql"),
     ),
     Area("schedule", "schedule", ("openings.sql", "shifts.sql")),
     Area(
@@ -64,7 +64,10 @@ AREAS = (
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
             *(
                 f"verbs/{name}.sql"
-                for name in (*_VERBS, "phone", "attend", "pay_online", "correct", "undo_act", "extra", "schedule")
+                for name in (
+                    *(*_VERBS, "phone", "attend", "pay_online", "correct", "undo_act", "extra"),
+                    *("schedule", "close"),
+                )
             ),
             "verbs/in_the_way.sql",
             *("lanes.sql", "rush.sql"),

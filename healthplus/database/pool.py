@@ -133,6 +133,13 @@ class Transaction(_Runner):
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
 
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Take back what is done in this block, and nothing else, where it raises."""
+        with failures_as_ours():
+            async with self._connection.transaction():
+                yield
+
     async def _call(self, method: str, *args: Any, **options: Any) -> Any:
         try:
             with failures_as_ours():  # what was not committed is rolled back, also where the connection is lost

@@ -114,3 +114,12 @@ UPDATE directory.clinic SET reminder_hours = $2 WHERE clinic_id = $1
 -- name: reminder_hours
 -- The clinics that say how long before their patients are reminded.
 SELECT clinic_id, name, reminder_hours FROM directory.clinic WHERE reminder_hours IS NOT NULL ORDER BY name, clinic_id
+
+-- name: find_city
+-- A city by its id $1 or its address $2.
+SELECT city_id, slug, name, state, time_zone FROM directory.city WHERE city_id = $1 OR slug = $2
+ORDER BY city_id IS DISTINCT FROM $1 LIMIT 1
+
+-- name: merge_cities
+-- Move the clinics of a city to another, to which its addresses lead from then on, and remove it.
+SELECT directory.merge_cities($1, $2)

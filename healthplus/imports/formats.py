@@ -1,4 +1,4 @@
-"""Define the kinds of file that can be imported, and read one row of each."""
+"""The kinds of file that can be imported, and what one row of each says."""
 
 from __future__ import annotations
 
@@ -6,300 +6,233 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from functools import partial
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
+from healthplus import text
 from healthplus.country import HERE
-from healthplus.directory.fees import checked_fee, require_funding
+from healthplus.directory.fees import require_funding
 from healthplus.directory.gstin import checked_gstin
 from healthplus.directory.preparation import checked_preparation
 from healthplus.directory.reminder_hours import parse_reminder_hours
 from healthplus.directory.service_text import Service, parse_services
 from healthplus.errors import BadInput
-from healthplus.imports.csv_records import Record
+from healthplus.imports import cells
+from healthplus.imports.entries import Clinic, Entry, PostalCode, Provider
+from healthplus.imports.places import ABROAD, AT_HOME, position, required_position
+from healthplus.imports.records import Record
+from healthplus.imports.row_cells import RowCells
+from healthplus.imports.shift_cells import canonical_shifts
+from healthplus.imports.shown_names import mixed_case
+from healthplus.imports.specialities import read_specialities
 from healthplus.money import INR, checked_currency, unit_name
 from healthplus.names import service_slug
 from healthplus.schedule.shift_text import Shift, parse_shifts
 
-_Word: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-_Services: TypeAlias = Annotated[str, msgspec.Meta(max_length=100_000)]
-_Line: TypeAlias = Annotated[str, msgspec.Meta(max_length=500)]
-_Latitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-90, le=90)]
-_Longitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-180, le=180)]
-_Year: TypeAlias = Annotated[int, msgspec.Meta(ge=1900, le=2200)]
-_Pincode: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{5}$")]
-# What lies outside of the country was not located but mistyped.
-_OwnLatitude: TypeAlias = Annotated[float, msgspec.Meta(ge=HERE.box[0], le=HERE.box[1])]
-_OwnLongitude: TypeAlias = Annotated[float, msgspec.Meta(ge=HERE.box[2], le=HERE.box[3])]
+Kind: TypeAlias = Literal["hospitals", "providers", "postal-codes", "fhir"]
+
 _FACILITIES_MAX = 20
 _FACILITY_LENGTH_MAX = 60
 _PICTURES_MAX = 6
 _T = TypeVar("_T")
 
-# In words what a pattern says.
-_EXPECTED = {
-    "pincode": "expected six digits, the first not 0",
-    "email": "expected something like name@example.com",
-    "image_url": "expected an address that starts with https:// or http://",
-    "photo": "expected an address that starts with https://",
-}
-
-
-class Clinic(msgspec.Struct, frozen=True):
-    """A clinic. None leaves what is stored as it is; no `pictures` removes them."""
-
-    identifier: str
-    city: str
-    state: str
-    name: str
-    address: str | None
-    postal_code: str | None
-    latitude: float | None
-    longitude: float | None
-    phone: str | None = None
-    currency: str | None = None
-    pictures: tuple[str, ...] | None = None
-    reminder_hours: list[int] | None = None
-    gstin: str | None = None
-    facilities: tuple[str, ...] | None = None
-
-
-class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """A person or resource that can be booked. None leaves what is stored as it is; "" removes the photo."""
-
-    identifier: str
-    type: str
-    name: str
-    salutation: str | None = None
-    given_name: str | None = None
-    family_name: str | None = None
-    gender: str | None = None
-    qualifications: str | None = None
-    registration: str | None = None
-    council: str | None = None
-    training: str | None = None
-    bio: str | None = None
-    image_url: str | None = None
-    photo: str | None = None
-    email: str | None = None
-    phone: str | None = None
-    languages: tuple[str, ...] | None = None
-    practising_since: int | None = None
-    accepts_new_patients: bool | None = None
-    max_booking_days: int | None = None
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One row: a provider at a clinic. `gaps` are faults that were tolerated.
-
-    `tests` are offered at all clinics of the provider, `services` at this one. Amounts are in `currency`, also where
-    the row names none for the clinic.
-    """
-
-    line: int
-    clinic: Clinic
-    provider: Provider
-    fee_minor: int | None = None
-    funding: str | None = None
-    specialities: tuple[str, ...] = ()
-    shifts: tuple[Shift, ...] = ()
-    tests: tuple[Service, ...] = ()
-    services: tuple[Service, ...] = ()
-    currency: str = HERE.currency
-    gaps: tuple[str, ...] = ()
-
-
-class PostalCode(msgspec.Struct, frozen=True):
-    """The middle of a postal code's area."""
-
-    line: int
-    postal_code: str
-    latitude: float
-    longitude: float
-
 
 class Format(NamedTuple, Generic[_T]):
-    """A kind of file. Without identifiers, rows of one hospital are duplicates whatever their case and punctuation."""
+    """A kind of file: its columns, those that it must have, and how a row is read.
+
+    Without identifiers, rows of one hospital are duplicates whatever their case and punctuation.
+    """
 
     name: str
-    row: type[_HospitalRow] | type[_ProviderRow] | type[_PostalCodeRow]
-    entry: Callable[[int, Any], _T]
+    kind: Kind
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    entry: Callable[[int, RowCells], _T]
     has_identifiers: bool
 
-
-class _HospitalRow(msgspec.Struct):
-    name: _Word
-    address: _Line
-    state: _Word
-    district: _Word
-    pincode: _Pincode | None = None
-    latitude: _OwnLatitude | None = None
-    longitude: _OwnLongitude | None = None
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return all columns that are read."""
+        return self.required + self.optional
 
 
-class _ProviderRow(msgspec.Struct, kw_only=True):
-    provider_identifier: _Word
-    type: Literal["doctor", "hospital", "clinic", "lab"]
-    name: _Word
-    salutation: _Word | None = None
-    given_name: _Word | None = None
-    family_name: _Word | None = None
-    gender: Literal["female", "male", "other"] | None = None
-    qualifications: _Word | None = None
-    registration: Annotated[str, msgspec.Meta(max_length=60)] | None = None
-    council: _Word | None = None
-    training: _Word | None = None
-    bio: Annotated[str, msgspec.Meta(max_length=5000)] | None = None
-    about: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
-    image_url: Annotated[str, msgspec.Meta(pattern="^https?://", max_length=500)] | None = None
-    photo: Annotated[str, msgspec.Meta(pattern=r"^(https://\S+)?$", max_length=500)] | None = None
-    email: Annotated[str, msgspec.Meta(pattern="^[^@ ]+@[^@ ]+$", max_length=254)] | None = None
-    phone: Annotated[str, msgspec.Meta(max_length=40)] | None = None
-    languages: _Line | None = None
-    practising_since: _Year | None = None
-    since: _Year | None = None
-    accepts_new_patients: bool | None = None
-    max_booking_days: Annotated[int, msgspec.Meta(ge=0, le=366)] | None = None
-    specialities: _Line = ""
-    clinic_identifier: _Word
-    clinic_name: _Word
-    clinic_address: _Line | None = None
-    clinic_phone: Annotated[str, msgspec.Meta(max_length=40)] | None = None
-    pictures: Annotated[str, msgspec.Meta(max_length=4000)] | None = None
-    city: _Word
-    state: _Word
-    postal_code: Annotated[str, msgspec.Meta(max_length=20)] | None = None
-    latitude: _Latitude | None = None
-    longitude: _Longitude | None = None
-    reminders: Annotated[str, msgspec.Meta(max_length=100)] | None = None
-    gstin: Annotated[str, msgspec.Meta(max_length=40)] | None = None
-    facilities: _Line | None = None
-    currency: str | None = None
-    fee: Decimal | None = None
-    fee_rupees: Decimal | None = None
-    funding: Literal["online", "clinic", "free"] | None = None
-    shifts: Annotated[str, msgspec.Meta(max_length=5000)] = ""
-    tests: _Services = ""
-    services: _Services = ""
-    preparation: Annotated[str, msgspec.Meta(max_length=100_000)] = ""
-
-
-class _PostalCodeRow(msgspec.Struct):
-    pincode: _Pincode
-    latitude: _OwnLatitude
-    longitude: _OwnLongitude
-
-
-def lists_postal_codes(columns: Sequence[str]) -> bool:
-    """Return whether a file with this header lists postal codes, and not clinics that have one."""
-    return set(POSTAL_CODES.row.__struct_fields__) <= set(columns) and not {"name", "address"} & set(columns)
-
-
-def recognise(columns: Sequence[str]) -> Format[Entry]:
-    """Return the kind of file that has this header; raises BadInput, naming the columns that are missing."""
-    fitting = PROVIDERS if any(column.startswith(("provider_", "clinic_")) for column in columns) else HOSPITALS
-    # Columns of the hospital directory may hold nothing, but a file without them is some other file.
-    fields = msgspec.structs.fields(fitting.row)
-    missing = [f.name for f in fields if (f.required or fitting is HOSPITALS) and f.name not in columns]
-    if missing:
-        raise BadInput(
-            f"this looks like the {fitting.name}, but these columns are missing: {', '.join(missing)} "
-            f"(found: {', '.join(columns)})"
-        )
-    return fitting
-
-
-def read_row(kind: Format[_T], record: Record) -> _T:
+def read_row(kind: Format[_T], record: Record, *, strict_cells: bool = False) -> _T:
     """Check a row and return its entry; raises BadInput with the reason when it is to be rejected."""
     if record.problem:
         raise BadInput(record.problem)
-    try:
-        row = msgspec.convert(record.cells, kind.row, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadInput(_reason(str(error), record.cells)) from error
-    if (row.latitude is None) != (row.longitude is None):
-        raise BadInput("latitude and longitude come together or not at all")
-    return kind.entry(record.line, row)
+    row = RowCells(record.cells, strict=strict_cells)
+    is_open = row.optional("status", cells.is_open)
+    entry = kind.entry(record.line, row)
+    if isinstance(entry, Entry) and (row.emptied or is_open is not None):
+        entry = msgspec.structs.replace(entry, emptied=tuple(row.emptied), is_open=is_open)
+    return entry
 
 
-def _reason(error: str, cells: dict[str, str]) -> str:
-    if missing := re.search(r"missing required field `(\w+)`", error):
-        return f"{missing[1]} is missing"
-    if at := re.fullmatch(r"(.*) - at `\$\.(\w+)`", error):
-        expected = _EXPECTED.get(at[2]) if "regex" in at[1] else None
-        return f"{at[2]} {cells[at[2]][:60]!r}: {expected or at[1][0].lower() + at[1][1:]}"
-    return error
+def _name(said: str) -> str:
+    return cells.name(text.name(said))
 
 
-def _hospital_entry(line: int, row: _HospitalRow) -> Entry:
+def _identifier(said: str) -> str:
+    cells.require_digits(said)
+    plain = text.identifier(said)
+    # What Excel makes of an identifier that is a number is undone, too.
+    return cells.word(plain.partition(".")[0] if re.fullmatch(r"\d+\.0", plain) else plain)
+
+
+def _place(said: str) -> str:
+    shown = mixed_case(_name(said), is_place=True)
+    return shown.title() if shown.islower() else shown
+
+
+def _shown_and_written(name: str) -> tuple[str, str | None]:
+    shown = mixed_case(name)
+    return shown, None if shown == name else name
+
+
+def _phone(row: RowCells, column: str, region: str) -> str | None:
+    numbers = row.optional(column, lambda said: cells.phones(text.phone(said), region))
+    if numbers and len(numbers) > 1:
+        row.note(f"{column}: the first of several numbers is kept")
+    return numbers[0] if numbers else None
+
+
+def _specialities(row: RowCells) -> tuple[str, ...]:
+    return row.optional("specialities", lambda said: read_specialities(text.name(said))) or ()
+
+
+def _hospital_entry(line: int, row: RowCells, *, has_address: bool = True) -> Entry:
+    name, district, state = (row.required(column, _name) for column in ("name", "district", "state"))
+    address = row.required("address", lambda said: cells.line(text.line(said))) if has_address else ""
     # Without PIN code and coordinates: those get corrected, and the hospital is still the same.
-    content = "|".join(_normalised(text) for text in (row.name, row.address, row.district, row.state))
+    content = "|".join(_normalised(said) for said in (name, address, district, state))
     identifier = f"nhd:{hashlib.sha256(content.encode()).hexdigest()[:24]}"
-    address = row.address.strip(" ,;-")  # what is left where an export joined parts of which some were empty
-    clinic = Clinic(identifier, row.district, row.state, row.name, address, row.pincode, row.latitude, row.longitude)
-    gaps = tuple(
-        f"no {what}" for what, value in (("pincode", row.pincode), ("coordinates", row.latitude)) if value is None
-    )
-    return Entry(line, clinic, Provider(identifier=identifier, type="hospital", name=row.name), gaps=gaps)
-
-
-def _provider_entry(line: int, row: _ProviderRow) -> Entry:
-    currency = HERE.currency if row.currency is None else checked_currency(row.currency)
+    pincode, at = row.optional("pincode", AT_HOME.postal_code), position(row, AT_HOME)
+    for what, value, columns in (("pincode", pincode, ("pincode",)), ("coordinates", at, ("latitude", "longitude"))):
+        if value is None and not row.says_any(columns):
+            row.note(f"no {what}")
+    shown, written = _shown_and_written(name)
     clinic = Clinic(
-        row.clinic_identifier,
-        row.city,
-        row.state,
-        row.clinic_name,
-        row.clinic_address,
-        row.postal_code,
-        row.latitude,
-        row.longitude,
-        row.clinic_phone,
-        row.currency,
-        _pictures(row.pictures),
-        _reminder_hours(row.reminders),
-        None if row.gstin is None else checked_gstin(row.gstin),
-        _facilities(row.facilities),
+        identifier,
+        _place(district),
+        _place(state),
+        shown,
+        address.strip(" ,;-"),  # what is left where an export joined parts of which some were empty
+        pincode,
+        at and at[0],
+        at and at[1],
+        written_name=written,
     )
-    other = ("identifier", "languages", "bio", "practising_since")
     provider = Provider(
-        identifier=row.provider_identifier,
-        languages=_list(row.languages or "") or None,
-        bio=_either(row, "about", "bio"),
-        practising_since=_either(row, "since", "practising_since"),
-        **{name: getattr(row, name) for name in Provider.__struct_fields__ if name not in other},
+        identifier=identifier,
+        type="hospital",
+        name=shown,
+        written_name=written,
+        phone=_phone(row, "phone", HERE.code),
+        email=row.optional("email", lambda said: cells.e_mail(text.identifier(said))),
     )
-    fee_minor, funding = _price(row, currency)
-    offered = _services("tests", row.tests, currency), _services("services", row.services, currency)
-    tests, services = _prepared(offered, row.preparation)
+    return Entry(line, clinic, provider, specialities=_specialities(row), gaps=tuple(row.notes))
+
+
+def _provider_entry(line: int, row: RowCells, *, by_name: bool = False) -> Entry:
+    named_currency, amounts_count = _currency(row)
+    currency = named_currency or HERE.currency
+    rules = AT_HOME if currency == HERE.currency else ABROAD
+    provider_type = row.required("type", cells.provider_type)
+    shown, written = _shown_and_written(row.required("name", _name))
+    city, state = row.required("city", _place), row.required("state", _place)
+    clinic_said = row.optional("clinic_name", _name) if by_name and provider_type != "doctor" else None
+    clinic_shown, clinic_written = (
+        (shown, written) if by_name and provider_type != "doctor" and clinic_said is None
+        else _shown_and_written(clinic_said or row.required("clinic_name", _name))
+    )  # fmt: skip
+    registration = row.optional("registration", cells.text_up_to(60))
+    if by_name:
+        made = _made("clinic", clinic_shown, city, state)
+        clinic_identifier = row.optional("clinic_identifier", _identifier) or made
+        made = _made("provider", shown, registration or "", clinic_identifier)
+        identifier = row.optional("provider_identifier", _identifier) or made
+    else:
+        clinic_identifier = row.required("clinic_identifier", _identifier)
+        identifier = row.required("provider_identifier", _identifier)
+    at = position(row, rules)
+    clinic = Clinic(
+        clinic_identifier,
+        city,
+        state,
+        clinic_shown,
+        row.optional("clinic_address", lambda said: cells.line(text.line(said))),
+        row.optional("postal_code", rules.postal_code),
+        at and at[0],
+        at and at[1],
+        _phone(row, "clinic_phone", HERE.code),
+        named_currency,
+        row.optional("pictures", _pictures),
+        row.optional("reminders", parse_reminder_hours),
+        row.optional("gstin", checked_gstin),
+        row.optional("facilities", _facilities),
+        clinic_written,
+    )
+    provider = Provider(
+        identifier=identifier,
+        type=provider_type,
+        name=shown,
+        written_name=written,
+        registration=registration,
+        phone=_phone(row, "phone", HERE.code),
+        **_profile(row),
+    )
+    fee_minor, funding = _price(row, currency, named_currency) if amounts_count else (None, None)
+    tests, services = _offered(row, currency) if amounts_count else ((), ())
+    shifts = row.optional("shifts", lambda said: _shifts(row, text.line(said))) or ()
+    specialities = _specialities(row)
     return Entry(
-        line,
-        clinic,
-        provider,
-        fee_minor,
-        funding,
-        _list(row.specialities),
-        parse_shifts(row.shifts),
-        tests,
-        services,
-        currency,
+        line, clinic, provider, fee_minor, funding, specialities, shifts, tests, services, currency, tuple(row.notes)
     )
 
 
-def _either(row: _ProviderRow, name: str, other: str) -> Any:
+def _profile(row: RowCells) -> dict[str, Any]:
+    """Return what a row says of a provider besides names, identifiers and numbers."""
+    names = ("salutation", "given_name", "family_name")
+    return {
+        **{column: row.optional(column, lambda said: cells.word(text.name(said))) for column in names},
+        **{column: row.optional(column, cells.word) for column in ("qualifications", "council", "training")},
+        "gender": row.optional("gender", cells.gender),
+        "bio": _either(row, "about", cells.text_up_to(1000), "bio", cells.text_up_to(5000)),
+        "image_url": row.optional("image_url", _image_url),
+        "photo": row.optional("photo", _photo),
+        "email": row.optional("email", lambda said: cells.e_mail(text.identifier(said))),
+        "languages": row.optional("languages", lambda said: cells.items(cells.line(said), ";|,")) or None,
+        "practising_since": _either(row, "since", _year, "practising_since", _year),
+        "accepts_new_patients": row.optional("accepts_new_patients", cells.yes_or_no),
+        "max_booking_days": row.optional(
+            "max_booking_days", lambda said: cells.whole_number(0, 366)(text.number(said))
+        ),
+    }
+
+
+def _year(said: str) -> int:
+    return cells.year(text.number(said))
+
+
+def _made(kind: str, *names: str) -> str:
+    content = "|".join(map(_normalised, names))
+    return f"{kind}:{hashlib.sha256(content.encode()).hexdigest()[:24]}"
+
+
+def _either(
+    row: RowCells, name: str, read: Callable[[str], _T], other: str, read_other: Callable[[str], _T]
+) -> _T | None:
     """Return what a row says under one of two names for the same."""
-    value, same = getattr(row, name), getattr(row, other)
-    if None not in (value, same) and value != same:
+    value, same = row.optional(name, read), row.optional(other, read_other)
+    if value is not None and same is not None and value != same:
         raise BadInput(f"{name} and {other} are the same: give one of them")
     return same if value is None else value
 
 
-def _facilities(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    names = _list(text)
+def _facilities(said: str) -> tuple[str, ...]:
+    names = cells.items(cells.line(said))
     if len(names) > _FACILITIES_MAX:
         raise BadInput(f"facilities: {len(names)}, and a clinic has at most {_FACILITIES_MAX}")
     if wrong := [name for name in names if len(name) > _FACILITY_LENGTH_MAX]:
@@ -307,44 +240,73 @@ def _facilities(text: str | None) -> tuple[str, ...] | None:
     return names
 
 
-def _pictures(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    addresses = tuple(dict.fromkeys(re.split(r"[\s|]+", text.strip(" |")))) if text.strip(" |") else ()
+def _image_url(said: str) -> str:
+    if not re.fullmatch("https?://.{1,490}", said):
+        raise BadInput("expected an address that starts with https:// or http://")
+    return said
+
+
+def _photo(said: str) -> str:
+    if said and not re.fullmatch(r"https://\S{1,490}", said):
+        raise BadInput("expected an address that starts with https://")
+    return said
+
+
+def _pictures(said: str) -> tuple[str, ...]:
+    addresses = tuple(dict.fromkeys(re.split(r"[\s|]+", said.strip(" |")))) if said.strip(" |") else ()
     if wrong := [address for address in addresses if not re.fullmatch(r"https://\S{1,490}", address)]:
-        raise BadInput(f"pictures {wrong[0][:60]!r}: {_EXPECTED['photo']}")
+        raise BadInput(f"pictures {wrong[0][:60]!r}: expected an address that starts with https://")
     if len(addresses) > _PICTURES_MAX:
         raise BadInput(f"pictures: {len(addresses)}, and a clinic has at most {_PICTURES_MAX}")
     return addresses
 
 
-def _price(row: _ProviderRow, currency: str) -> tuple[int | None, str | None]:
-    if row.fee is not None and row.currency is None:
-        raise BadInput("fee: say in which currency; fee_rupees needs none")
-    if row.fee_rupees is not None and (row.fee is not None or currency != INR):
-        raise BadInput(f"fee_rupees: give fee instead, in {unit_name(currency)}")
-    name, given = ("fee_rupees", row.fee_rupees) if row.fee is None else ("fee", row.fee)
-    if given is None and row.funding is None:
+def _currency(row: RowCells) -> tuple[str | None, bool]:
+    """Return the currency that a row names, and whether its amounts can be read: not in one that is unknown."""
+    before = len(row.notes)
+    named = row.optional("currency", checked_currency)
+    return named, len(row.notes) == before
+
+
+def _price(row: RowCells, currency: str, named_currency: str | None) -> tuple[int | None, str | None]:
+    name = "fee" if row.says_any(("fee",)) else "fee_rupees"
+    funding = row.optional("funding", cells.funding)
+    if not row.says_any((name,)) and funding is None:
         return None, None
+
+    def read() -> tuple[int, str]:
+        if name == "fee" and named_currency is None:
+            raise BadInput("fee: say in which currency; fee_rupees needs none")
+        if row.says_any(("fee_rupees",)) and (name == "fee" or currency != INR):
+            raise BadInput(f"fee_rupees: give fee instead, in {unit_name(currency)}")
+        fee_minor = row.cell(name, lambda said: cells.fee(text.identifier(said), currency)) or 0
+        paid = funding or ("online" if fee_minor else "free")
+        require_funding(fee_minor, paid, currency)
+        return fee_minor, paid
+
+    return row.part(name, read) or (None, None)
+
+
+def _shifts(row: RowCells, said: str) -> tuple[Shift, ...]:
+    canonical, assumed = canonical_shifts(cells.text_up_to(5000)(said))
+    shifts = parse_shifts(canonical)
+    for one in assumed:
+        row.note(f"shifts: {one}")
+    return shifts
+
+
+def _offered(row: RowCells, currency: str) -> tuple[tuple[Service, ...], ...]:
+    """Return a row's tests and its services."""
+    offered = [
+        row.optional(column, partial(_services, column, currency=currency)) or () for column in ("tests", "services")
+    ]
+    said = row.optional("preparation", cells.text_up_to(100_000))
+    return tuple((said and row.part("preparation", lambda: _prepared(offered, said))) or offered)
+
+
+def _services(column: str, said: str, currency: str) -> tuple[Service, ...]:
     try:
-        fee_minor = checked_fee(given or Decimal(0), currency)
-    except BadInput as problem:
-        raise BadInput(f"{name} {problem}") from None
-    funding = row.funding or ("online" if fee_minor else "free")
-    require_funding(fee_minor, funding, currency)
-    return fee_minor, funding
-
-
-def _reminder_hours(text: str | None) -> list[int] | None:
-    try:
-        return None if text is None else parse_reminder_hours(text)
-    except BadInput as problem:
-        raise BadInput(f"reminders: {problem}") from None
-
-
-def _services(column: str, text: str, currency: str) -> tuple[Service, ...]:
-    try:
-        services = parse_services(text, currency, is_test=column == "tests")
+        services = parse_services(cells.text_up_to(100_000)(said), currency, is_test=column == "tests")
     except BadInput as problem:
         raise BadInput(f"{column}: {problem}") from None
     seen: set[str] = set()
@@ -355,17 +317,17 @@ def _services(column: str, text: str, currency: str) -> tuple[Service, ...]:
     return services
 
 
-def _prepared(offered: tuple[tuple[Service, ...], ...], text: str) -> list[tuple[Service, ...]]:
+def _prepared(offered: Sequence[tuple[Service, ...]], said: str) -> list[tuple[Service, ...]]:
     """Return a row's tests and services, each with what is to be done before it, out of `NAME=TEXT; NAME=TEXT`."""
     before: dict[str, str] = {}
-    for part in _list(text):
-        name, equals, said = part.partition("=")
+    for part in cells.items(said, ";"):
+        name, equals, what = part.partition("=")
         try:
             if not (equals and name.strip()):
                 raise BadInput("expected a name and a text, such as 'Lipid Profile=Do not eat for 10 hours before.'")
             if service_slug(name) in before:
                 raise BadInput("this name is there twice")
-            before[service_slug(name)] = checked_preparation(said)
+            before[service_slug(name)] = checked_preparation(what)
         except BadInput as problem:
             raise BadInput(f"preparation {part[:60]!r}: {problem}") from None
     if unknown := before.keys() - {service_slug(one.name) for services in offered for one in services}:
@@ -376,19 +338,56 @@ def _prepared(offered: tuple[tuple[Service, ...], ...], text: str) -> list[tuple
     ]
 
 
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(item for part in text.split(";") if (item := part.strip())))
+def _normalised(said: str) -> str:
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", said).casefold()))
 
 
-def _normalised(text: str) -> str:
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+def _postal_code(line: int, row: RowCells) -> PostalCode:
+    return PostalCode(line, row.required("pincode", AT_HOME.postal_code), *required_position(row, AT_HOME))
 
 
-HOSPITALS = Format("hospital directory", _HospitalRow, _hospital_entry, has_identifiers=False)
-PROVIDERS = Format("provider list", _ProviderRow, _provider_entry, has_identifiers=True)
+_PROFILE_COLUMNS = (
+    "salutation", "given_name", "family_name", "gender", "qualifications", "registration", "council", "training",
+    "bio", "about", "image_url", "photo", "email", "phone", "languages", "practising_since", "since",
+    "accepts_new_patients", "max_booking_days", "specialities", "clinic_address", "clinic_phone", "pictures",
+    "postal_code", "latitude", "longitude", "reminders", "gstin", "facilities", "currency", "fee", "fee_rupees",
+    "funding", "shifts", "tests", "services", "preparation", "status",
+)  # fmt: skip
+
+HOSPITALS = Format(
+    "hospital directory",
+    "hospitals",
+    ("name", "address", "state", "district"),
+    ("pincode", "latitude", "longitude", "phone", "email", "specialities", "status"),
+    _hospital_entry,
+    has_identifiers=False,
+)
+HOSPITALS_WITHOUT_ADDRESS = HOSPITALS._replace(
+    required=("name", "state", "district"), entry=partial(_hospital_entry, has_address=False)
+)
+"""Of one name in one district, only the first counts, which only who imports them can know to be right."""
+PROVIDERS = Format(
+    "provider list",
+    "providers",
+    ("provider_identifier", "type", "name", "clinic_identifier", "clinic_name", "city", "state"),
+    _PROFILE_COLUMNS,
+    _provider_entry,
+    has_identifiers=True,
+)
+PROVIDERS_BY_NAME = Format(
+    "provider list without identifiers",
+    "providers",
+    ("type", "name", "city", "state"),
+    ("provider_identifier", "clinic_identifier", "clinic_name", *_PROFILE_COLUMNS),
+    partial(_provider_entry, by_name=True),
+    has_identifiers=False,
+)
+"""Providers and clinics are recognised by their names and cities, which only who imports them can know to be enough."""
 POSTAL_CODES = Format(
     "list of postal codes",
-    _PostalCodeRow,
-    lambda line, row: PostalCode(line, row.pincode, row.latitude, row.longitude),
+    "postal-codes",
+    ("pincode", "latitude", "longitude"),
+    (),
+    _postal_code,
     has_identifiers=True,
 )

@@ -6,9 +6,25 @@ LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
 -- From here on the import has locks that others need: they must not wait as long as it would for one row.
 SET LOCAL lock_timeout = '10s'
 
--- name: city_slugs
--- The slugs that cities have, with their states.
-SELECT slug, state FROM directory.city
+-- name: let_listings_wait
+-- What search lists of a provider follows from several tables: once, when all of them are stored.
+SELECT search.let_listings_wait()
+
+-- name: waiting_listings
+-- The providers whose listings wait.
+SELECT search.waiting_listings()
+
+-- name: refresh_listings
+-- Bring search's listings of some providers up to date.
+SELECT search.refresh_listings($1::bigint[])
+
+-- name: stored_cities
+-- The cities that there are.
+SELECT slug, name, state FROM directory.city
+
+-- name: stored_city_aliases
+-- The addresses that lead to cities, and theirs.
+SELECT city_alias.slug, city.slug AS city_slug FROM directory.city_alias JOIN directory.city USING (city_id)
 
 -- name: stored_shifts
 -- The shifts of the providers in a file. In minutes: the driver cannot read 24:00.
@@ -37,6 +53,18 @@ WITH added AS (
 )
 SELECT count(*) AS added, 0::bigint AS updated FROM added
 
+-- name: put_city_aliases
+-- Other names of cities lead to them, but where a city is called so itself.
+WITH added AS (
+    INSERT INTO directory.city_alias (slug, city_id)
+    SELECT given.slug, city_id
+    FROM jsonb_to_recordset($1) AS given(slug text, city_slug text) JOIN directory.city ON city.slug = given.city_slug
+    WHERE NOT EXISTS (SELECT FROM directory.city AS own WHERE own.slug = given.slug)
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) AS added, 0::bigint AS updated FROM added
+
 -- name: put_specialities
 -- Specialities are only added.
 WITH added AS (
@@ -53,8 +81,8 @@ WITH given AS (
     SELECT given.*, city.city_id, clinic.clinic_id
     FROM jsonb_to_recordset($1) AS given(
         identifier text, city_slug text, name text, address text, postal_code text, phone text,
-        latitude double precision, longitude double precision, currency text, reminder_hours smallint[], gstin text, home_currency text,
-        facilities text[])
+        latitude double precision, longitude double precision, currency text, reminder_hours smallint[], gstin text,
+        facilities text[], written_name text, home_currency text)
     JOIN directory.city ON city.slug = given.city_slug
     LEFT JOIN directory.clinic ON clinic.identifier = given.identifier
 ), updated AS (
@@ -69,23 +97,24 @@ WITH given AS (
         currency = coalesce(given.currency, clinic.currency),
         reminder_hours = coalesce(given.reminder_hours, clinic.reminder_hours),
         gstin = coalesce(given.gstin, clinic.gstin),
-        facilities = coalesce(given.facilities, clinic.facilities)
+        facilities = coalesce(given.facilities, clinic.facilities),
+        written_name = given.written_name
     FROM given
     WHERE clinic.clinic_id = given.clinic_id
         AND (clinic.city_id, clinic.name, clinic.address, clinic.postal_code, clinic.phone, clinic.latitude, clinic.longitude,
-            clinic.currency, clinic.reminder_hours, clinic.gstin, clinic.facilities)
+            clinic.currency, clinic.reminder_hours, clinic.gstin, clinic.facilities, clinic.written_name)
         IS DISTINCT FROM (
             given.city_id, given.name, coalesce(given.address, clinic.address),
             coalesce(given.postal_code, clinic.postal_code), coalesce(given.phone, clinic.phone),
             coalesce(given.latitude, clinic.latitude), coalesce(given.longitude, clinic.longitude),
             coalesce(given.currency, clinic.currency), coalesce(given.reminder_hours, clinic.reminder_hours),
-            coalesce(given.gstin, clinic.gstin), coalesce(given.facilities, clinic.facilities))
+            coalesce(given.gstin, clinic.gstin), coalesce(given.facilities, clinic.facilities), given.written_name)
     RETURNING 1
 ), added AS (
     INSERT INTO directory.clinic (
-        identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours, gstin, facilities)
+        identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours, gstin, facilities, written_name)
     SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, home_currency), reminder_hours,
-        gstin, coalesce(facilities, '{}')
+        gstin, coalesce(facilities, '{}'), written_name
     FROM given WHERE clinic_id IS NULL
     RETURNING 1
 )
@@ -94,7 +123,7 @@ SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS 
 -- name: put_providers
 -- Adds what is new, changes what differs; what the file leaves empty stays as it is.
 WITH given AS (
-    SELECT given.identifier, provider.provider_id, given.type, given.name,
+    SELECT given.identifier, provider.provider_id, given.type, given.name, given.written_name,
         coalesce(given.salutation, provider.salutation, '') AS salutation,
         coalesce(given.given_name, provider.given_name, '') AS given_name,
         coalesce(given.family_name, provider.family_name, '') AS family_name,
@@ -115,7 +144,7 @@ WITH given AS (
         identifier text, type directory.provider_type, name text, salutation text, given_name text, family_name text,
         gender directory.gender, qualifications text, registration text, council text, training text, bio text, image_url text,
         email text, phone text, languages text[],
-        practising_since smallint, accepts_new_patients boolean, max_booking_days smallint)
+        practising_since smallint, accepts_new_patients boolean, max_booking_days smallint, written_name text)
     LEFT JOIN directory.provider ON provider.identifier = given.identifier
 ), updated AS (
     UPDATE directory.provider
@@ -124,24 +153,24 @@ WITH given AS (
         registration = given.registration, council = given.council, training = given.training, bio = given.bio, image_url = given.image_url,
         email = given.email, phone = given.phone, languages = given.languages,
         practising_since = given.practising_since, accepts_new_patients = given.accepts_new_patients,
-        max_booking_days = given.max_booking_days
+        max_booking_days = given.max_booking_days, written_name = given.written_name
     FROM given
     WHERE provider.provider_id = given.provider_id
         AND (provider.type, provider.name, provider.salutation, provider.given_name, provider.family_name, provider.gender,
             provider.qualifications, provider.registration, provider.council, provider.training, provider.bio, provider.image_url, provider.email,
             provider.phone, provider.languages, provider.practising_since,
-            provider.accepts_new_patients, provider.max_booking_days)
+            provider.accepts_new_patients, provider.max_booking_days, provider.written_name)
         IS DISTINCT FROM (given.type, given.name, given.salutation, given.given_name, given.family_name, given.gender,
             given.qualifications, given.registration, given.council, given.training, given.bio, given.image_url, given.email,
             given.phone, given.languages, given.practising_since,
-            given.accepts_new_patients, given.max_booking_days)
+            given.accepts_new_patients, given.max_booking_days, given.written_name)
     RETURNING 1
 ), added AS (
     INSERT INTO directory.provider (
         identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url,
-        email, phone, languages, practising_since, accepts_new_patients, max_booking_days)
+        email, phone, languages, practising_since, accepts_new_patients, max_booking_days, written_name)
     SELECT identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, training, bio, image_url,
-        email, phone, languages, practising_since, accepts_new_patients, max_booking_days
+        email, phone, languages, practising_since, accepts_new_patients, max_booking_days, written_name
     FROM given WHERE provider_id IS NULL
     RETURNING provider_id
 ), opened AS (
@@ -218,18 +247,19 @@ SELECT count(*) FILTER (WHERE NOT had_some) AS added, count(*) FILTER (WHERE had
 
 -- name: put_provider_specialities
 -- Only adds: a file need not name every speciality of a provider.
-WITH added AS (
-    INSERT INTO directory.provider_speciality (provider_id, speciality_id)
-    SELECT provider_id, speciality_id
-    FROM jsonb_to_recordset($1) AS given(provider text, slug text)
+WITH given AS (
+    SELECT provider_id, speciality_id, given.written_name
+    FROM jsonb_to_recordset($1) AS given(provider text, slug text, written_name text)
     JOIN directory.provider ON provider.identifier = given.provider
     JOIN directory.speciality ON speciality.slug = given.slug
-    WHERE NOT EXISTS (
-        SELECT FROM directory.provider_speciality AS known
-        WHERE known.provider_id = provider.provider_id AND known.speciality_id = speciality.speciality_id)
-    RETURNING 1
+), put AS (
+    INSERT INTO directory.provider_speciality AS known (provider_id, speciality_id, written_name)
+    SELECT provider_id, speciality_id, written_name FROM given
+    ON CONFLICT (provider_id, speciality_id) DO UPDATE SET written_name = excluded.written_name
+    WHERE known.written_name IS DISTINCT FROM excluded.written_name
+    RETURNING old.provider_id IS NULL AS is_new
 )
-SELECT count(*) AS added, 0::bigint AS updated FROM added
+SELECT count(*) FILTER (WHERE is_new) AS added, count(*) FILTER (WHERE NOT is_new) AS updated FROM put
 
 -- name: put_service_types
 -- The catalogue is only added to.
@@ -323,7 +353,7 @@ ANALYZE directory.provider_clinic, directory.service, schedule.shift, booking.bo
 -- name: offer_new_times
 -- New shifts are new times: record them, offer them to the queue first, then have search see them.
 SELECT count(booking.append_event(provider_id, now_at, 'shift_changed', NULL, NULL, 'system:import')),
-    count(booking.advance_book(provider_id, now_at)::text), count(booking.refresh_availability(provider_id, now_at)::text),
+    count(booking.advance_book(provider_id, now_at)::text), count(booking.refresh_next_free(provider_id, now_at)::text),
     count(booking.refresh_scarce_days(provider_id, now_at, p_everything => true)::text)
 FROM directory.provider CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
 WHERE identifier = ANY($1::text[])

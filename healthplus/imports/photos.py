@@ -9,8 +9,8 @@ from pathlib import Path
 from healthplus.database import Database, load
 from healthplus.directory.pictures import Encoded, encode
 from healthplus.errors import BadInput
+from healthplus.imports.entries import Entry
 from healthplus.imports.fetch import Fetcher
-from healthplus.imports.formats import Entry
 
 _queries = load(Path(__file__).with_name("import.sql"))
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from healthplus.errors import BadInput
-from healthplus.imports.csv_records import CsvFile
+from healthplus.imports.sources import open_file
 from healthplus.money import checked_currency, currency_digits
 from healthplus.payments.gateways.razorpay_settlements import keys_in, line
 from healthplus.payments.gateways.stripe_settlements import KINDS
@@ -95,7 +95,7 @@ class _Cells:
 
 def read_settlement_file(path: Path) -> SettlementFile:
     """Read a file. Raises BadInput where it cannot be read, or is no report of what was paid out."""
-    file = CsvFile(path)
+    file = open_file(path, {column for one in _FORMATS for column in one.columns})
     known = next((one for one in _FORMATS if one.columns <= set(file.columns)), None)
     if known is None:
         raise BadInput(

@@ -1,70 +1,159 @@
-"""Turn checked entries into the rows of each table, and find the city of each clinic."""
+"""Turn checked entries into the rows of each table, a thousand at a time."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from math import cos, hypot, radians
-from statistics import median
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import msgspec
 
 from healthplus.country import HERE
 from healthplus.directory.service_text import Service
-from healthplus.imports.formats import Clinic, Entry
-from healthplus.names import service_slug, slug
+from healthplus.imports.cities import city_of, city_rows, city_slugs
+from healthplus.imports.emptied import emptied_clinics, emptied_providers
+from healthplus.imports.entries import Clinic, Entry, PostalCode
+from healthplus.imports.one_city import KnownCities, alias_rows
+from healthplus.imports.specialities import as_stored
+from healthplus.names import service_slug
 
-# No district is wider: Kachchh, the widest, ends 170 km from its middle.
-_FAR_KM = 200
-_LOCATED_MIN = 5  # the middle of fewer clinics cannot be trusted
+_ROWS_A_STEP = 1000
 
-_City = tuple[str, str]
+Row: TypeAlias = dict[str, Any]
 
 
-def rows_by_table(
+@dataclass(frozen=True)
+class Table:
+    """What is put into a table, or a query that is run for rows; without `items` once, for none.
+
+    `row` makes the row of an item only when it is about to be stored: all of them at once would fill the memory.
+    `concerns` tells whether an entry cannot be stored without a row.
+    """
+
+    name: str
+    items: Sequence[Any]
+    row: Callable[[Any], Row]
+    concerns: Callable[[Row, Entry], bool] = lambda row, entry: entry.provider.identifier == row["provider"]
+    once: bool = False
+
+    @property
+    def step_count(self) -> int:
+        """How many steps there will be."""
+        return 1 if self.once else -(-len(self.items) // _ROWS_A_STEP)
+
+    def batches(self) -> Iterator[list[Row]]:
+        """Yield the rows of each step."""
+        if self.once:
+            yield []
+        for start in range(0, len(self.items), _ROWS_A_STEP):
+            yield list(map(self.row, self.items[start : start + _ROWS_A_STEP]))
+
+
+def tables_of(
     entries: Sequence[Entry],
-    with_new_shifts: Iterable[Entry],
-    taken: Mapping[str, str],
+    with_new_shifts: Sequence[Entry],
+    cities: KnownCities,
+    source: str,
     time_zone: str,
     hashes: Mapping[str, str],
-) -> dict[str, list[dict[str, object]]]:
-    """Return the rows to store by table, those that others refer to first.
+) -> list[Table]:
+    """Return what to store, those that others refer to first.
 
-    `with_new_shifts` are the entries whose shifts are to be stored; `taken` maps slugs of stored cities to states,
-    `hashes` addresses of pictures to those of the pictures.
+    `with_new_shifts` are the entries whose shifts are to be stored; `source` is where the file is from; `hashes` are
+    those of pictures by their addresses.
     """
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
-    providers = {entry.provider.identifier: entry.provider for entry in entries}
-    slugs = city_slugs({_city(clinic) for clinic in clinics}, taken)
-    specialities = {slug(name): name for entry in reversed(entries) for name in entry.specialities}
-    has = {(entry.provider.identifier, slug(name)) for entry in entries for name in entry.specialities}
+    providers = list({entry.provider.identifier: entry.provider for entry in entries}.values())
+    slugs = city_slugs(clinics, cities.stored, cities.aliases)
+    specialities = dict(as_stored(text) for entry in reversed(entries) for text in entry.specialities)
+    has: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for entry in entries:
+        for text in entry.specialities:
+            has[entry.provider.identifier, as_stored(text).slug][text] = None
     types = {(service_slug(s.name), s.is_test): s.name for e in reversed(entries) for s in (*e.tests, *e.services)}
-    return {
-        "cities": _cities(clinics, slugs, time_zone),
-        "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
-        "clinics": [
-            {**msgspec.structs.asdict(clinic), "city_slug": slugs[_city(clinic)], "home_currency": HERE.currency}
-            for clinic in clinics
-        ],
-        "providers": [msgspec.structs.asdict(provider) for provider in providers.values()],
-        "photos": [
-            {"provider": one.identifier, "source": one.photo, "hash": hashes.get(one.photo or "")}
-            for one in providers.values()
-            if one.photo == "" or one.photo in hashes
-        ],
-        "pictures": [_pictures(clinic, hashes) for clinic in clinics if _has_pictures(clinic, hashes)],
-        "provider_specialities": [{"provider": provider, "slug": s} for provider, s in sorted(has)],
-        "service_types": [
-            {"slug": s, "name": name, "is_test": is_test} for (s, is_test), name in sorted(types.items())
-        ],
-        "posts": [{**_post(entry), "fee_minor": entry.fee_minor, "funding": entry.funding} for entry in entries],
-        "services": _services(entries),
-        "shifts": [
-            {**_post(entry), **msgspec.structs.asdict(shift), "starts": _time(shift.starts), "ends": _time(shift.ends)}
-            for entry in with_new_shifts
-            for shift in entry.shifts
-        ],
-    }
+    books = sorted({entry.provider.identifier for entry in with_new_shifts})
+    return [
+        Table(
+            "cities",
+            city_rows(clinics, slugs, time_zone),
+            dict,
+            lambda row, entry: slugs[city_of(entry.clinic)] == row["slug"],
+        ),
+        Table(
+            "city_aliases",
+            alias_rows(cities.other_names, slugs),
+            dict,
+            lambda row, entry: slugs[city_of(entry.clinic)] == row["city_slug"],
+        ),
+        Table(
+            "specialities",
+            sorted(specialities.items()),
+            lambda pair: {"slug": pair[0], "name": pair[1]},
+            lambda row, entry: row["slug"] in [as_stored(text).slug for text in entry.specialities],
+        ),
+        Table(
+            "emptied_clinics",
+            emptied_clinics(entries),
+            dict,
+            lambda row, entry: entry.clinic.identifier == row["clinic"],
+        ),
+        Table("emptied_providers", emptied_providers(entries), dict),
+        Table(
+            "clinics",
+            clinics,
+            lambda one: (
+                msgspec.structs.asdict(one) | {"city_slug": slugs[city_of(one)], "home_currency": HERE.currency}
+            ),
+            lambda row, entry: entry.clinic.identifier == row["identifier"],
+        ),
+        Table(
+            "providers",
+            providers,
+            msgspec.structs.asdict,
+            lambda row, entry: entry.provider.identifier == row["identifier"],
+        ),
+        _query("analyze_directory", providers),
+        Table(
+            "photos",
+            [one for one in providers if one.photo == "" or one.photo in hashes],
+            lambda one: {"provider": one.identifier, "source": one.photo, "hash": hashes.get(one.photo or "")},
+        ),
+        Table(
+            "pictures",
+            [clinic for clinic in clinics if _has_pictures(clinic, hashes)],
+            lambda clinic: _pictures(clinic, hashes),
+            lambda row, entry: entry.clinic.identifier == row["clinic"],
+        ),
+        Table("provider_specialities", sorted(has), lambda pair: _speciality(pair[0], pair[1], tuple(has[pair]))),
+        Table(
+            "service_types",
+            sorted(types.items()),
+            lambda item: {"slug": item[0][0], "name": item[1], "is_test": item[0][1]},
+            lambda row, entry: row["slug"] in [service_slug(one.name) for one in (*entry.tests, *entry.services)],
+        ),
+        Table("posts", entries, _post, _is_post),
+        Table("source_rows", entries, lambda entry: _post(entry) | {"source": source}, _is_post),
+        Table("services", _services(entries), dict),
+        Table("lock_books", books, _book),
+        Table("shifts", _shifts(with_new_shifts), _shift, _is_post),
+        _query("analyze_schedule", entries),
+        Table("offer_new_times", books, _book),
+        _query("count_words", entries),
+    ]
+
+
+def postal_code_tables(codes: Sequence[PostalCode]) -> list[Table]:
+    """Return what to store of a list of postal codes."""
+    return [Table("postal_codes", codes, msgspec.structs.asdict)]
+
+
+def _query(name: str, wanted_for: Sequence[Any]) -> Table:
+    return Table(name, (), dict, once=bool(wanted_for))
+
+
+def _book(provider: str) -> Row:
+    return {"provider": provider}
 
 
 def _has_pictures(clinic: Clinic, hashes: Mapping[str, str]) -> bool:
@@ -72,12 +161,17 @@ def _has_pictures(clinic: Clinic, hashes: Mapping[str, str]) -> bool:
     return clinic.pictures is not None and (not clinic.pictures or any(one in hashes for one in clinic.pictures))
 
 
-def _pictures(clinic: Clinic, hashes: Mapping[str, str]) -> dict[str, object]:
+def _pictures(clinic: Clinic, hashes: Mapping[str, str]) -> Row:
     fetched = [one for one in clinic.pictures or () if one in hashes]
     return {"clinic": clinic.identifier, "sources": fetched, "picture_hashes": [hashes[one] for one in fetched]}
 
 
-def _services(entries: Iterable[Entry]) -> list[dict[str, object]]:
+def _speciality(provider: str, slug: str, texts: Sequence[str]) -> Row:
+    is_name = texts == (as_stored(texts[0]).name,)
+    return {"provider": provider, "slug": slug, "written_name": None if is_name else "; ".join(texts)}
+
+
+def _services(entries: Sequence[Entry]) -> list[Row]:
     offered: dict[tuple[str, str, str, bool], tuple[Service, str]] = {}
     for entry in entries:
         provider, clinic = entry.provider.identifier, entry.clinic.identifier
@@ -91,85 +185,33 @@ def _services(entries: Iterable[Entry]) -> list[dict[str, object]]:
     ]
 
 
-def city_slugs(cities: Iterable[_City], taken: Mapping[str, str]) -> dict[_City, str]:
-    """Return the slug of each city, a pair of the slugs of its name and state.
-
-    It is the name's, with the state's where two cities share the name. A stored city keeps its slug.
-    """
-    cities = sorted(set(cities))
-    shared = Counter(name for name, _ in cities)
-    chosen = {}
-    for name, state in cities:
-        long = f"{name}-{state}"
-        if long in taken:
-            chosen[name, state] = long
-        elif name in taken and slug(taken[name]) == state:
-            chosen[name, state] = name
-        else:
-            chosen[name, state] = long if shared[name] > 1 or name in taken else name
-    return chosen
+def _shifts(entries: Sequence[Entry]) -> list[tuple[Entry, int]]:
+    return [(entry, number) for entry in entries for number in range(len(entry.shifts))]
 
 
-def without_far_coordinates(entries: Sequence[Entry]) -> list[Entry]:
-    """Drop coordinates far from most others of the same city, where a search near by would find the clinic."""
-    located = defaultdict(list)
-    for entry in entries:
-        if (at := _position(entry.clinic)) is not None:
-            located[_city(entry.clinic)].append(at)
-    middles = {city: _middle(at) for city, at in located.items() if len(at) >= _LOCATED_MIN}
-    result = []
-    for entry in entries:
-        at, middle = _position(entry.clinic), middles.get(_city(entry.clinic))
-        if at and middle and _distance_km(at, middle) > _FAR_KM:
-            clinic = msgspec.structs.replace(entry.clinic, latitude=None, longitude=None)
-            gap = f"coordinates more than {_FAR_KM} km from the rest of the district"
-            entry = msgspec.structs.replace(entry, clinic=clinic, gaps=(*entry.gaps, gap))  # noqa: PLW2901
-        result.append(entry)
-    return result
+def _shift(one: tuple[Entry, int]) -> Row:
+    entry, number = one
+    shift = entry.shifts[number]
+    times = {"starts": _time(shift.starts), "ends": _time(shift.ends)}
+    return (
+        {"provider": entry.provider.identifier, "clinic": entry.clinic.identifier}
+        | msgspec.structs.asdict(shift)
+        | times
+    )
 
 
-def _cities(clinics: Iterable[Clinic], slugs: Mapping[_City, str], time_zone: str) -> list[dict[str, object]]:
-    members = defaultdict(list)
-    for clinic in clinics:
-        members[_city(clinic)].append(clinic)
-    rows: list[dict[str, object]] = []
-    for city, inside in sorted(members.items()):
-        middle = _middle([at for clinic in inside if (at := _position(clinic))])
-        # Of several spellings, the one that most rows use.
-        (name, state), _ = Counter((clinic.city, clinic.state) for clinic in inside).most_common(1)[0]
-        rows.append(
-            {
-                "slug": slugs[city],
-                "name": name.title() if name.islower() else name,
-                "state": state,
-                "time_zone": time_zone,
-                "latitude": middle and middle[0],
-                "longitude": middle and middle[1],
-            }
-        )
-    return rows
+def _post(entry: Entry) -> Row:
+    return {
+        "provider": entry.provider.identifier,
+        "clinic": entry.clinic.identifier,
+        "fee_minor": entry.fee_minor,
+        "funding": entry.funding,
+    }
 
 
-def _city(clinic: Clinic) -> _City:
-    return slug(clinic.city), slug(clinic.state)
-
-
-def _post(entry: Entry) -> dict[str, object]:
-    return {"provider": entry.provider.identifier, "clinic": entry.clinic.identifier}
+def _is_post(row: Row, entry: Entry) -> bool:
+    return (entry.provider.identifier, entry.clinic.identifier) == (row["provider"], row["clinic"])
 
 
 def _time(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
-
-
-def _position(clinic: Clinic) -> tuple[float, float] | None:
-    return None if clinic.latitude is None or clinic.longitude is None else (clinic.latitude, clinic.longitude)
-
-
-def _middle(positions: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
-    # Medians: unlike a mean, they hardly move when every tenth clinic lies in the wrong state.
-    return (median(p[0] for p in positions), median(p[1] for p in positions)) if positions else None
-
-
-def _distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
-    return 111.2 * hypot(a[0] - b[0], (a[1] - b[1]) * cos(radians(a[0])))

@@ -1,9 +1,8 @@
 """Checks what must always be true of the data: `healthplus check` runs them, and so does every test with a database.
 
-Each query of invariants.sql, service_invariants.sql and receipt_invariants.sql returns the rows that break one
-invariant. Those of money_invariants.sql hold only while the background tasks of payments run: operators run them, and
-the tests of payments. Those of business_invariants.sql add up the whole: operators run them, and each rehearsal of a
-restore.
+Each query of invariants.sql, and of those for services, receipts and places, returns the rows that break one invariant.
+Those of money_invariants.sql hold only while the background tasks of payments run: operators run them, and the tests of
+payments. Those of business_invariants.sql add up the whole: operators run them, and each rehearsal of a restore.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ invariants = Queries(
     load(Path(__file__).with_name("invariants.sql"))
     | load(Path(__file__).with_name("service_invariants.sql"))
     | load(Path(__file__).with_name("receipt_invariants.sql"))
+    | load(Path(__file__).with_name("place_invariants.sql"))
 )
 money_invariants = load(Path(__file__).with_name("money_invariants.sql"))
 business_invariants = load(Path(__file__).with_name("business_invariants.sql"))

@@ -136,8 +136,8 @@ WHERE provider_id = $1
 SELECT service_type_id, slug, name FROM directory.service_type WHERE slug = $1 AND is_test
 
 -- name: city_id
--- A city by its slug.
-SELECT city_id FROM directory.city WHERE slug = $1
+-- A city by its slug, also a former one.
+SELECT directory.city_at($1)
 
 -- name: lab_test_providers
 -- Providers of a test in a city, with their clinics there, cheapest first. It must be planned for its values: where many

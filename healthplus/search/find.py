@@ -276,8 +276,8 @@ async def city_named(database: Database, text: str) -> Record | None:
     """Return the city with this slug, name or older name, as the query `city` selects it, or None."""
     phrase = " ".join(await normal_words(database, text))
     known = VOCABULARY.phrases.get(phrase)
-    slugs = sorted({sendable(text), phrase.replace(" ", "-")} | (known.cities if known else set()))
-    return await database.fetch_row(queries.city, slugs, phrase, HERE.currency)
+    slugs = [sendable(text), phrase.replace(" ", "-")]
+    return await database.fetch_row(queries.city, slugs, phrase, sorted(known.cities) if known else [], HERE.currency)
 
 
 async def service_types(database: Database, slugs: Sequence[str], ids: Sequence[int] = ()) -> list[Record]:

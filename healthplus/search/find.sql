@@ -26,16 +26,24 @@ ORDER BY found.position
 SELECT search.count_found(jsonb_populate_record(NULL::search.criteria, $1), $2)
 
 -- name: city
--- The city with one of the slugs $1, or whose name has just the words $2: its time zone, its centre, and its currency, which is
--- that of any of its clinics.
+-- A city by what it is called, $1 as it was typed and as an address, $2 in words, and $3 addresses that other names of it would have. First
+-- by its address or a former one, then by its name, then by an address like its name, then by other names. Its time zone, its centre, and its
+-- currency, which is that of any of its clinics, or else $4.
 SELECT city_id, slug, name, time_zone, centre.*,
-    coalesce((SELECT currency FROM directory.clinic WHERE clinic.city_id = city.city_id LIMIT 1), $3) AS currency -- noqa: AM09
+    coalesce((SELECT currency FROM directory.clinic WHERE clinic.city_id = city.city_id LIMIT 1), $4) AS currency -- noqa: AM09
 FROM directory.city CROSS JOIN LATERAL search.city_centre(city) AS centre
 WHERE city_id = (
-    SELECT city_id FROM directory.city WHERE slug = ANY($1::text[])
-    UNION ALL
-    SELECT id FROM search.term WHERE key = $2 AND kind = 'city' AND whole
-    LIMIT 1)
+    SELECT called.city_id
+    FROM (
+        SELECT city_id, CASE slug WHEN ($1::text[])[1] THEN 1 ELSE 3 END AS place FROM directory.city WHERE slug = ANY($1::text[])
+        UNION ALL
+        SELECT city_id, CASE slug WHEN ($1::text[])[1] THEN 2 ELSE 5 END FROM directory.city_alias WHERE slug = ANY($1::text[])
+        UNION ALL
+        SELECT id, 4 FROM search.term WHERE key = $2 AND kind = 'city' AND whole
+        UNION ALL
+        SELECT city_id, 6 FROM directory.city WHERE slug = ANY($3::text[])
+    ) AS called
+    ORDER BY place, called.city_id LIMIT 1)
 
 -- name: city_by_id
 -- The same, by its id.

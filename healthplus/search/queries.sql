@@ -15,6 +15,9 @@ WITH cities AS (
     SELECT city_id, slug, NULL::text AS phrase FROM directory.city WHERE slug = ANY($1::text[])
     UNION ALL
     SELECT id, NULL, key FROM search.term WHERE key = ANY($3::text[]) AND kind = 'city' AND whole
+    UNION ALL
+    SELECT city_id, NULL, replace(slug, '-', ' ') FROM directory.city_alias
+    WHERE slug = ANY(SELECT replace(phrase, ' ', '-') FROM unnest($3::text[]) AS phrase)
 )
 SELECT 'city' AS kind, city_id AS id, slug, phrase, NULL::integer AS frequency FROM cities
 UNION ALL

@@ -65,6 +65,7 @@ class Vocabulary:
     phrases: Mapping[str, Meaning]
     words: frozenset[str]  # all of them, one by one
     city_words: frozenset[str]
+    city_names: Mapping[str, str]  # the one name of a city or of a district that belongs to it, by each of its names
     places: frozenset[str]
     phrase_words_max: int
     genders: Mapping[str, str]  # by a word that asks for a doctor of this gender
@@ -88,6 +89,12 @@ def _load(content: dict[str, Any]) -> Vocabulary:
         names = [slug.replace("-", " "), *map(folded, others)]
         for phrase in names:
             phrases[phrase].cities.update(name.replace(" ", "-") for name in names if name.isascii())
+    city_names = {
+        folded(name): city.replace("-", " ").title()
+        for kind in ("cities", "districts")
+        for city, others in content[kind].items()
+        for name in (city.replace("-", " "), *others)
+    }
     for kind in ("specialities", "services"):
         for meant in content[kind].values():
             for phrase in map(folded, meant["words"]):
@@ -111,6 +118,7 @@ def _load(content: dict[str, Any]) -> Vocabulary:
         MappingProxyType(dict(phrases)),
         words,
         city_words,
+        MappingProxyType(city_names),
         places,
         longest,
         genders,

@@ -13,19 +13,21 @@ from click.testing import CliRunner, Result
 from healthplus.cli import main
 from healthplus.database import Database, PostgresError
 from healthplus.database.server_files import as_app_role
-from healthplus.imports.import_csv import Summary, import_csv
+from healthplus.imports.import_file import import_file
+from healthplus.imports.summary import Options, Summary
 from healthplus.money import currency_digits, in_minor, in_units
 from tests.fixtures.environment import FREE, PROVIDER, Environment
 
+STRICT_CELLS = Options(strict_cells=True)
 HEADER = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,currency,fee,fee_rupees,funding,tests"
 
 
-async def store(db: Database, folder: Path, *rows: str) -> Summary:
+async def store(db: Database, folder: Path, *rows: str, options: Options = STRICT_CELLS) -> Summary:
     """Import rows, each one of a doctor at a clinic of the same name: what stands after the state."""
     path = folder / "file.csv"
     doctors = (f"{row[0]},doctor,Dr {row[0]},{row[0]},Clinic {row[0]},Here,There,{row[2:]}" for row in rows)
     path.write_text("\n".join((HEADER, *doctors)) + "\n")
-    return await import_csv(db, path)
+    return await import_file(db, path, options)
 
 
 async def clinics(db: Database) -> list[tuple[str, str, int]]:
@@ -120,7 +122,7 @@ async def test_a_clinic_keeps_its_currency_once_money_refers_to_it(db: Database,
         await db.execute(change, FREE)
     path = tmp_path / "file.csv"
     path.write_text(f"{HEADER}\nprovider-1,doctor,Dr 1,clinic-3,Clinic 3,Pune,,USD,,,,\n".replace(",,USD", ",M,USD"))
-    summary = await import_csv(db, path)
+    summary = await import_file(db, path, Options(strict_cells=True))
     assert [remark.text for remark in summary.rejected] == ["currency: USD, but this clinic's amounts are in INR"]
 
 

@@ -19,7 +19,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from healthplus.imports import import_csv
+from healthplus.imports import import_file
 from healthplus.ops.check import violations
 from healthplus.privacy import privacy
 from healthplus_bench.client import connect, delete, get, percentile_ms, post, show
@@ -164,8 +164,8 @@ async def locked(environment: Environment, kind: str) -> AsyncIterator[None]:
         if kind == "patient":
             await connection.fetch(privacy.queries.lock_claim, LOCKED_PATIENT)
         elif kind == "import":
-            await connection.execute(import_csv._queries.lock_imports)
-            await connection.fetch(import_csv._queries.lock_books, [f"bench:doctor-{LOCKED_PROVIDER}"])
+            await connection.execute(import_file._queries.lock_imports)
+            await connection.fetch(import_file._queries.lock_books, [f"bench:doctor-{LOCKED_PROVIDER}"])
         else:
             await connection.fetch("SELECT FROM booking.book WHERE provider_id = $1 FOR UPDATE", LOCKED_PROVIDER)
         yield

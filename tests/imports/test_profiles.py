@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from healthplus.database import Database
 from healthplus.errors import BadInput
+from healthplus.imports.entries import Entry
 from healthplus.imports.fetch import Fetcher
-from healthplus.imports.formats import Entry
-from healthplus.imports.import_csv import Options, Remark, Summary, import_csv, read_file
+from healthplus.imports.import_file import import_file, read_file
 from healthplus.imports.photos import PhotoFetcher
+from healthplus.imports.summary import Options, Remark, Summary
 from healthplus.retention.retention import Retention
 from tests.fixtures.pictures import picture
-from tests.imports.test_import_csv import write
+from tests.imports.test_import_file import write
 
 HEAD = (
     "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,qualifications,registration,council,since,"
@@ -55,7 +56,7 @@ def shelf() -> Shelf:
 
 
 async def stored(db: Database, tmp_path: Path, shelf: Shelf, rows: str, options: Options | None = None) -> Summary:
-    return await import_csv(db, write(tmp_path, HEAD + rows), options or Options(), photos=PhotoFetcher(db, shelf))
+    return await import_file(db, write(tmp_path, HEAD + rows), options or Options(), photos=PhotoFetcher(db, shelf))
 
 
 async def rows(db: Database, sql: str) -> list[tuple[object, ...]]:
@@ -74,7 +75,7 @@ async def test_training_and_facilities(db: Database, tmp_path: Path) -> None:
         (",", ("B.J. College, Pune", ["Lift", "Parking"])),
         (",Ramp", ("B.J. College, Pune", ["Ramp"])),
     ):
-        summary = await import_csv(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options())
+        summary = await import_file(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options(strict_cells=True))
         assert summary.rejected == []
         assert await rows(db, facts) == [expected]
     for cells, why in (
@@ -82,7 +83,7 @@ async def test_training_and_facilities(db: Database, tmp_path: Path) -> None:
         (f",{';'.join(map(str, range(21)))}", "21, and a clinic has at most 20"),
         (f"{'x' * 201},", "training"),
     ):
-        summary = await import_csv(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options())
+        summary = await import_file(db, write(tmp_path, f"{head}{WHO},{cells}\n"), Options(strict_cells=True))
         assert [why in remark.text for remark in summary.rejected] == [True], (why, summary.rejected)
 
 
@@ -117,7 +118,7 @@ async def test_photos_are_fetched_once_and_follow_the_file(db: Database, tmp_pat
     [(_, _, after)] = await rows(db, PHOTOS)
     assert after != before
 
-    await import_csv(db, write(tmp_path, HEAD.replace(",photo,pictures", "") + MEERA), photos=PhotoFetcher(db, shelf))
+    await import_file(db, write(tmp_path, HEAD.replace(",photo,pictures", "") + MEERA), photos=PhotoFetcher(db, shelf))
     assert len(await rows(db, PHOTOS)) == 1  # a file that knows nothing of photos takes none away
     summary = await stored(db, tmp_path, shelf, f"{MEERA},,{C}\n")
     assert (summary.updated["photos"], summary.updated["pictures"]) == (1, 1)
@@ -166,7 +167,7 @@ async def test_pictures_that_nobody_has_go_after_a_day(db: Database, tmp_path: P
     ],
 )
 def test_other_addresses_are_rejected(tmp_path: Path, cells: str, reason: str) -> None:
-    entries, _, summary = read_file(write(tmp_path, f"{HEAD}{MEERA},{cells}\n"))
+    entries, _, summary = read_file(write(tmp_path, f"{HEAD}{MEERA},{cells}\n"), Options(strict_cells=True))
     assert entries == []
     assert reason in summary.rejected[0].text
 
@@ -175,9 +176,9 @@ def test_one_thing_has_one_name_at_a_time(tmp_path: Path) -> None:
     for one, other in (("since", "practising_since"), ("about", "bio")):
         head = HEAD.replace("photo", other)
         values = {"since": "2010", "about": "Sees skin and hair."}
-        entries, _, _ = read_file(write(tmp_path, f"{head}{MEERA},{values[one]},\n"))
+        entries, _, _ = read_file(write(tmp_path, f"{head}{MEERA},{values[one]},\n"), Options(strict_cells=True))
         assert len(entries) == 1
-        _, _, summary = read_file(write(tmp_path, f"{head}{MEERA},1999,\n"))
+        _, _, summary = read_file(write(tmp_path, f"{head}{MEERA},1999,\n"), Options(strict_cells=True))
         assert summary.rejected[0].text == f"{one} and {other} are the same: give one of them"
 
 
@@ -190,7 +191,7 @@ def test_facts_come_back_as_they_are_written(tmp_path: Path, texts: tuple[str, .
     quoted = ['"' + text.replace('"', '""') + '"' for text in texts]
     cells = [*quoted[:3], str(since), "", quoted[3], "", ""]
     row = f"{WHO},{','.join(cells)}"
-    entries, _, summary = read_file(write(tmp_path, HEAD + row))
+    entries, _, summary = read_file(write(tmp_path, HEAD + row), Options(strict_cells=True))
     assert summary.rejected == []
     [entry] = entries
     assert isinstance(entry, Entry)
@@ -206,7 +207,7 @@ async def test_a_clinic_has_the_gstin_of_the_file(db: Database, tmp_path: Path) 
     head = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,gstin\n"
 
     async def stored_with(gstin: str) -> tuple[Summary, str | None]:
-        summary = await import_csv(db, write(tmp_path, f"{head}{WHO},{gstin}"), Options())
+        summary = await import_file(db, write(tmp_path, f"{head}{WHO},{gstin}"), Options())
         return summary, await db.fetch_value("SELECT gstin FROM directory.clinic WHERE identifier = 'c-1'")
 
     assert (await stored_with("27 aapfu0939f1zv"))[1] == "27AAPFU0939F1ZV"

@@ -10,8 +10,9 @@ import pytest
 import healthplus.database
 from healthplus.database import Database
 from healthplus.directory.service_text import ROW_SERVICES_MAX, Service, parse_services
-from healthplus.imports.import_csv import Remark, import_csv, read_file
-from tests.imports.test_import_csv import PROVIDERS, ROOT, services, traces, write
+from healthplus.imports.import_file import import_file, read_file
+from healthplus.imports.summary import Options, Remark
+from tests.imports.test_import_file import PROVIDERS, ROOT, services, traces, write
 
 MIGRATIONS = Path(healthplus.database.__file__).with_name("migrations")
 LABS = PROVIDERS.replace("shifts", "tests")
@@ -36,7 +37,7 @@ def test_the_documented_services() -> None:
 
 async def test_services_are_added_and_changed_and_what_is_paid_for_stays(db: Database, tmp_path: Path) -> None:
     first = LABS + "a,lab,A,c1,One,Pune,MH,HbA1c=450; ECG = 0.5\nb,lab,B,c1,One,Pune,MH,hba1c=399.99\n"
-    summary = await import_csv(db, write(tmp_path, first))
+    summary = await import_file(db, write(tmp_path, first))
     assert (summary.added["service_types"], summary.added["services"]) == (2, 3)
     before = {"a: HbA1c=450 clinic", "a: ECG=0.50 clinic", "b: HbA1c=399.99 clinic"}
     assert await services(db) == before
@@ -44,11 +45,11 @@ async def test_services_are_added_and_changed_and_what_is_paid_for_stays(db: Dat
     second = (
         LABS + "a,lab,A,c1,One,Pune,MH,HbA1c=500\na,lab,A,c2,Two,Pune,MH,HbA1c=500;Widal=100\nb,lab,B,c1,One,Pune,MH,\n"
     )
-    summary = await import_csv(db, write(tmp_path, second))
+    summary = await import_file(db, write(tmp_path, second))
     assert (summary.added["services"], summary.updated["services"], summary.unchanged["services"]) == (1, 1, 0)
     assert await services(db) == before - {"a: HbA1c=450 clinic"} | {"a: HbA1c=500 clinic", "a: Widal=100 clinic"}
     traced = await traces(db)
-    again = await import_csv(db, write(tmp_path, second))
+    again = await import_file(db, write(tmp_path, second))
     assert (again.added.total(), again.updated.total(), again.unchanged["services"]) == (0, 0, 2)
     assert await traces(db) == traced
     # The price of before is still known, and was in force until the new one was.
@@ -65,7 +66,7 @@ async def test_each_fact_of_a_service_is_changed_and_none_is_left_over(db: Datab
     entries += [f"Scaling=800/{rest}" for rest in ("20", "30 online", "30 buffer=5", "30 every=2", "30 days=Mon")]
     entries += ["Scaling=800/30 more_a_day", "Scaling=900/30", "Scaling=0/30", "Scaling=0/30 clinic", "Scaling=800/30"]
     for number, entry in enumerate(entries):
-        summary = await import_csv(db, write(tmp_path, VISITS + f"a,doctor,A,c1,One,Pune,MH,{entry}\n"))
+        summary = await import_file(db, write(tmp_path, VISITS + f"a,doctor,A,c1,One,Pune,MH,{entry}\n"))
         assert (summary.added["services"], summary.updated["services"]) == ((1, 0) if number == 0 else (0, 1))
         paid = {"Scaling=0/30": " free", "Scaling=0/30 clinic": "", "Scaling=800/30 online": ""}.get(entry, " clinic")
         wanted = re.sub(r"^(\S+/\d+)", rf"\1{paid}", entry)
@@ -82,7 +83,7 @@ async def test_what_is_to_be_done_before_is_stored_kept_changed_and_taken_away(d
         ("Lipid=;scan=", (0, 2), set()),
     ):
         row = f"a,lab,A,c1,One,Pune,MH,Lipid=500,Scan=900/20,{said}\n"
-        summary = await import_csv(db, write(tmp_path, header + row))
+        summary = await import_file(db, write(tmp_path, header + row))
         assert (summary.added["services"], summary.updated["services"]) == counts, said
         assert {one[0] for one in await db.fetch("SELECT text FROM directory.preparation")} == known
     assert await db.fetch_value("SELECT count(*) FROM directory.service WHERE closed_at IS NOT NULL") == 0
@@ -93,7 +94,7 @@ async def test_what_is_to_be_done_before_is_stored_kept_changed_and_taken_away(d
         (f"Lipid={'x' * 501}", "up to 500 printable characters"),
     ):
         row = f"a,lab,A,c1,One,Pune,MH,Lipid=500,Scan=900/20,{said}\n"
-        (rejected,) = (await import_csv(db, write(tmp_path, header + row))).rejected
+        (rejected,) = (await import_file(db, write(tmp_path, header + row), Options(strict_cells=True))).rejected
         assert reason in rejected.text
 
 
@@ -106,7 +107,7 @@ async def test_services_are_paid_as_visits_are(db: Database, tmp_path: Path) -> 
         "a,lab,A,c1,One,Pune,MH,100,clinic,CBC=1;Free=0,Scan=5/10",
         "a,lab,A,c2,Two,Pune,MH,100,online,CBC=1;Rare=2 clinic,Scan=5/10;Talk=0/5",
     ]
-    assert (await import_csv(db, write(tmp_path, header + "\n".join(rows)))).rejected == []
+    assert (await import_file(db, write(tmp_path, header + "\n".join(rows)))).rejected == []
     expected = {
         "a: CBC=1 online",
         "a: Free=0 free",
@@ -157,7 +158,9 @@ TOO_MANY = ";".join(f"V{n}=1/5" for n in range(ROW_SERVICES_MAX + 1))
 )
 def test_rejected_services(tmp_path: Path, header: str, cell: str, reason: str) -> None:
     row = f'p,lab,A,c1,One,Pune,MH,"{cell}"\n'
-    entries, _, summary = read_file(write(tmp_path, PROVIDERS.replace("shifts", header) + row))
+    entries, _, summary = read_file(
+        write(tmp_path, PROVIDERS.replace("shifts", header) + row), Options(strict_cells=True)
+    )
     assert entries == []
     (remark,) = summary.rejected
     assert remark.text.startswith(header)
@@ -175,11 +178,11 @@ async def test_what_contradicts_other_rows_or_what_is_stored_is_rejected(db: Dat
         "b,doctor,B,c2,Two,Pune,MH,,Talk=6/15",
         "b,doctor,B,c2,Two,Pune,MH,,Talk=7/15",
     )
-    summary = await import_csv(db, write(tmp_path, header + "\n".join(rows)))
+    summary = await import_file(db, write(tmp_path, header + "\n".join(rows)), Options(strict_cells=True))
     assert summary.rejected == [
-        Remark(3, "line 2 says otherwise about the test 'ecg'"),
+        Remark(3, "tests: line 2 says otherwise about the test 'ecg'"),
         Remark(4, "line 2 already says otherwise about this provider at this clinic"),
-        Remark(5, "line 2 says otherwise about the test 'ecg'"),
+        Remark(5, "tests: line 2 says otherwise about the test 'ecg'"),
         Remark(8, "line 7 already says otherwise about this provider at this clinic"),
     ]
     offered = {"a: ECG=1 clinic", "b at c1: Talk=5/10 clinic", "b at c2: Talk=6/15 clinic"}
@@ -192,12 +195,12 @@ async def test_a_name_is_a_test_for_some_and_a_visit_for_others(db: Database, tm
     first = ("a,lab,A,c1,One,Pune,MH,ECG=1,", "b,doctor,B,c1,One,Pune,MH,Talk=1,Talk=5/10;Ecg=7/10")
     later = ("c,lab,C,c1,One,Pune,MH,Talk=5;ecg=6,", "d,doctor,D,c1,One,Pune,MH,,ECG=3/5")
     for rows in (first, later):
-        assert (await import_csv(db, write(tmp_path, header + "\n".join(rows)))).rejected == []
+        assert (await import_file(db, write(tmp_path, header + "\n".join(rows)))).rejected == []
     assert await services(db) == {
         *("a: ECG=1 clinic", "b: Talk=1 clinic", "b at c1: Talk=5/10 clinic", "b at c1: Ecg=7/10 clinic"),
         *("c: Talk=5 clinic", "c: ECG=6 clinic", "d at c1: Ecg=3/5 clinic"),
     }
-    again = await import_csv(db, write(tmp_path, header + "\n".join(later)))
+    again = await import_file(db, write(tmp_path, header + "\n".join(later)))
     assert (again.rejected, again.added.total(), again.updated.total()) == ([], 0, 0)
     types = await db.fetch("SELECT slug, is_test FROM directory.service_type ORDER BY slug")
     assert [tuple(row) for row in types] == [("ecg", False), ("ecg-test", True), ("talk", False), ("talk-test", True)]
@@ -209,7 +212,7 @@ async def test_the_documented_example_fits_a_directory_that_has_other_kinds(db: 
         VALUES ('ecg', 'ECG', true), ('hba1c', 'HbA1c', false)"""
     )
     example = (ROOT / "docs" / "import.md").read_text("utf-8").partition("```csv\n")[2].partition("```")[0]
-    summary = await import_csv(db, write(tmp_path, example))
+    summary = await import_file(db, write(tmp_path, example))
     assert (summary.rejected, summary.accepted) == ([], 3)
     kinds = "SELECT slug FROM directory.service_type WHERE name IN ('ECG', 'HbA1c') ORDER BY slug"
     assert [row["slug"] for row in await db.fetch(kinds)] == ["ecg", "ecg-visit", "hba1c", "hba1c-test"]
@@ -240,6 +243,6 @@ async def test_a_file_of_before_services_changes_nothing_after_the_upgrade(db: D
     ]
     migrated = {"a: CBC=260 online", "a: ECG=0 free", "b: CBC=250.50 clinic", "b: 17=5 clinic"}
     assert await services(db) == migrated
-    summary = await import_csv(db, write(tmp_path, header + "\n".join(rows)))
+    summary = await import_file(db, write(tmp_path, header + "\n".join(rows)))
     assert (summary.rejected, summary.added.total(), summary.updated.total()) == ([], 0, 0)
     assert await services(db) == migrated

@@ -77,6 +77,11 @@ FAULTS = {
         UPDATE booking.ticket SET number = 13 - number""",
     "no_free_slot_unoffered": """
         UPDATE booking.booking SET state = 'released' WHERE state = 'reserved' AND NOT offer""",
+    "closed_places_take_nobody": """
+        UPDATE directory.clinic SET closed_since = app_now()
+        WHERE clinic_id IN (SELECT clinic_id FROM directory.provider_clinic WHERE closed_since IS NULL)""",
+    "cities_reach_their_listings": """
+        INSERT INTO directory.city_alias (slug, city_id) SELECT slug, city_id FROM directory.city""",
     "one_live_claim": "DELETE FROM booking.claim",
     "one_place_at_a_time": """
         ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap;

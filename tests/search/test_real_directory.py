@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from healthplus.database import Database
-from healthplus.imports.import_csv import import_csv
+from healthplus.imports.import_file import import_file
 from healthplus.search.find import Order, SearchRequest, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.word_counts import count_words
@@ -23,7 +23,7 @@ async def names(db: Database, request: SearchRequest) -> list[str]:
 @pytest.mark.long
 @pytest.mark.skipif(not REAL.exists(), reason="the hospital directory is not there")
 async def test_hospitals_are_found(db: Database) -> None:
-    await import_csv(db, REAL)
+    await import_file(db, REAL)
     await count_words(db)
     # There is neither a Jehangir hospital in Pune nor an AIIMS in this directory.
     assert await names(db, SearchRequest(keyword="jehangir pune")) == []

@@ -8,7 +8,7 @@ import pytest
 
 import healthplus_bench
 from healthplus.database import Database
-from healthplus.imports.import_csv import import_csv
+from healthplus.imports.import_file import import_file
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.search.keyword import parse_keyword
 from healthplus.search.spelling import did_you_mean, edit_cost
@@ -134,7 +134,7 @@ def test_what_an_error_costs() -> None:
 @pytest.mark.long
 @pytest.mark.skipif(not REAL.exists(), reason="the hospital directory is not here")
 async def test_the_real_directory(db: Database) -> None:
-    await import_csv(db, REAL)
+    await import_file(db, REAL)
     await count_words(db)
     cities = await city_ids(db)
     for keyword, city, right in (

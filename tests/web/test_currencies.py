@@ -10,7 +10,8 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from healthplus.imports.import_csv import Options, import_csv
+from healthplus.imports.import_file import import_file
+from healthplus.imports.summary import Options
 from healthplus.payments.gateway import GatewayPayment
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
@@ -58,7 +59,7 @@ async def abroad(request: pytest.FixtureRequest, environment: Environment, tmp_p
     row = f"doctor,doctor,Dr Lee,Cardiology,clinic,Harbour Clinic,{place.city},{place.city},{place.currency},"
     path = tmp_path / "abroad.csv"
     path.write_text(f"{HEADER}{row}{place.fee[0]},{ALL_DAY},HbA1c={place.test[0]}\n")
-    summary = await import_csv(environment.db, path, Options(time_zone=place.zone))
+    summary = await import_file(environment.db, path, Options(time_zone=place.zone))
     assert (summary.accepted, summary.rejected) == (1, [])
     found = await environment.db.fetch_row(
         """SELECT provider_id, clinic_id FROM directory.provider JOIN directory.provider_clinic USING (provider_id)

@@ -57,6 +57,12 @@ def test_nothing_is_left_undescribed(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     owned = {f"{name}.{field}" for name, one in schemas.items() for field in one.get("properties", {})}
     assert {name for name in description.FIELDS if name not in fields | owned} == set()
+    asked = {
+        f"{one.described['operationId']}.{parameter['name']}"
+        for one in operations(document)
+        for parameter in one.described.get("parameters", ())
+    }
+    assert {name for name in description.VALUES if name not in fields | owned | asked} == set()
 
 
 def test_examples_are_what_they_are_examples_of(document: dict[str, Any]) -> None:
@@ -69,6 +75,18 @@ def test_examples_are_what_they_are_examples_of(document: dict[str, Any]) -> Non
                     msgspec.json.decode(json.dumps(content["example"]), type=DOCUMENTS[name])
                     seen += 1
     assert seen > 30
+
+
+def test_an_example_is_one_of_the_values_that_a_field_may_have(document: dict[str, Any]) -> None:
+    seen = 0
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            values = {value for one in described.get("oneOf", [described]) for value in one.get("enum", ())}
+            _, *example = description.FIELDS.get(f"{name}.{field}") or description.FIELDS.get(field) or [""]
+            if values and example:
+                assert set(example) <= values, f"{name}.{field}"
+                seen += 1
+    assert seen > 10
 
 
 async def test_the_pages_show_each_operation(http: httpx.AsyncClient, document: dict[str, Any]) -> None:

@@ -93,7 +93,7 @@ BEGIN
     RETURN jsonb_build_object('code', answer.code, 'stands', booking.count_stands(p_provider_id, former));
 END $$;
 
--- Closes a provider at a clinic, or (p_closed_at NULL) opens it again.
+-- Closes a provider at a clinic, or (p_closed_at NULL) opens it again: but "place_closed" where the clinic is closed, or the provider everywhere.
 CREATE FUNCTION console.set_provider_closed(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_closed_at timestamptz, p_seen_at timestamptz
 ) RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -104,6 +104,10 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     answer := booking.change_seen(
         p_provider_id, p_clinic_id, p_seen_at, NULL, caller.actor, p_closes => true, p_closed_at => p_closed_at);
+    -- It is then closed with that, and opens with it.
+    IF p_closed_at IS NULL AND answer ->> 'code' = 'changed' AND directory.is_place_closed(p_provider_id, p_clinic_id) THEN
+        answer := answer || '{"code": "place_closed"}';
+    END IF;
     PERFORM booking.note_change(
         answer, caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_provider' ELSE 'close_provider' END, NULL,
         p_clinic_id, p_provider_id);
@@ -144,7 +148,7 @@ BEGIN
         FROM booking.booking
         WHERE provider_id IN (
                 SELECT provider_clinic.provider_id FROM directory.provider_clinic
-                WHERE provider_clinic.clinic_id = p_clinic_id AND closed_since IS NULL)
+                WHERE provider_clinic.clinic_id = p_clinic_id AND provider_clinic.closed_since IS NULL)
             AND clinic_id = p_clinic_id AND during && p_during AND state IN ('reserved', 'booked') AND occupies AND upper(during) > now_at
             AND NOT needs_rebooking AND NOT booking.is_due(booking, now_at)
     )

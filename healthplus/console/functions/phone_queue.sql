@@ -47,7 +47,7 @@ BEGIN
             FROM directory.offered_services(provider_id, p_clinic_id) JOIN directory.service_type USING (service_type_id))
             ) ORDER BY provider.name, provider_id), '[]')
         FROM directory.provider_clinic JOIN directory.provider USING (provider_id)
-        WHERE provider_clinic.clinic_id = p_clinic_id AND closed_since IS NULL) END);
+        WHERE provider_clinic.clinic_id = p_clinic_id AND provider_clinic.closed_since IS NULL) END);
 END $$;
 
 -- Has somebody of a clinic's who called wait for a time there (booking.join_by_phone), and has them told. What is kept free after a service may

@@ -24,13 +24,17 @@ BEGIN
         WHERE lower(name) = lower(p_name) AND (lower(state) = lower(p_state) OR p_state = '' OR state = '')
         ORDER BY state = '', city_id LIMIT 1;
         EXIT WHEN FOUND;
+        SELECT city_id INTO found_id FROM directory.city_alias JOIN directory.city USING (city_id)
+        WHERE city_alias.slug = p_slug AND (lower(state) = lower(p_state) OR p_state = '' OR state = '');
+        EXIT WHEN FOUND;
         INSERT INTO directory.city (slug, name, state, time_zone)
-        VALUES (
-            CASE tries
+        SELECT address, p_name, p_state, p_time_zone
+        FROM (
+            SELECT CASE tries
                 WHEN 0 THEN p_slug
                 WHEN 1 THEN p_slug || '-' || substr(md5(p_state), 1, 4)
-                ELSE p_slug || '-' || substr(md5(concat_ws('|', p_name, p_state, tries)), 1, 8) END,
-            p_name, p_state, p_time_zone)
+                ELSE p_slug || '-' || substr(md5(concat_ws('|', p_name, p_state, tries)), 1, 8) END AS address) AS chosen
+        WHERE NOT EXISTS (SELECT FROM directory.city_alias WHERE city_alias.slug = address)
         ON CONFLICT DO NOTHING RETURNING city_id INTO found_id;
         EXIT WHEN FOUND;
         tries := tries + 1;  -- perhaps somebody else has added it just now
@@ -106,7 +110,7 @@ CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id big
             'specialities', array(
                 SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
                 WHERE provider_speciality.provider_id = p_provider_id ORDER BY speciality.name),
-            'fee_minor', fee_minor, 'funding', funding, 'currency', currency, 'closed_at', provider_clinic.closed_since) AS profile
+            'fee_minor', fee_minor, 'funding', funding, 'currency', currency, 'closed_at', provider_clinic.closed_since, 'gone_since', provider.closed_since) AS profile
         FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
         WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
     ) AS found

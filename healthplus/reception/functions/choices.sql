@@ -37,7 +37,7 @@ DECLARE
 BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object('provider_id', provider_id, 'name', name) ORDER BY name, provider_id), '[]') INTO posts
     FROM directory.provider_clinic JOIN directory.provider USING (provider_id)
-    WHERE clinic_id = p_clinic_id AND closed_since IS NULL;
+    WHERE clinic_id = p_clinic_id AND provider_clinic.closed_since IS NULL;
     SELECT (one ->> 'provider_id')::bigint INTO chosen_id FROM jsonb_array_elements(posts) WITH ORDINALITY AS post (one, place)
     ORDER BY (one ->> 'provider_id')::bigint = p_provider_id DESC NULLS LAST, place LIMIT 1;
     IF chosen_id IS NULL THEN

@@ -124,8 +124,28 @@ BEGIN
         ids := array(
             SELECT DISTINCT provider_id FROM directory.service JOIN changed USING (service_type_id) WHERE closed_at IS NULL);
     END IF;
-    PERFORM search.refresh_listings(ids) WHERE ids <> '{}';
+    IF current_setting('healthplus.listings_wait', true) = 'on' THEN
+        PERFORM set_config('healthplus.listings_waiting', concat(
+            current_setting('healthplus.listings_waiting', true), array_to_string(ids, ','), ','), true) WHERE ids <> '{}';
+    ELSE
+        PERFORM search.refresh_listings(ids) WHERE ids <> '{}';
+    END IF;
     RETURN NULL;
+END $$;
+
+-- Let listings wait until the end of this transaction, which changes the same providers in many statements, and refreshes what
+-- search.waiting_listings then returns.
+CREATE FUNCTION search.let_listings_wait() RETURNS void LANGUAGE sql AS $$
+    SELECT set_config('healthplus.listings_waiting', '', true), set_config('healthplus.listings_wait', 'on', true)
+$$;
+
+-- Return the providers whose listings wait; they wait no longer.
+CREATE FUNCTION search.waiting_listings() RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    waiting text := current_setting('healthplus.listings_waiting');
+BEGIN
+    PERFORM search.let_listings_wait();
+    RETURN ARRAY(SELECT DISTINCT id::bigint FROM unnest(string_to_array(rtrim(waiting, ','), ',')) AS id ORDER BY 1);
 END $$;
 
 -- Note in a listing whether it has scarce days. Booking verbs cause this one row at a time, and seldom: when a day's last slot is

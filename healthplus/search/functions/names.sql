@@ -22,7 +22,8 @@ BEGIN
     INSERT INTO search.name (kind, id, city_id, key, preference)
     SELECT 'clinic', clinic_id, city_id, key, providers
     FROM directory.clinic
-    CROSS JOIN LATERAL (SELECT count(*) AS providers FROM directory.provider_clinic AS post WHERE post.clinic_id = clinic.clinic_id) AS c
+    CROSS JOIN LATERAL (SELECT count(*) AS providers FROM directory.provider_clinic AS post
+        WHERE post.clinic_id = clinic.clinic_id AND post.closed_since IS NULL) AS c
     CROSS JOIN LATERAL search.name_keys(clinic.name)
     WHERE clinic_id = ANY(p_clinic_ids) AND providers > 0
     ON CONFLICT (id, kind, city_id, key) DO UPDATE SET preference = excluded.preference;
@@ -39,7 +40,7 @@ BEGIN
     FROM directory.provider
     CROSS JOIN LATERAL (
         SELECT DISTINCT city_id FROM directory.provider_clinic AS post JOIN directory.clinic USING (clinic_id)
-        WHERE post.provider_id = provider.provider_id) AS cities
+        WHERE post.provider_id = provider.provider_id AND post.closed_since IS NULL) AS cities
     CROSS JOIN LATERAL search.name_keys(provider.name)
     WHERE provider_id = ANY(p_provider_ids)
     ON CONFLICT (id, kind, city_id, key) DO UPDATE SET preference = excluded.preference;
@@ -70,12 +71,13 @@ BEGIN
         SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics FROM new_rows;
     ELSIF TG_OP = 'DELETE' THEN
         SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics FROM old_rows;
-    ELSE  -- only rows with another provider or clinic, not those with another fee
+    ELSE  -- only rows that were closed or opened, or have another provider or clinic; not those with another fee
         SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics
         FROM (
-            (SELECT provider_id, clinic_id FROM old_rows EXCEPT SELECT provider_id, clinic_id FROM new_rows)
+            (SELECT provider_id, clinic_id, closed_since IS NULL FROM old_rows EXCEPT SELECT provider_id, clinic_id, closed_since IS NULL FROM new_rows)
             UNION ALL
-            (SELECT provider_id, clinic_id FROM new_rows EXCEPT SELECT provider_id, clinic_id FROM old_rows)) AS moved;
+            (SELECT provider_id, clinic_id, closed_since IS NULL FROM new_rows EXCEPT SELECT provider_id, clinic_id, closed_since IS NULL FROM old_rows)
+        ) AS moved;
     END IF;
     IF providers IS NOT NULL THEN
         PERFORM search.refresh_clinic_names(clinics), search.refresh_names(providers);

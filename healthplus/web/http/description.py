@@ -18,7 +18,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 FIELDS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("fields.toml").read_text("utf-8"))
 _PARAMETERS: dict[str, list[Any]] = FIELDS.pop("parameters")
-_VALUES: dict[str, list[str]] = FIELDS.pop("values")
+VALUES: dict[str, list[str]] = FIELDS.pop("values")
 _METHODS = ("get", "post", "put", "patch", "delete")
 _NOUNS = {
     "Holds": "Hold", "Appointments": "Appointment", "Ratings": "Rating", "Reviews": "Review", "Waits": "Wait",
@@ -71,7 +71,7 @@ def complete(document: Document) -> Document:
         for field, described in schema.get("properties", {}).items():
             text, *_ = _said(name, field)
             described.setdefault("description", text)
-            values = _VALUES.get(f"{name}.{field}", _VALUES.get(field))
+            values = VALUES.get(f"{name}.{field}", VALUES.get(field))
             if values:
                 _limit(described, values)
     for operation in operations(document):
@@ -85,7 +85,7 @@ def _complete_operation(operation: Operation, schemas: Document) -> None:
     described["summary"] = re.split(r"(?<=[.;])\s", text, maxsplit=1)[0].rstrip(".;")
     for parameter in described.get("parameters", ()):
         name = parameter["name"]
-        if values := _VALUES.get(f"{described['operationId']}.{name}"):
+        if values := VALUES.get(f"{described['operationId']}.{name}"):
             _limit(parameter["schema"], values)
         said = _PARAMETERS.get(f"{operation.method} {operation.path} {name}", _PARAMETERS.get(name))
         if said:

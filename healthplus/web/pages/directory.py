@@ -70,12 +70,14 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         return see_other(request, about)
     await _complete(request, found)
     step = first_step.of_provider(found, clinics)
+    closing = None if clinics else await app.database.fetch_row(queries.closing, None, provider_id)
     at = step.free.clinic if step.free else clinics[0] if clinics else None
     return page(
         request,
         "directory/provider.html",
         one=found,
         step=step,
+        closing=closing,
         at=at,
         today=at and _today(request, at["city"]),
         sooner=await free_sooner(request, found, at, step.free and step.free.start) if at else [],
@@ -167,6 +169,7 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
         clinic=clinic,
         providers=shown,
         step=first_step.of_clinic(clinic, shown),
+        closing=None if shown else await app.database.fetch_row(queries.closing, clinic_id, None),
         speciality=speciality,
         specialities=await app.browse.clinic_specialities(clinic_id)
         if speciality or number > 1 or len(providers) >= _FILTERED_FROM

@@ -53,3 +53,13 @@ CROSS JOIN LATERAL directory.offered_services(asked.provider_id, asked.clinic_id
 JOIN directory.service_type USING (service_type_id)
 WHERE service_type_id = ANY($3::bigint[])
 ORDER BY lower(name), service_id
+
+-- name: closing
+-- Since when nobody can be booked any more at clinic $1, or (NULL) provider $2 anywhere, and where others are: the city, and of which kind. No
+-- row where somebody can, and where nobody ever could.
+SELECT max(post.closed_since) AS since, min(time_zone) AS time_zone, min(type::text) FILTER (WHERE type <> 'doctor') AS type,
+    (array_agg(jsonb_build_object('slug', city.slug, 'name', city.name) ORDER BY post.closed_since DESC))[1] AS city
+FROM directory.provider_clinic AS post JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
+WHERE ($1::bigint IS NULL OR clinic_id = $1) AND ($2::bigint IS NULL OR provider_id = $2)
+HAVING count(*) > 0 AND count(*) = count(post.closed_since)

@@ -78,3 +78,17 @@ async def move_month(window: BrowserWindow) -> None:
     await window.go(f"{await unpaid(window)}/move")
     await window.page.get_by_role("link", name=window.said("Month"), exact=True).click()
     await window.page.wait_for_selector(".month")
+
+
+_CLOSE = "SELECT booking.set_place_closed($1, NULL, {}, true, 'system:operator', '')"
+
+
+@state("clinic-closed")
+async def closed(window: BrowserWindow) -> None:
+    database = window.product.database
+    clinic_id = await database.fetch_value("SELECT max(clinic_id) FROM directory.clinic")
+    await database.execute(_CLOSE.format("true"), clinic_id)
+    try:
+        await window.go(f"/clinic/{clinic_id}")
+    finally:
+        await database.execute(_CLOSE.format("false"), clinic_id)

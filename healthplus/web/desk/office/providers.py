@@ -91,7 +91,9 @@ class ProvidersController(Controller):
     async def open(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
         answer = await change(request, queries.set_provider_closed, clinic_id, provider_id, None, None)
         path = f"/office/{clinic_id}/provider/{provider_id}"
-        return see_other(request, path, {"done": "open", **moved_and_flagged(answer)})
+        # Where all of the clinic is closed, or the provider everywhere, the page says so.
+        done = {} if answer["code"] == "place_closed" else {"done": "open", **moved_and_flagged(answer)}
+        return see_other(request, path, done)
 
 
 async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> Response[str]:

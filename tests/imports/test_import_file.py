@@ -8,7 +8,9 @@ import pytest
 from healthplus.database import Database
 from healthplus.directory.service_text import Service, service_text
 from healthplus.errors import BadInput
-from healthplus.imports.import_csv import Options, Remark, Summary, import_csv, read_file
+from healthplus.imports.import_file import import_file, read_file
+from healthplus.imports.mappings import ColumnMap
+from healthplus.imports.summary import Options, Remark, Summary
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "nhd_hospitals_india.csv"
@@ -16,6 +18,8 @@ REAL_POSTAL_CODES = REAL.with_name("pincode_centroids.csv")
 HOSPITALS = "name,address,state,district,pincode,latitude,longitude\n"
 PROVIDERS = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,shifts\n"
 POSTAL_CODES = "pincode,district,state,latitude,longitude\n"
+STRICT_CELLS = Options(strict_cells=True)
+CODES = ColumnMap(kind="postal-codes")
 
 # Every row an import may write, with the transaction that last did.
 TRACES = """
@@ -74,7 +78,7 @@ def all_accounted_for(summary: Summary) -> bool:
 
 
 async def test_the_documented_example(db: Database, example: Path) -> None:
-    summary = await import_csv(db, example)
+    summary = await import_file(db, example)
     assert (summary.accepted, summary.rejected, summary.duplicates) == (3, [], [])
     assert [summary.added[kind] for kind in ("cities", "clinics", "providers", "posts", "shifts")] == [2, 3, 2, 3, 10]
     assert (summary.added["specialities"], summary.added["provider_specialities"]) == (3, 3)
@@ -98,62 +102,62 @@ async def test_the_documented_example(db: Database, example: Path) -> None:
 
 async def test_statistics_left_by_a_dry_run_are_brought_up_to_date(db: Database, example: Path) -> None:
     """Else every look for free times reads all shifts: thirty seconds where one will do."""
-    await import_csv(db, example, Options(dry_run=True))
+    await import_file(db, example, Options(dry_run=True))
     await db.execute("ANALYZE schedule.shift")  # as autovacuum does when it finds the rows of the dry run dead
-    await import_csv(db, example)
+    await import_file(db, example)
     assert await db.fetch_value("SELECT reltuples FROM pg_class WHERE oid = 'schedule.shift'::regclass") == 10
 
 
 async def test_again_changes_nothing(db: Database, example: Path) -> None:
-    await import_csv(db, example)
+    await import_file(db, example)
     before = await traces(db)
-    again = await import_csv(db, example)
+    again = await import_file(db, example)
     assert (again.added.total(), again.updated.total(), again.unchanged["shifts"]) == (0, 0, 10)
     assert await traces(db) == before
 
 
 async def test_dry_run_says_the_same_and_stores_nothing(db: Database, example: Path) -> None:
-    dry = await import_csv(db, example, Options(dry_run=True))
+    dry = await import_file(db, example, Options(dry_run=True))
     assert await traces(db) == []
-    wet = await import_csv(db, example)
+    wet = await import_file(db, example)
     assert (dry.stored, wet.stored, dry.added) == (False, True, wet.added)
 
 
 async def test_strict_stores_nothing_when_a_row_is_rejected(db: Database, tmp_path: Path) -> None:
     path = write(tmp_path, HOSPITALS + "A,Road,Goa,North Goa,,,\n,Road,Goa,North Goa,,,\n")
-    summary = await import_csv(db, path, Options(strict=True))
+    summary = await import_file(db, path, Options(strict=True))
     assert (summary.stored, summary.rejected) == (False, [Remark(3, "name is missing")])
     assert await traces(db) == []
-    assert (await import_csv(db, path)).stored
+    assert (await import_file(db, path)).stored
 
 
 @pytest.mark.breaks_invariants
 async def test_nobody_is_rated_by_a_file(db: Database, tmp_path: Path) -> None:
     header = PROVIDERS.replace("shifts", "rating,rating_count")
-    summary = await import_csv(db, write(tmp_path, header + "a,doctor,Dr A,c,Clinic,Pune,Maharashtra,5,900\n"))
+    summary = await import_file(db, write(tmp_path, header + "a,doctor,Dr A,c,Clinic,Pune,Maharashtra,5,900\n"))
     assert (summary.accepted, summary.ignored_columns) == (1, ["rating", "rating_count"])
     # Nor are ratings changed by what else a file says.
     totals = "SELECT name, rating_total, rating_count FROM directory.provider"
     assert [tuple(row) for row in await db.fetch(totals)] == [("Dr A", 0, 0)]
     await db.execute("UPDATE directory.provider SET rating_total = 4, rating_count = 1")
-    summary = await import_csv(db, write(tmp_path, header + "a,doctor,Dr B,c,Clinic,Pune,Maharashtra,1,1\n"))
+    summary = await import_file(db, write(tmp_path, header + "a,doctor,Dr B,c,Clinic,Pune,Maharashtra,1,1\n"))
     assert summary.updated["providers"] == 1
     assert [tuple(row) for row in await db.fetch(totals)] == [("Dr B", 4, 1)]
 
 
 async def test_what_the_file_leaves_empty_stays(db: Database, tmp_path: Path) -> None:
-    await import_csv(db, write(tmp_path, HOSPITALS + "A,Road,Goa,North Goa,403001,15.5,73.8\n"))
-    summary = await import_csv(db, write(tmp_path, HOSPITALS + "a,ROAD.,Goa,North Goa,,,\n"))
+    await import_file(db, write(tmp_path, HOSPITALS + "A,Road,Goa,North Goa,403001,15.5,73.8\n"))
+    summary = await import_file(db, write(tmp_path, HOSPITALS + "a,ROAD.,Goa,North Goa,,,\n"))
     assert summary.updated == {"cities": 0, "clinics": 1, "providers": 1, "posts": 0}
     row = await db.fetch_row("SELECT name, postal_code, latitude FROM directory.clinic")
     assert tuple(row or ()) == ("a", "403001", 15.5)
 
 
 async def test_cities_of_one_name_get_their_own_address(db: Database, tmp_path: Path) -> None:
-    await import_csv(db, write(tmp_path, HOSPITALS + "A,Road,Bihar,Aurangabad,,,\nB,Road,Jharkhand,khunti,,,\n"))
+    await import_file(db, write(tmp_path, HOSPITALS + "A,Road,Bihar,Aurangabad,,,\nB,Road,Jharkhand,khunti,,,\n"))
     path = write(tmp_path, HOSPITALS + "A,Road,Bihar,Aurangabad,,,\nC,Road,Maharashtra,Aurangabad,,,\n")
     for _ in range(2):
-        await import_csv(db, path, Options(time_zone="Asia/Dubai"))
+        await import_file(db, path, Options(time_zone="Asia/Dubai"))
         cities = await db.fetch("SELECT slug, name, time_zone FROM directory.city ORDER BY slug")
         assert [tuple(row) for row in cities] == [
             ("aurangabad", "Aurangabad", "Asia/Kolkata"),
@@ -164,7 +168,7 @@ async def test_cities_of_one_name_get_their_own_address(db: Database, tmp_path: 
 
 async def test_shifts_are_only_added_where_there_are_none(db: Database, tmp_path: Path) -> None:
     first = PROVIDERS + "d,doctor,Dr A,c1,One,Pune,MH,Mon 09:00-12:00/10\n"
-    await import_csv(db, write(tmp_path, first))
+    await import_file(db, write(tmp_path, first))
     second = (
         "d,doctor,Dr A,c1,One,Pune,MH,Mon 09:00-13:00/10\n"
         "d,doctor,Dr A,c2,Two,Pune,MH,Mon 11:00-13:00/10\n"
@@ -175,7 +179,7 @@ async def test_shifts_are_only_added_where_there_are_none(db: Database, tmp_path
     head, *rows = (PROVIDERS + second).splitlines(keepends=True)
     reasons = []
     for row in rows:
-        summary = await import_csv(db, write(tmp_path, head + row))
+        summary = await import_file(db, write(tmp_path, head + row), STRICT_CELLS)
         reasons += [text for _, text in summary.rejected] or [str(summary.added["shifts"])]
     assert "differ from the stored ones" in reasons[0]
     assert "overlaps Mon 09:00-12:00, which this provider has at another clinic" in reasons[1]
@@ -189,7 +193,7 @@ async def test_shifts_are_only_added_where_there_are_none(db: Database, tmp_path
 
 
 async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_path: Path) -> None:
-    summary = await import_csv(
+    summary = await import_file(
         db,
         write(
             tmp_path,
@@ -203,6 +207,7 @@ async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_pat
             + "f,surgeon,Dr F,c1,One,Pune,MH,\n"
             + "g,doctor\n",
         ),
+        STRICT_CELLS,
     )
     assert summary.duplicates == [Remark(6, "the same as line 2")]
     assert [remark.line for remark in summary.rejected] == [3, 4, 5, 7, 8, 9]
@@ -218,7 +223,7 @@ async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_pat
         ("A,Road,Goa,,,,", "district is missing"),
         ("A,Road,Goa,North Goa,40300,,", "pincode '40300'"),
         ("A,Road,Goa,North Goa,,15.5,", "come together"),
-        ("A,Road,Goa,North Goa,,48.8,2.3", "latitude '48.8'"),
+        ("A,Road,Goa,North Goa,,48.8,2.3", "expected 6 to 38 degrees of latitude"),
         ("A,Road,Goa,North Goa,,nan,73", "latitude 'nan'"),
         ("A,Road,Goa,North Goa,,here,73", "latitude 'here'"),
         (f"{'A' * 201},Road,Goa,North Goa,,,", "length <= 200"),
@@ -228,7 +233,7 @@ async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_pat
     ],
 )
 def test_rejected_rows(tmp_path: Path, cells: str, reason: str) -> None:
-    entries, _, summary = read_file(write(tmp_path, HOSPITALS + cells + "\n"))
+    entries, _, summary = read_file(write(tmp_path, HOSPITALS + cells + "\n"), STRICT_CELLS)
     assert entries == []
     (remark,) = summary.rejected
     assert remark.line == 2
@@ -260,14 +265,14 @@ def test_far_coordinates_are_left_out(tmp_path: Path) -> None:
     [
         ("\ufeff" + HOSPITALS + "Café,R,Goa,G,,,\n", "Café", "utf-8-sig"),
         ((HOSPITALS + "Café,R,Goa,G,,,\n").encode("cp1252"), "Café", "cp1252"),
-        ((HOSPITALS + "अस्पताल,R,Goa,गोवा,,,\n"), "अस्पताल", "utf-8-sig"),
-        (HOSPITALS.upper() + "  D Rana`S\\n  Hospital\t,R,Goa,G,,,\n", "D Rana'S Hospital", "utf-8-sig"),
+        ((HOSPITALS + "अस्पताल,R,Goa,गोवा,,,\n"), "अस्पताल", "utf-8"),
+        (HOSPITALS.upper() + "  D Rana`S\\n  Hospital\t,R,Goa,G,,,\n", "D Rana'S Hospital", "utf-8"),
     ],
 )
 async def test_text_as_people_send_it(
     db: Database, tmp_path: Path, content: str | bytes, name: str, encoding: str
 ) -> None:
-    summary = await import_csv(db, write(tmp_path, content))
+    summary = await import_file(db, write(tmp_path, content))
     assert summary.encoding == encoding
     assert await db.fetch_value("SELECT name FROM directory.provider") == name
 
@@ -277,13 +282,13 @@ async def test_text_as_people_send_it(
     [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
-        (b"name,address,state\n", "missing: district, pincode, latitude, longitude"),
+        (b"name,address,state\n", "missing: district"),
         (
             b"provider_identifier,name,clinic_name\n",
             "provider list, but .* missing: type, clinic_identifier, city, state",
         ),
         (b"name,name\n", "twice"),
-        (HOSPITALS.encode("utf-16"), "neither UTF-8"),
+        (HOSPITALS.encode("utf-16")[:-1], "neither UTF-8"),
         (b"\x81\x8d\xff", "neither UTF-8"),
     ],
 )
@@ -293,13 +298,13 @@ def test_files_of_no_use(tmp_path: Path, content: bytes, reason: str) -> None:
 
 
 async def test_header_alone_is_no_error(db: Database, tmp_path: Path) -> None:
-    summary = await import_csv(db, write(tmp_path, HOSPITALS.strip()))
+    summary = await import_file(db, write(tmp_path, HOSPITALS.strip()))
     assert (summary.rows, summary.stored) == (0, True)
 
 
 async def test_unknown_time_zone(db: Database, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no time zone"):
-        await import_csv(db, write(tmp_path, HOSPITALS), Options(time_zone="Asia/Pune"))
+        await import_file(db, write(tmp_path, HOSPITALS), Options(time_zone="Asia/Pune"))
 
 
 async def test_postal_codes(db: Database, tmp_path: Path) -> None:
@@ -317,24 +322,26 @@ async def test_postal_codes(db: Database, tmp_path: Path) -> None:
         + ",DELHI,DELHI,28.6,77.2\n"
         + "110001,DELHI,DELHI,28.6,77.2\n",
     )
-    assert not (await import_csv(db, path, Options(strict=True))).stored
-    assert (await import_csv(db, path, Options(dry_run=True))).added["postal_codes"] == 2
+    assert not (await import_file(db, path, Options(strict=True, columns=CODES))).stored
+    assert (await import_file(db, path, Options(dry_run=True, columns=CODES))).added["postal_codes"] == 2
     assert await traces(db) == []
-    summary = await import_csv(db, path)
-    assert (summary.accepted, summary.duplicates) == (2, [Remark(3, "the same as line 2")])
+    summary = await import_file(db, path, Options(columns=CODES))
+    assert (summary.accepted, summary.duplicates) == (
+        2,
+        [Remark(3, "the same as line 2"), Remark(11, "the same as line 8")],  # line 8 has them swapped
+    )
     assert summary.rejected == [
         Remark(4, "line 2 says otherwise about 411038"),
-        Remark(5, "pincode '41103': expected six digits, the first not 0"),
-        Remark(6, "pincode '011038': expected six digits, the first not 0"),
+        Remark(5, "pincode '41103': expected a PIN code such as 411004"),
+        Remark(6, "pincode '011038': expected a PIN code such as 411004"),
         Remark(7, "latitude is missing"),
-        Remark(8, "latitude '77.2': expected `float` <= 38.0"),
-        Remark(9, "latitude 'north': expected `float`, got `str`"),
+        Remark(9, "latitude 'north': expected degrees, such as 18.5018"),
         Remark(10, "pincode is missing"),
     ]
     assert all_accounted_for(summary)
     # A corrected position moves a code; the others stay.
     moved = write(tmp_path, "latitude,longitude,pincode\n19,74,411038\n400001\n")
-    assert (await import_csv(db, moved)).updated["postal_codes"] == 1
+    assert (await import_file(db, moved, Options(columns=CODES))).updated["postal_codes"] == 1
     rows = await db.fetch("SELECT * FROM directory.postal_code ORDER BY 1")
     assert [tuple(row) for row in rows] == [("110001", 28.6, 77.2), ("411038", 19, 74)]
 
@@ -347,17 +354,17 @@ def test_places_are_not_taken_for_postal_codes(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not REAL_POSTAL_CODES.exists(), reason="the real postal codes are not part of this repository")
 async def test_the_real_postal_codes(db: Database) -> None:
-    summary = await import_csv(db, REAL_POSTAL_CODES)
+    summary = await import_file(db, REAL_POSTAL_CODES, Options(columns=CODES))
     assert (summary.rows, summary.accepted, summary.added["postal_codes"]) == (19_416, 19_416, 19_416)
     before = await traces(db)
-    again = await import_csv(db, REAL_POSTAL_CODES)
+    again = await import_file(db, REAL_POSTAL_CODES, Options(columns=CODES))
     assert (again.added.total(), again.updated.total(), again.unchanged["postal_codes"]) == (0, 0, 19_416)
     assert await traces(db) == before
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real directory is not part of this repository")
 async def test_the_real_directory(db: Database) -> None:
-    summary = await import_csv(db, REAL)
+    summary = await import_file(db, REAL)
     assert summary.rows == 10_127
     assert all_accounted_for(summary)
     assert len(summary.duplicates) == 19
@@ -365,6 +372,6 @@ async def test_the_real_directory(db: Database) -> None:
     # 293 districts, of which Khunti is spelt in two ways.
     assert summary.added["cities"] == await db.fetch_value("SELECT count(DISTINCT slug) FROM directory.city") == 292
     before = await traces(db)
-    again = await import_csv(db, REAL)
+    again = await import_file(db, REAL)
     assert (again.added.total(), again.updated.total(), again.unchanged["clinics"]) == (0, 0, 10_108)
     assert await traces(db) == before
