@@ -21,6 +21,8 @@ queries = load(Path(__file__).with_name("find.sql"))
 
 _SATURDAY = 6  # of ISO's days of the week
 RADIUS_KM_DEFAULT = 10.0
+READ_MAX = 200
+"""How many letters of a keyword or a city are read: a search may read it many times over."""
 TIME_ZONE_DEFAULT = ZoneInfo(HERE.time_zone)
 """The time zone of instants without an offset, where no city is named."""
 

@@ -10,10 +10,12 @@ from msgspec import structs
 from healthplus.database import Database, Record
 from healthplus.search.fewer_words import needs_without
 from healthplus.search.find import SearchRequest, city_named
-from healthplus.search.keyword import is_postal_code
 from healthplus.search.ranking import find_ranked
 from healthplus.search.spelling import did_you_mean
-from healthplus.text import postal_code
+from healthplus.text import is_postal_code, postal_code
+
+_TRIES_MAX = 12
+"""Of requests that may be meant instead; each costs some queries, and where many find nobody, so do the others."""
 
 
 class Found(NamedTuple):
@@ -31,7 +33,13 @@ async def find_or_instead(database: Database, request: SearchRequest, skip: int,
     rows = await find_ranked(database, request, skip, count)
     if rows or (skip and await find_ranked(database, request, 0, 1)):
         return Found(rows, request)
+    tried = [request]
     async for other in _others(database, request):
+        if other in tried:
+            continue
+        if len(tried) > _TRIES_MAX:
+            break
+        tried.append(other)
         if rows := await find_ranked(database, other, skip, count):
             return Found(rows, other)
         if skip and await find_ranked(database, other, 0, 1):

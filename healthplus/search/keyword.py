@@ -17,6 +17,7 @@ from pathlib import Path
 from healthplus.database import Database, load
 from healthplus.search.devanagari import alike, is_devanagari
 from healthplus.search.vocabulary import TITLES, VOCABULARY, Meaning, normal_words, runs
+from healthplus.text import is_postal_code
 
 _queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -220,7 +221,8 @@ def _parts(words: list[str], found: _LookUp, city_id: int | None) -> Iterable[Pa
             specialities |= found.by_slugs("speciality", meaning.specialities)
         part = Part(words[start:end], cities & {city_id} or cities, specialities, services, meaning.types, named)
         part.is_dropped = not part.has_meaning and phrase in VOCABULARY.dropped
-        if part.has_meaning or end == start + 1 or phrase in VOCABULARY.same:
+        is_one = end == start + 1 or phrase in VOCABULARY.same or is_postal_code(phrase.upper())
+        if part.has_meaning or is_one:
             done = end
             yield part
 
@@ -245,8 +247,8 @@ def _alternatives(part: Part, query: Callable[[str], str]) -> str:
         _quoted(f"service:{service_type_id}") for service_type_id in sorted(part.services - part.services_named)
     ]
     options += [_quoted(f"type:{provider_type}") for provider_type in sorted(part.types)]
-    if len(part.words) == 1 and is_postal_code(part.words[0]):
-        options.append(_quoted(f"pin:{part.words[0]}"))
+    if is_postal_code(code := " ".join(part.words).upper()):
+        options.append(_quoted(f"pin:{code}"))
     plain = " & ".join(map(query, part.words))
     options.append(f"({plain})" if len(part.words) > 1 else plain)
     if len(part.words) > 1:
@@ -257,11 +259,6 @@ def _alternatives(part: Part, query: Callable[[str], str]) -> str:
 def _all_of(words: Sequence[str], prefix: str = "") -> str:
     query = " & ".join(_quoted(prefix + word) for word in words)
     return f"({query})" if len(words) > 1 else query
-
-
-def is_postal_code(word: str) -> bool:
-    """Return whether a word looks like a postal code."""
-    return len(word) == 6 and word.isascii() and word.isdigit()
 
 
 def _quoted(lexeme: str) -> str:

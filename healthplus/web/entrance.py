@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
@@ -42,6 +43,7 @@ _PROGRAMS = ("/api/", "/news")
 _LATER = Treatment(Traffic.PAGE, BODY_BYTES_MAX, "another address")
 _ID_PLACE = "place-of-a-request-id"
 """What stands for the id in a refusal that is made once."""
+_SENT_AS_IT_IS = "".join(map(chr, range(128)))
 _TICKETS = ("ticket_id", "wait_id")
 """What the routes that poll a ticket call it."""
 
@@ -65,6 +67,8 @@ class Entrance:
         if scope["method"] == "HEAD":
             scope["method"] = "GET"
             scope["state"][IS_HEAD] = True
+        if not scope["query_string"].isascii():  # as curl sends what is typed: UTF-8, which is read only when encoded
+            scope["query_string"] = quote(scope["query_string"], _SENT_AS_IT_IS).encode()
         treatment, params, direct = self._route(scope)
         try:
             answer = _without_body(trace.send) if IS_HEAD in scope["state"] else trace.send

@@ -118,6 +118,10 @@ def test_a_country_from_its_file_to_its_pages(served: Served) -> None:
     found = _page(http, f"/find?need=cardiologist&place={place.typed}")
     assert "Dr Ann Lee" in found
     assert place.fee in found
+    for need in (place.typed, f"cardiologist {place.typed.lower()}"):
+        by_code = _page(http, f"/find?need={need}")
+        assert "Dr Ann Lee" in by_code, need
+        assert "No exact match" not in by_code, need
     urgent = _page(http, "/find?need=chest+pain")
     assert f'href="tel:{place.said[0]}"' in urgent
     [doctor] = set(re.findall(r'href="(/doctor/\d+/dr-ann-lee)', found))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from healthplus.database import Database
+from healthplus.database import Database, Record
+from healthplus.search import instead
 from healthplus.search.find import SearchRequest
 from healthplus.search.instead import find_or_instead
 from healthplus.search.spelling import did_you_mean
@@ -94,6 +95,19 @@ async def test_nobody_found_is_not_the_last_word(directory: Database) -> None:
     assert await _found(directory, "xyzzyq plughw") == ([], "xyzzyq plughw", "")
     # A filter is meant, and stays.
     assert (await _found(directory, "ramachandra", fee_min=100_000))[0] == []
+
+
+async def test_nobody_at_all_is_soon_known(directory: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[SearchRequest] = []
+
+    async def none(_: Database, request: SearchRequest, skip: int, count: int) -> list[Record]:
+        tried.append(request)
+        return []
+
+    monkeypatch.setattr(instead, "find_ranked", none)
+    assert (await _found(directory, "asha rohan meera joshi", "pune"))[0] == []
+    assert 8 < len(tried) <= 13
+    assert all(one not in tried[:at] for at, one in enumerate(tried))
 
 
 async def test_what_only_looks_alike_is_not_meant(directory: Database) -> None:

@@ -312,6 +312,8 @@ async def test_spelling_changes_no_list(search: Search, http: httpx.AsyncClient)
 async def test_what_is_typed_by_hand_is_read(search: Search, db: Database) -> None:
     tomorrow = await today_there(db) + timedelta(days=1)
     assert await ids(search(start_datetime=str(tomorrow), end_datetime=str(tomorrow))) == [1, 2, 3]  # the whole day
+    basic = f"{tomorrow:%Y%m%d}"
+    assert await ids(search(start_datetime=basic, end_datetime=basic)) == [1, 2, 3]
     assert await ids(search(start_datetime=f"{tomorrow}T10:00:00 05:30")) == [
         1,
         2,
@@ -331,6 +333,14 @@ async def test_what_is_not_known_is_named(search: Search) -> None:
     lost = await search(city='Atlantis "1"')
     assert lost.headers["search-warnings"] == 'unknown-city;name="Atlantis%20%221%22"'
     assert "search-warnings" not in (await search(city="Pune", keyword="dentist")).headers
+
+
+async def test_no_header_is_longer_than_proxies_pass_on(search: Search) -> None:
+    odd = {"\U0001f9b7" * 90 + str(at): "" for at in range(20)}
+    answer = await search(keyword="dentst" + "!\U0001f9b7" * 1_000, includeSpellcheck="yes", **odd)
+    assert unquote(answer.headers["showing-instead"]) == "keyword=dentist"
+    assert answer.headers["search-warnings"].startswith("unknown-parameter;name=")
+    assert sum(map(len, answer.headers.values())) < 8_000
 
 
 async def test_a_whole_name_is_taken_apart(search: Search, db: Database) -> None:

@@ -267,6 +267,13 @@ async def test_head_neither_waits_nor_tells_that_a_patient_is_here(
     assert (await bina.get(wait["url"])).json()["state"] == "offered"
 
 
+async def test_an_address_may_have_letters_that_are_not_encoded(app: Litestar, environment: Environment) -> None:
+    """As curl sends what somebody typed."""
+    sent = await ask(app, "GET", "/find", [(b"host", b"test")], query_string="need=आत्महत्या&x=\xff".encode())
+    assert sent[0]["status"] == 200
+    assert "14416" in b"".join(part["body"] for part in sent[1:]).split(b"</main>")[0].decode()
+
+
 # Bodies.
 
 BODIES: tuple[tuple[str, str, Callable[[Environment], Headers], Headers], ...] = (

@@ -200,6 +200,10 @@ async def test_orders_pages_and_distances(http: httpx.AsyncClient, city: Environ
         LOOK + "clinic.name = 'Smile Clinic' AND " + IS.format("dentistry")
     )
     assert "0.0 km" in by_code
+    for near in ("411038", "411039"):  # the second without entries, and both typed into the one field
+        placed = await look(http, f"/find?need=dentistry&place={near}")
+        assert counted(await look(http, f"/find?need=dentistry+near+{near}&place=")) == counted(placed) > 0
+        assert "Within, in km" in await look(http, f"/find?need={near}&place=")
     unknown = await look(http, "/find?need=dentistry&place=999999")
     assert "We do not know where that is" in unknown
     [everywhere] = ways(unknown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, TypeAlias
 
 from litestar.params import QueryParameter
@@ -12,7 +12,7 @@ from litestar.params import QueryParameter
 from healthplus.country import HERE
 from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.errors import BadInput
-from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
+from healthplus.search.find import RADIUS_KM_DEFAULT, READ_MAX, Available, Order, SearchRequest
 from healthplus.text import identifier, is_postal_code, number, postal_code
 from healthplus.web.api.keys import PARAMETER
 from healthplus.web.api.requested_services import requested_slugs
@@ -73,7 +73,7 @@ class SpecifiedQuery:
             max_length=TEXT_MAX,
             description="Names, also in Devanagari, specialities, common words for them, symptoms, treatments, "
             "clinics, localities, several at once; and filters in words, as in: "
-            "marathi speaking dentist under 500 tomorrow.",
+            f"marathi speaking dentist under 500 tomorrow. The first {READ_MAX} letters are read.",
         ),
     ] = ""
     city: Annotated[
@@ -179,8 +179,8 @@ async def search_request(app: AppServices, specified: SpecifiedQuery, more: More
     if more.fee_min is not None and more.fee_max is not None and more.fee_min > more.fee_max:
         raise BadInput("fee_max: must not be less than fee_min.")
     return SearchRequest(
-        keyword=specified.keyword,
-        city=specified.city,
+        keyword=specified.keyword[:READ_MAX],
+        city=specified.city[:READ_MAX],
         latitude=latitude,
         longitude=longitude,
         radius_km=specified.radius,
@@ -231,11 +231,19 @@ def _instant(name: str, text: str | None, *, is_end: bool = False) -> datetime |
         raise BadInput(
             f"{name}: a date as in 2026-12-01, or a date and time as in 2026-12-01T10:00:00+05:30 (in a URL, + is %2B)."
         ) from None
-    if is_end and re.fullmatch(r"\d{4}-\d\d-\d\d", plain) and instant.year < YEAR_MAX:
+    if is_end and _is_date(plain) and instant.year < YEAR_MAX:
         instant += timedelta(days=1)
     # Without an offset, it is read on the city's clock later on.
     checked_instant(name, instant if instant.tzinfo else instant.replace(tzinfo=UTC))
     return instant
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _postal_code(text: str) -> str:

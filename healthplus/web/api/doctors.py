@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -37,6 +39,8 @@ from healthplus.web.services import AnyRequest, services
 
 _NAME_MAX = 100
 """How much of a name that is not known is repeated."""
+_LIST_BYTES_MAX = 2_000
+"""Of a header's list: all headers of an answer together must be what any proxy passes on."""
 
 _CALL = ResponseHeader(
     name="Urgent-Call",
@@ -102,15 +106,13 @@ class DoctorsController(Controller):
         if search.city and city is None:
             unknown.append(("unknown-city", search.city[:_NAME_MAX]))
         if unknown:
-            headers[_WARNINGS.name] = ", ".join(
-                f'{kind};name="{quote(name[:_NAME_MAX])}"' for kind, name in unknown[:20]
-            )
+            headers[_WARNINGS.name] = _listed([f'{kind};name="{quote(name[:_NAME_MAX])}"' for kind, name in unknown])
         if not wants_spelling:
             return JsonAnswer(doctors, headers=headers)
-        meant = await did_you_mean(database, specified.keyword, city["city_id"] if city else None)
+        meant = await did_you_mean(database, search.keyword, city["city_id"] if city else None)
         headers["Vary"] = "Authorization, Prefer"
         if meant:
-            headers[_SPELLING.name] = ", ".join(map(quote, meant))
+            headers[_SPELLING.name] = _listed([quote(text) for text in meant])
         if not _prefers_envelope(request):
             return JsonAnswer(doctors, headers=headers)
         headers[_APPLIED.name] = "return=envelope"
@@ -138,6 +140,12 @@ class CityProvidersController(Controller):
         search = await search_request(services(request), specified, more)
         doctors, headers = await _page(request, search, more.page, results_per_page)
         return JsonAnswer(doctors, headers=headers)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """Return the first of the parts, as many as a header has room for."""
+    ends = accumulate(len(part) + len(", ") for part in parts)
+    return ", ".join(part for part, end in zip(parts, ends, strict=True) if end <= _LIST_BYTES_MAX)
 
 
 def _prefers_envelope(request: AnyRequest) -> bool:

@@ -13,6 +13,7 @@ from healthplus.web.services import AnyRequest
 RESULTS_PER_PAGE_MAX = 30
 PAGE_MAX = 66
 """About 2,000 results. Few read so far, and the further the page, the more rows are read and not shown."""
+_LINKS_BYTES_MAX = 4_000
 
 Page: TypeAlias = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description=f"A whole number from 1 to {PAGE_MAX}.")]
 ResultsPerPage: TypeAlias = Annotated[
@@ -34,7 +35,7 @@ def page_and_links(
     """Return which of the rows the page shows, and a Link header to the first, previous and next page.
 
     `rows` were read by `limit_and_offset`. The links are the request's own path and query with another `page`, without
-    scheme and host, so that they hold behind any proxy.
+    scheme and host, so that they hold behind any proxy; there is none where the query is longer than proxies pass on.
     """
     pages = {"first": 1}
     if page > 1:
@@ -43,5 +44,5 @@ def page_and_links(
         pages["next"] = page + 1
     path = quote(request.scope["path"])
     query = [pair for pair in parse_qsl(request.scope["query_string"].decode("latin-1"), True) if pair[0] != "page"]
-    links = (f'<{path}?{urlencode([*query, ("page", number)])}>; rel="{rel}"' for rel, number in pages.items())
-    return rows[:results_per_page], {"Link": ", ".join(links)}
+    links = ", ".join(f'<{path}?{urlencode([*query, ("page", number)])}>; rel="{rel}"' for rel, number in pages.items())
+    return rows[:results_per_page], {"Link": links} if len(links) <= _LINKS_BYTES_MAX else {}

@@ -11,9 +11,9 @@ from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.search.asked import near_postal_code
 from healthplus.search.find import TIME_ZONE_DEFAULT, city_named, service_types
-from healthplus.search.keyword import is_postal_code, parse_keyword
+from healthplus.search.keyword import parse_keyword
 from healthplus.search.vocabulary import normal_words, sendable
-from healthplus.text import comparable
+from healthplus.text import comparable, is_postal_code
 from healthplus.web.languages import Language
 from healthplus.web.pages.free_times import queries
 from healthplus.web.pages.needs import with_asked
@@ -29,7 +29,7 @@ _CITY_KEEP_SECONDS = 60.0
 async def search_of_form(request: AnyRequest) -> Search:
     """Return the search of a form; its place may name a city or its part, its need a speciality, service or type."""
     database, language = services(request).database, language_of(request)
-    need, place = (typed(request.query_params.get(name)) for name in ("need", "place"))
+    need, place = _need_and_place(request)
     city = await _city(request, place) if place else None
     if city:
         place = ""
@@ -69,6 +69,7 @@ async def search_of_form(request: AnyRequest) -> Search:
 
 
 def _need_and_place(request: AnyRequest) -> tuple[str, str]:
+    """Return what is needed and where, as typed; a postal code to be near may stand in the need."""
     need, place = (typed(request.query_params.get(name)) for name in ("need", "place"))
     if not place and is_postal_code(need):
         return "", need

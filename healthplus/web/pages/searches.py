@@ -12,7 +12,7 @@ from litestar.datastructures import Cookie
 from msgspec import Struct, structs
 
 from healthplus.database import Record
-from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
+from healthplus.search.find import RADIUS_KM_DEFAULT, READ_MAX, Available, Order, SearchRequest
 from healthplus.search.ranking import OF_LABORATORIES, is_for_doctors, is_for_labs
 from healthplus.text import is_postal_code, line, number, with_postal_codes
 from healthplus.web.http.paging import PAGE_MAX
@@ -35,7 +35,6 @@ ORDERS = {
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
-_TEXT_MAX = 200
 _CITY_SECONDS = 180 * 86_400
 _DAYS_AHEAD_MAX = 366
 _FEE_MAX, _YEARS_MAX, _RADIUS_KM_MAX = 1_000_000, 80, 200
@@ -241,7 +240,7 @@ _STRETCHES = tuple(stretch.value for stretch in Available)
 
 def typed(text: str | None) -> str:
     """Return a typed text without control characters and needless spaces, and not longer than is of use."""
-    return with_postal_codes((text or "")[:_TEXT_MAX])
+    return with_postal_codes((text or "")[:READ_MAX])
 
 
 def page_number(text: str | None) -> int:
