@@ -27,7 +27,7 @@ async def test_an_account_is_added_assigned_listed_and_removed(
     for name in ("Sahyadri", "sandbox", "9lives", "a" * 31):
         assert "A name begins" in await run(*ADD, name, "--gateway", "stripe", *owner, fails=True)
     assert "Only with Razorpay" in await run(*ADD, "other", "--gateway", "stripe", *owner, "--lets-lapse", fails=True)
-    assert "Say who owns" in await run(*ADD, "other", "--gateway", "stripe", "--owner", " ", fails=True)
+    assert "A name must show something" in await run(*ADD, "other", "--gateway", "stripe", "--owner", " ", fails=True)
     assert "instead of sahyadri" in await run(*ADD, "other", "--gateway", "stripe", "--owner", "Other", "--default")
     assert "Clinics: 2." in await run(
         "payment-account", "assign", "sahyadri", "--clinic", ONLINE, "--clinic", "clinic-2"

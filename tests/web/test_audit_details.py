@@ -63,7 +63,7 @@ def said(action: str, detail: str, language: Language = ENGLISH, currency: str |
         ("see_audit", "demo-ward see_booking", "demo-ward | Looked at an appointment"),
         ("see_audit", "demo-ward", "demo-ward"),
         ("see_audit", "see_booking", "Looked at an appointment"),
-        ("add_to_breach", "3 board_told", "number 3 | Data Protection Board: first notice"),
+        ("add_to_breach", "3 board_told", "number 3 | Data protection authority: first notice"),
         ("revoke_key", "key 12", "number 12"),
         ("see_in_the_way", "3 booked", "appointments: 3"),
         ("add_picture", "The way in", "The way in"),

@@ -222,15 +222,14 @@ async def test_what_is_wrong_with_a_form_is_said_and_nothing_typed_is_lost(
         ({"birth_year": ""}, "Write the year of birth", "birth_year"),
         ({"birth_year": "15"}, "Write the year of birth", "birth_year"),
         ({"birth_year": "9999"}, "Write the year of birth", "birth_year"),
-        ({"birth_year": "²015"}, "Write the year of birth", "birth_year"),
-        ({"who": "me", "name": "\x07"}, "Enter your name", "name"),
+        ({"who": "me", "name": "\ue000"}, "Enter your name", "name"),
         ({"who": "for:Tara"}, "Choose who", "who"),
         ({"who": str(UUID(int=7))}, "Choose who", "who"),
         ({"method": "gold"}, "Choose how to pay.", "method"),
     ):
         form = other | change
         refused = await asha.post(path, form)
-        assert refused.status_code == 422
+        assert refused.status_code == 422, change
         # One sentence: of a field there, which takes the focus, of a choice above.
         assert refused.text.count(said) == 1
         if field in ("who", "method", "name"):  # Asha has a name, so there is no field for it

@@ -116,6 +116,7 @@ async def wrong(
     return found
 
 
+@pytest.mark.timeout(180)  # it asks for every route in every role
 async def test_every_route_keeps_out_whom_it_should(app: Litestar, db: Database, desks: dict[Role, Browser]) -> None:
     assert await wrong(app, db, desks) == []
     for name, handler in dict(desk_routes(app)).items():  # once for all languages
@@ -133,6 +134,7 @@ async def test_a_route_of_no_right_or_a_mistaken_one_is_found_and_lets_nobody_in
     assert (await desks["administrator"].get(f"/office/{OWN}/trial/unnamed")).status_code == REFUSED
 
 
+@pytest.mark.timeout(180)
 async def test_app_and_database_keep_them_out_each_alone(
     app: Litestar, db: Database, desks: dict[Role, Browser], monkeypatch: pytest.MonkeyPatch
 ) -> None:
