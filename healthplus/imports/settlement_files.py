@@ -60,12 +60,16 @@ class _Cells:
         self._cells = cells
         self._zone = zone
 
+    def notes(self, name: str) -> str:
+        """Return what the owner wrote to a payment, of any length."""
+        return self._cells.get(name, "")
+
     def text(self, *names: str, needed: bool = False) -> str:
         """Return the first of these cells that says anything."""
         found = next((self._cells[name] for name in names if self._cells.get(name)), "")
         if needed and not found:
             raise BadInput(f"{names[0]} is empty")
-        if len(found) > _NAME_LENGTH_MAX and needed:
+        if len(found) > _NAME_LENGTH_MAX:
             raise BadInput(f"{names[0]} is longer than {_NAME_LENGTH_MAX} letters")
         return found
 
@@ -149,7 +153,7 @@ def _razorpay_line(cells: _Cells) -> Row | None:
     net = cells.minor("credit", needed=False) - cells.minor("debit", needed=False)
     money = cells.minor("amount"), fee, tax, net
     happened = cells.at("entity_created_at", "created_at", "settled_at")
-    keys = keys_in(cells.text("payment_notes"), cells.text("order_notes"), cells.text("notes"))
+    keys = keys_in(*map(cells.notes, ("payment_notes", "order_notes", "notes")))
     one = line(settlement, entity.lower(), name, money, happened, cells.text("payment_id"), keys)
     return Settlement(settlement, at, cells.currency, None, cells.text("settlement_utr")), one
 

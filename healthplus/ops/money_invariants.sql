@@ -65,10 +65,11 @@ WHERE refund.state = 'ordered' AND tries = 1 AND from_at < (SELECT public.app_no
 
 -- name: settlements_add_up
 -- Of each settlement that the gateway has said the sum of, the payments less refunds and the fee that it keeps, with its tax, are what it paid out,
--- with what it gave or took for neither, which is a case. Not those that an administrator has seen to.
+-- with what it gave or took for neither, which is a case. Not those of which no line is added up yet, as its sum comes first, nor those that an
+-- administrator has seen to.
 SELECT account, settlement.name, payments_minor, refunds_minor, other_minor, fees_minor, settlement.amount_minor, settlement.currency
 FROM payments.settlement
-WHERE payments_minor + refunds_minor + other_minor - fees_minor <> settlement.amount_minor
+WHERE payments_minor + refunds_minor + other_minor - fees_minor <> settlement.amount_minor AND lines > 0
     AND NOT EXISTS (
         SELECT FROM payments.money_case
         WHERE money_case.account = settlement.account AND closed_at IS NOT NULL AND (

@@ -18,6 +18,7 @@ from healthplus.database import Database
 from healthplus.database.server_files import as_app_role
 from healthplus.errors import BadInput
 from healthplus.imports.settlement_files import read_settlement_file
+from healthplus.ops.check import money_invariants, violations
 
 RECON = (
     "transaction_entity,entity_id,amount,currency,fee (exclusive tax),tax,debit,credit,payment_method,card_type,"
@@ -118,6 +119,17 @@ async def test_twice_is_once_and_what_does_not_match_is_a_case(imported: Import,
     assert list(map(tuple, await db.fetch(kinds))) == found
 
 
+@pytest.mark.breaks_invariants
+async def test_sums_whose_lines_come_in_another_file_are_no_fault(imported: Import, db: Database) -> None:
+    sums = "id,amount,status,utr,created_at\nsetl_1,481.2,processed,UTR1,2026-11-04T09:00:00\n"
+    assert (await imported(sums)).exit_code == 0
+    assert await violations(db, money_invariants) == []
+    await imported(sums.replace("setl_1", "setl_2").replace("481.2", "482.2"))
+    await imported(RAZORPAY.replace("setl_1", "setl_2"))
+    broken = await violations(db, money_invariants)
+    assert [(one.invariant, one.row["name"]) for one in broken] == [("settlements_add_up", "setl_2")]
+
+
 async def test_bad_rows_are_named_and_the_others_stored(imported: Import, db: Database) -> None:
     bad = [
         PAID,  # repeats line 2
@@ -142,6 +154,15 @@ async def test_bad_rows_are_named_and_the_others_stored(imported: Import, db: Da
     other = await imported(RAZORPAY.replace("488.2", "488.1"))
     assert "line 2: pay_1 said something else before, which stays as it was" in other.output
     assert await db.fetch_value("SELECT net_minor FROM payments.settlement_line WHERE name = 'pay_1'") == 48820
+
+
+def test_a_name_too_long_for_the_database_is_named_and_notes_too_deep_have_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "report.csv"
+    deep = PAID.replace(KEY, "[" * 3000).replace("pay_1", "pay_2")
+    path.write_text(f"{RECON},payment_id\n{PAID},\n{BACK},{'x' * 101}\n{deep},\n", "utf-8")
+    found = read_settlement_file(path)
+    assert [(one.line, one.text) for one in found.left_out] == [(3, "payment_id is longer than 100 letters")]
+    assert [line.keys for _, (_, line) in found.rows if line] == [(OURS,), ()]
 
 
 async def test_a_file_of_another_gateway_or_kind_is_refused(imported: Import) -> None:

@@ -160,8 +160,8 @@ FAULTS = {
         SELECT clinic_id, session_id, 1, 1, 0, 0, 1, 0, 0, '', app_now(), 'staff:1' FROM till.session""",
     "settlements_add_up": """
         INSERT INTO payments.settlement (
-            account, name, settled_at, currency, amount_minor, read_at, payments_minor, fees_minor)
-        SELECT 'a', 'setl', app_now(), 'INR', 98, app_now(), 100, 1""",
+            account, name, settled_at, currency, amount_minor, read_at, payments_minor, fees_minor, lines)
+        SELECT 'a', 'setl', app_now(), 'INR', 98, app_now(), 100, 1, 1""",
     "refund_missing": f"{CAPTURE}; UPDATE ledger.payment SET due = 'refund'; {LATER}",
 }
 

@@ -198,7 +198,8 @@ async def test_what_comes_back_with_the_patient_is_checked(
         for wrong in ({**fields, name: ""}, {one: fields[one] for one in fields if one != name}):
             with pytest.raises(BadSignature):
                 gateway.read_return(wrong)
-    for metadata in ("", "[]", "{}", '{"order_id": "order_\\n"}', '{"order_id": "../x"}', "\ud800"):
+    deep = '{"order_id": "order_1", "x": ' + "[" * 3000
+    for metadata in ("", "[]", "{}", '{"order_id": "order_\\n"}', '{"order_id": "../x"}', "\ud800", deep):
         with pytest.raises(BadSignature):
             gateway.read_return(declined | {"error[metadata]": metadata})
 

@@ -92,7 +92,20 @@ async def test_who_pays_what_the_desk_has_is_told_that_it_goes_back(
     assert "₹300 paid at the clinic" in said
     assert "refund" in said.lower()
     assert goes_to(await asha.post(f"{visit}/pay", form)) == f"{visit}?paid=0"
-    assert "This cannot be paid online any more" in await shows(asha, f"{visit}?paid=0")
+    said = await shows(asha, f"{visit}?paid=0")
+    assert "This cannot be paid online any more" in said
+    assert "What you paid online just now goes back." in said
+
+
+async def test_who_had_paid_nothing_online_is_told_of_nothing_that_goes_back(
+    asha: Browser, visit: str, db: Database
+) -> None:
+    """The desk was paid while the page was open."""
+    assert await pay_at_desk(db, await db.fetch_value("SELECT booking_id FROM booking.booking")) == "recorded"
+    assert goes_to(await asha.post(f"{visit}/pay", FORM)) == f"{visit}?paid=0"
+    said = await shows(asha, f"{visit}?paid=0")
+    assert "This cannot be paid online any more" in said
+    assert "goes back" not in said
 
 
 async def test_an_amount_that_the_gateway_has_not_is_said(

@@ -261,7 +261,7 @@ class RazorpayGateway:
         if "error[code]" in fields:  # nothing was paid, and nobody has signed that
             try:
                 place = msgspec.json.decode(fields.get("error[metadata]", ""), type=ErrorPlace)
-            except (msgspec.MsgspecError, UnicodeError):
+            except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 raise BadSignature from None
             return Returned(place.order_id, is_declined=True)
         order, payment = fields.get("razorpay_order_id", ""), fields.get("razorpay_payment_id", "")

@@ -64,7 +64,7 @@ def keys_in(*notes: object) -> tuple[str, ...]:
     for one in notes:
         try:
             read = msgspec.json.decode(one) if isinstance(one, str) else one
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             continue
         if key := note_of(read):
             found.append(key)
