@@ -65,6 +65,8 @@ def import_command(settings: Settings, file: Path, account: str) -> None:
 
 async def _store(database: Database, account: str, found: SettlementFile) -> _Stored:
     book = SettlementBook(database)
+    if others := await book.other_accounts(account, [one for _, (_, one) in found.rows if one is not None]):
+        raise BadInput(f"The file has payments of the account {others[0]}: import it with --account {others[0]}.")
     lines = {(one.settlement, one.name): line for line, (_, one) in found.rows if one is not None}
     known, other = 0, []
     for start in range(0, len(found.rows), _PAGE):

@@ -307,6 +307,13 @@ UPDATE payments.settlement_day SET
     failures = failures + 1, due_at = (SELECT public.app_now()) + interval '1 minute' * least(60, 2 ^ least(failures, 6))
 WHERE account = $1 AND day = $2
 
+-- name: other_accounts
+-- The accounts, but for $1, with which payments of these names ($4) were taken for these holds.
+SELECT DISTINCT payments.account_named(authorisation) AS account
+FROM unnest($2::bigint[], $3::uuid[]) AS own (provider_id, hold_id) JOIN ledger.payment USING (provider_id, hold_id)
+WHERE payments.account_named(authorisation) <> $1 AND substr(authorisation, strpos(authorisation, '/') + 1) = ANY($4::text[])
+ORDER BY account
+
 -- name: store_settlements
 -- Store settlements of an account, each once.
 SELECT payments.store_settlements($1, $2::jsonb, public.app_now())

@@ -7,10 +7,12 @@ three days. What an account's owner downloads as a file goes the same way, by `S
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -50,6 +52,13 @@ class SettlementBook:
             logger.error("account %s has said something else before of the lines %s", account, other)
         await self.compare(account, page.lines)
         return known
+
+    async def other_accounts(self, account: str, lines: Iterable[SettlementLine]) -> list[str]:
+        """Return the other accounts whose payments are among these, as far as the gateway says what they were for."""
+        own = {(*hold, line.payment) for line in lines for hold in _holds(line)}
+        columns = list(map(list, zip(*own, strict=True))) or [[], [], []]
+        rows = await self._database.fetch(queries.other_accounts, account, *columns)
+        return [row["account"] for row in rows]
 
     async def compare(self, account: str, lines: Sequence[SettlementLine]) -> None:
         """Note which of the payments and refunds of these lines do not agree, and close the cases of all others."""
@@ -157,11 +166,14 @@ def period_of(settlements: Sequence[Settlement]) -> tuple[datetime, datetime]:
 
 def _row(line: SettlementLine) -> dict[str, Any]:
     """Return a line as the database takes it: with the holds that its keys name."""
+    holds = [{"provider_id": provider_id, "hold_id": hold_id} for provider_id, hold_id in _holds(line)]
+    return msgspec.structs.asdict(line) | {"holds": holds}
+
+
+def _holds(line: SettlementLine) -> list[tuple[int, UUID]]:
+    """Return the providers and holds that a line's keys name; what is no key of ours names none."""
     holds = []
     for key in line.keys:
-        try:
-            provider_id, hold_id = ids_of(key)
-        except NotFound:
-            continue
-        holds.append({"provider_id": provider_id, "hold_id": hold_id})
-    return msgspec.structs.asdict(line) | {"holds": holds}
+        with contextlib.suppress(NotFound):
+            holds.append(ids_of(key))
+    return holds

@@ -119,6 +119,23 @@ async def test_twice_is_once_and_what_does_not_match_is_a_case(imported: Import,
     assert list(map(tuple, await db.fetch(kinds))) == found
 
 
+@pytest.mark.breaks_invariants  # there is no booking for this money
+async def test_a_file_of_another_account_is_refused(imported: Import, db: Database) -> None:
+    await db.execute("INSERT INTO payments.account (account, gateway, owner) VALUES ('other', 'razorpay', 'Another')")
+    await db.execute(
+        """INSERT INTO ledger.payment (
+            provider_id, hold_id, booking_id, authorisation, amount_minor, currency, at, authorised_at,
+            authorised_source)
+        SELECT 1, $1, $1, 'other/pay_1', 50000, 'INR', now_at, now_at, 'answer' FROM public.app_now() AS now_at""",
+        OURS.partition(":")[2],
+    )
+    refused = await imported(RAZORPAY)
+    assert refused.exit_code == 1
+    assert "The file has payments of the account other: import it with --account other." in refused.output
+    assert await db.fetch_value("SELECT count(*) FROM payments.settlement") == 0
+    assert (await imported(RAZORPAY, "other")).exit_code == 0
+
+
 @pytest.mark.breaks_invariants
 async def test_sums_whose_lines_come_in_another_file_are_no_fault(imported: Import, db: Database) -> None:
     sums = "id,amount,status,utr,created_at\nsetl_1,481.2,processed,UTR1,2026-11-04T09:00:00\n"
