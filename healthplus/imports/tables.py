@@ -66,13 +66,10 @@ def tables_of(
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
     providers = list({entry.provider.identifier: entry.provider for entry in entries}.values())
     slugs = city_slugs(clinics, cities.stored, cities.aliases)
-    specialities = dict(as_stored(text) for entry in reversed(entries) for text in entry.specialities)
     has: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for entry in entries:
         for text in entry.specialities:
             has[entry.provider.identifier, as_stored(text).slug][text] = None
-    types = {(service_slug(s.name), s.is_test): s.name for e in reversed(entries) for s in (*e.tests, *e.services)}
-    books = sorted({entry.provider.identifier for entry in with_new_shifts})
     return [
         Table(
             "cities",
@@ -86,12 +83,7 @@ def tables_of(
             dict,
             lambda row, entry: slugs[city_of(entry.clinic)] == row["city_slug"],
         ),
-        Table(
-            "specialities",
-            sorted(specialities.items()),
-            lambda pair: {"slug": pair[0], "name": pair[1]},
-            lambda row, entry: row["slug"] in [as_stored(text).slug for text in entry.specialities],
-        ),
+        *_tables_of_kinds(entries),
         Table(
             "emptied_clinics",
             emptied_clinics(entries),
@@ -126,12 +118,34 @@ def tables_of(
             lambda row, entry: entry.clinic.identifier == row["clinic"],
         ),
         Table("provider_specialities", sorted(has), lambda pair: _speciality(pair[0], pair[1], tuple(has[pair]))),
+        *_tables_of_posts(entries, with_new_shifts, source),
+    ]
+
+
+def _tables_of_kinds(entries: Sequence[Entry]) -> list[Table]:
+    """Return what to store of the specialities, services and tests that entries name."""
+    specialities = dict(as_stored(text) for entry in reversed(entries) for text in entry.specialities)
+    types = {(service_slug(s.name), s.is_test): s.name for e in reversed(entries) for s in (*e.tests, *e.services)}
+    return [
+        Table(
+            "specialities",
+            sorted(specialities.items()),
+            lambda pair: {"slug": pair[0], "name": pair[1]},
+            lambda row, entry: row["slug"] in [as_stored(text).slug for text in entry.specialities],
+        ),
         Table(
             "service_types",
             sorted(types.items()),
             lambda item: {"slug": item[0][0], "name": item[1], "is_test": item[0][1]},
             lambda row, entry: row["slug"] in [service_slug(one.name) for one in (*entry.tests, *entry.services)],
         ),
+    ]
+
+
+def _tables_of_posts(entries: Sequence[Entry], with_new_shifts: Sequence[Entry], source: str) -> list[Table]:
+    """Return what to store of providers at clinics: that they are there, what they offer, and when."""
+    books = sorted({entry.provider.identifier for entry in with_new_shifts})
+    return [
         Table("posts", entries, _post, _is_post),
         Table("source_rows", entries, lambda entry: _post(entry) | {"source": source}, _is_post),
         Table("services", _services(entries), dict),

@@ -135,6 +135,20 @@ def _of_read(read: Read) -> Iterator[Metric]:
         payments.add_metric((row["state"], row["currency"]), row["payments"])
         money.add_metric((row["state"], row["currency"]), row["amount_minor"])
     yield from (payments, money)
+    yield from _of_comparing(read)
+    yield GaugeMetricFamily("healthplus_replicas", "Servers that follow the database's.", len(read.replicas))
+    lag_bytes = GaugeMetricFamily("healthplus_replica_lag_bytes", "What one has yet to apply.", labels=("replica",))
+    lag = GaugeMetricFamily("healthplus_replica_lag_seconds", "How late one applies.", labels=("replica",))
+    for number, row in enumerate(read.replicas):
+        name = f"{row['name'] or 'unnamed'}-{number}" if _is_shared(row, read.replicas) else row["name"]
+        lag_bytes.add_metric((name,), row["lag_bytes"] or 0)
+        lag.add_metric((name,), row["lag_seconds"])
+    yield from (lag_bytes, lag)
+    yield from _of_backup(read.backup)
+
+
+def _of_comparing(read: Read) -> Iterator[Metric]:
+    """Yield what gateways settled, and what does not match."""
     kept = GaugeMetricFamily(
         "healthplus_gateway_fee_minor",
         "What gateways kept of what they settled, with the tax on it, in the currency's smallest unit.",
@@ -154,15 +168,6 @@ def _of_read(read: Read) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "healthplus_day_checks_late", "Days to be compared or read since six hours or more.", late_days
     )
-    yield GaugeMetricFamily("healthplus_replicas", "Servers that follow the database's.", len(read.replicas))
-    lag_bytes = GaugeMetricFamily("healthplus_replica_lag_bytes", "What one has yet to apply.", labels=("replica",))
-    lag = GaugeMetricFamily("healthplus_replica_lag_seconds", "How late one applies.", labels=("replica",))
-    for number, row in enumerate(read.replicas):
-        name = f"{row['name'] or 'unnamed'}-{number}" if _is_shared(row, read.replicas) else row["name"]
-        lag_bytes.add_metric((name,), row["lag_bytes"] or 0)
-        lag.add_metric((name,), row["lag_seconds"])
-    yield from (lag_bytes, lag)
-    yield from _of_backup(read.backup)
 
 
 def _is_shared(row: Record, rows: list[Record]) -> bool:

@@ -28,7 +28,7 @@ class Found(NamedTuple):
 async def find_or_instead(database: Database, request: SearchRequest, skip: int, count: int) -> Found:
     """Return who is found, or else by the nearest request that finds somebody: its keyword or city are others then.
 
-    Filters stay: whoever asks for a day or a fee means it. Raises BadInput as `parse_request` does.
+    Filters stay: those who ask for a day or a fee mean it. Raises BadInput as `parse_request` does.
     """
     rows = await find_ranked(database, request, skip, count)
     if rows or (skip and await find_ranked(database, request, 0, 1)):

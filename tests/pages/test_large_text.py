@@ -25,7 +25,7 @@ _WIDTH_OF_WORDS = """() => [...document.querySelectorAll(".live p:not([role]), .
     .filter(words => words.checkVisibility()).map(words => ({text: words.textContent, width: words.clientWidth}))"""
 
 
-# What asks for the width in rem is laid out anew within two frames.
+# What asks for the width in rem is laid out again within two frames.
 _ENLARGE = """async () => {
     document.documentElement.style.fontSize = "32px";
     await new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)));

@@ -79,7 +79,7 @@ BEGIN
     FOR UPDATE OF refund;
     IF NOT FOUND THEN
         RETURN 'not_found';
-    -- It comes in by healthplus/text.py; spaces alone are none, whoever calls.
+    -- It comes in by healthplus/text.py; spaces alone are none, from any caller.
     ELSIF p_reference IS NOT NULL AND NOT length(btrim(p_reference)) BETWEEN 4 AND 60 THEN
         RETURN 'wrong_reference';
     END IF;

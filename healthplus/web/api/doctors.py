@@ -101,9 +101,12 @@ class DoctorsController(Controller):
         urgent = await urgent_need(database, specified.keyword)
         if urgent.kind:
             headers[_CALL.name] = ", ".join(urgent.numbers)
-        city = await city_named(database, search.city) if search.city else None
         unknown = [("unknown-parameter", name) for name in request.query_params if name not in KNOWN]
-        if search.city and city is None:
+        # Those who are found as asked are in a city that is known: it is not looked up again.
+        is_found = bool(doctors) and _INSTEAD.name not in headers
+        looks = search.city and (wants_spelling or not is_found)
+        city = await city_named(database, search.city) if looks else None
+        if looks and city is None:
             unknown.append(("unknown-city", search.city[:_NAME_MAX]))
         if unknown:
             headers[_WARNINGS.name] = _listed([f'{kind};name="{quote(name[:_NAME_MAX])}"' for kind, name in unknown])

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from litestar import Request
+from litestar import Litestar, Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 
@@ -42,8 +42,8 @@ class Operation(NamedTuple):
 class DescribedJson(JsonRenderPlugin):
     """Publishes the description with what fields.toml says of it."""
 
-    def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
-        return super().render(request, complete(openapi_schema))
+    def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:  # noqa: ARG002 - as the framework has it
+        return super().render(request, described(request.app))
 
 
 def operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
@@ -61,6 +61,16 @@ def operations(document: Document) -> Iterator[Operation]:
         for method in _METHODS:
             if method in item:
                 yield Operation(method.upper(), path, item[method])
+
+
+def described(app: Litestar) -> Document:
+    """Return an app's description as it is published; it is put together once."""
+    source = app.openapi_schema
+    kept: tuple[Any, Document] | None = app.state.get("api_description")
+    if kept is None or kept[0] is not source:
+        kept = source, complete(source.to_schema())
+        app.state["api_description"] = kept
+    return kept[1]
 
 
 def complete(document: Document) -> Document:

@@ -10,7 +10,7 @@ from litestar import Controller, Response, get
 from litestar.params import FromPath
 
 from healthplus.errors import NotFound
-from healthplus.web.http.description import Document, Operation, complete, operations
+from healthplus.web.http.description import Document, Operation, described, operations
 from healthplus.web.pages.first_booking import STEPS
 from healthplus.web.pages.rendering import page
 from healthplus.web.services import AnyRequest
@@ -35,7 +35,7 @@ class DocsController(Controller):
 
     @get("/")
     async def all_operations(self, request: AnyRequest) -> Response[str]:
-        by_tag = groupby(sorted(operations(_description(request)), key=_tag), _tag)
+        by_tag = groupby(sorted(operations(described(request.app)), key=_tag), _tag)
         return page(
             request,
             "docs/index.html",
@@ -45,11 +45,11 @@ class DocsController(Controller):
 
     @get("/first-booking")
     async def first_booking(self, request: AnyRequest) -> Response[str]:
-        return page(request, "docs/first_booking.html", steps=STEPS, key_header=_key_header(_description(request)))
+        return page(request, "docs/first_booking.html", steps=STEPS, key_header=_key_header(described(request.app)))
 
     @get("/{name:str}")
     async def operation(self, request: AnyRequest, name: FromPath[str]) -> Response[str]:
-        document = _description(request)
+        document = described(request.app)
         found = next((one for one in operations(document) if one.described["operationId"] == name), None)
         if found is None:
             raise NotFound
@@ -82,15 +82,6 @@ class DocsController(Controller):
                 if status[0] != "2"
             ],
         )
-
-
-def _description(request: AnyRequest) -> Document:
-    """Return the description, which is put together once."""
-    state = request.app.state
-    if "api_description" not in state:
-        state.api_description = complete(request.app.openapi_schema.to_schema())
-    found: Document = state.api_description
-    return found
 
 
 def _tag(operation: Operation) -> str:
